@@ -1,0 +1,22 @@
+"""Chooses the core: the C extension where it was built, else its pure-Python twin.
+
+`THREAD_PURE=1` in the environment chooses the twin.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    # The twin is the type of both, so that no stub can drift from it.
+    from . import _core_py as core
+elif os.environ.get("THREAD_PURE", "") not in ("", "0"):
+    from . import _core_py as core
+else:
+    try:
+        from . import _core as core
+    except ModuleNotFoundError:
+        from . import _core_py as core
+
+__all__ = ["core"]

@@ -1,0 +1,58 @@
+"""The core in pure Python: the readable specification of the C extension `thread._core`, and its stand-in.
+
+`_state` holds what all of it shares, `_places` maps code to identities and sites, `_records` keeps the totals,
+`_events` the bounded buffer, `_locks` the two lock types, `_waits` what happens when one has to wait, `_threads`
+what starts threads. Both cores have the same names and pass one test suite.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from ._events import dropped_events, push_event, take_events, wait_for_events, wake
+from ._locks import LockType, RLock, allocate_lock
+from ._records import read_blame, read_locks, sites_capped
+from ._state import (
+    configure,
+    count_fault,
+    enter_hidden,
+    faults,
+    hidden_count,
+    leave_hidden,
+    listening,
+    monotonic_ns,
+    reset,
+)
+from ._threads import read_live_threads, read_threads, start_joinable_thread, start_new_thread
+from ._waits import read_current_waits
+
+NAME: Final[str] = "python"
+
+__all__ = [
+    "NAME",
+    "LockType",
+    "RLock",
+    "allocate_lock",
+    "configure",
+    "count_fault",
+    "dropped_events",
+    "enter_hidden",
+    "faults",
+    "hidden_count",
+    "leave_hidden",
+    "listening",
+    "monotonic_ns",
+    "push_event",
+    "read_blame",
+    "read_current_waits",
+    "read_live_threads",
+    "read_locks",
+    "read_threads",
+    "reset",
+    "sites_capped",
+    "start_joinable_thread",
+    "start_new_thread",
+    "take_events",
+    "wait_for_events",
+    "wake",
+]

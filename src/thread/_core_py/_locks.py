@@ -1,0 +1,294 @@
+"""The two lock types.
+
+An uncontended acquisition is: the interpreter's own lock, the owner's name, one step of the identity's counter. It
+reads no clock unless the hold is sampled, and what is recorded of a lock is written by the thread that holds it.
+"""
+
+from __future__ import annotations
+
+import _thread
+import sys
+from _thread import get_ident
+from typing import Any, NoReturn
+
+from ._places import identity_created
+from ._records import Identity, holds
+from ._state import monotonic_ns
+from ._waits import FOREVER, RawAcquire, acquire_contended
+
+_raw_allocate = _thread.allocate_lock
+_RawRLock = _thread.RLock
+
+
+class _Mutex:
+    """What both lock types are made of."""
+
+    __slots__ = ("__weakref__", "_hold_started", "_identity", "_owner", "_raw", "_raw_acquire", "_raw_release")
+
+    _identity: Identity
+    _owner: int
+    _raw_acquire: RawAcquire
+
+    def _initialize(self, identity: Identity) -> None:
+        identity.created.add()
+        self._raw = _raw_allocate()
+        self._raw_acquire = self._raw.acquire
+        self._raw_release = self._raw.release
+        self._owner = 0
+        self._hold_started = 0
+        self._identity = identity
+
+    def __del__(self) -> None:
+        # Absent when the constructor of a subclass raised before it came here.
+        identity = getattr(self, "_identity", None)
+        if identity is not None:
+            identity.dropped.add()
+
+    def _acquired(self) -> bool:
+        """Record that this thread has the lock now."""
+        self._owner = get_ident()
+        identity = self._identity
+        acquisitions = identity.count_acquisition()
+        if acquisitions >= identity.next_sample:
+            identity.draw_next_sample(acquisitions)
+            self._hold_started = monotonic_ns()
+        return True
+
+    def _releasing(self) -> None:
+        """Record that the lock is about to be released by whoever holds it."""
+        if self._hold_started:
+            holds.add((self._identity, monotonic_ns() - self._hold_started))
+            self._hold_started = 0
+        self._owner = 0
+
+    def _state(self) -> str:
+        return "locked" if self._raw.locked() else "unlocked"
+
+    def __reduce_ex__(self, protocol: Any) -> NoReturn:
+        name = type(self).__name__ if protocol < 2 else _type_name(type(self))
+        raise TypeError(f"cannot pickle {name!r} object")
+
+
+def _type_name(cls: type) -> str:
+    # As the interpreter's C code calls its types: with their module only where they are built in.
+    return f"{cls.__module__}.{cls.__name__}" if cls.__module__ == "_thread" else cls.__name__
+
+
+def _checked(blocking: Any, timeout: Any) -> float | None:
+    """The time-out in seconds, FOREVER, or None for a mere try; raises what the interpreter raises for bad arguments."""
+    if timeout == -1 and blocking is True:
+        return FOREVER
+    _raw_allocate().acquire(blocking, timeout)
+    if not blocking or timeout == 0:
+        return None
+    return FOREVER if timeout < 0 else float(timeout)
+
+
+class LockType(_Mutex):
+    """A lock object is a synchronization primitive: acquired by one thread at a time, released by any.
+
+    acquire() -- lock the lock, possibly blocking until it can be obtained
+    release() -- unlock of the lock
+    locked() -- test whether the lock is currently locked
+    """
+
+    __slots__ = ()
+
+    if sys.version_info >= (3, 13):
+
+        def __new__(cls, *args: Any, name: str | None = None, **kwargs: Any) -> LockType:
+            if args or kwargs:
+                _thread.lock(*args, **kwargs)
+            return _new_lock(name, 2)
+
+    else:
+
+        def __new__(cls, *args: Any, **kwargs: Any) -> LockType:
+            raise TypeError("cannot create '_thread.lock' instances")
+
+    def __init_subclass__(cls, **kwargs: Any) -> NoReturn:
+        raise TypeError("type '_thread.lock' is not an acceptable base type")
+
+    def acquire(self, blocking: bool = True, timeout: float = -1) -> bool:
+        """Lock the lock. Returns whether it was acquired.
+
+        Waits for as long as it takes, `timeout` seconds at most if given, not at all unless `blocking`.
+        """
+        limit = FOREVER if blocking is True and timeout == -1 else _checked(blocking, timeout)
+        if self._raw_acquire(False) or (limit is not None and acquire_contended(self, limit)):
+            return self._acquired()
+        return False
+
+    def release(self) -> None:
+        """Release the lock, which need not have been acquired by this thread. RuntimeError if it is unlocked."""
+        self._releasing()
+        self._raw_release()
+
+    def locked(self) -> bool:
+        """Whether somebody holds the lock."""
+        return self._raw.locked()
+
+    def __enter__(self) -> bool:
+        if not self._raw_acquire(False):
+            acquire_contended(self, FOREVER)
+        self._owner = get_ident()
+        identity = self._identity
+        acquisitions = identity.count_acquisition()
+        if acquisitions >= identity.next_sample:
+            identity.draw_next_sample(acquisitions)
+            self._hold_started = monotonic_ns()
+        return True
+
+    def __exit__(self, *exception: object) -> None:
+        if self._hold_started:
+            self._releasing()
+        self._owner = 0
+        self._raw_release()
+
+    def _at_fork_reinit(self) -> None:
+        self._raw._at_fork_reinit()
+        self._owner = self._hold_started = 0
+
+    def __repr__(self) -> str:
+        return f"<{self._state()} _thread.lock object at {id(self):#x}>"
+
+    acquire_lock = acquire
+    release_lock = release
+    locked_lock = locked
+
+
+LockType.__module__ = "_thread"
+LockType.__name__ = LockType.__qualname__ = "lock"
+
+
+class RLock(_Mutex):
+    """A re-entrant lock: its owner may acquire it again, and must release it as often."""
+
+    __slots__ = ("_depth",)
+
+    _depth: int
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> RLock:
+        name = None
+        if cls is RLock:
+            name = kwargs.pop("name", None)
+            if args or kwargs:
+                _RawRLock(*args, **kwargs)
+        self = object.__new__(cls)
+        self._depth = 0
+        self._initialize(identity_created("rlock", _checked_name(name), sys._getframe(1)))
+        return self
+
+    def acquire(self, blocking: bool = True, timeout: float = -1) -> bool:
+        """Lock the lock, once more if this thread owns it. Returns whether it was acquired.
+
+        Waits for as long as it takes, `timeout` seconds at most if given, not at all unless `blocking`.
+        """
+        limit = FOREVER if blocking is True and timeout == -1 else _checked(blocking, timeout)
+        if self._owner == get_ident():
+            self._depth += 1
+            return True
+        if self._raw_acquire(False) or (limit is not None and acquire_contended(self, limit)):
+            self._depth = 1
+            return self._acquired()
+        return False
+
+    def __enter__(self) -> bool:
+        if self._owner == get_ident():
+            self._depth += 1
+            return True
+        if not self._raw_acquire(False):
+            acquire_contended(self, FOREVER)
+        self._depth = 1
+        return self._acquired()
+
+    def release(self) -> None:
+        """Release the lock once. RuntimeError unless this thread owns it."""
+        if self._owner != get_ident():
+            raise RuntimeError("cannot release un-acquired lock")
+        if self._depth > 1:
+            self._depth -= 1
+        else:
+            self._release_wholly()
+
+    def __exit__(self, *exception: object) -> None:
+        self.release()
+
+    def _release_wholly(self) -> None:
+        self._depth = 0
+        self._releasing()
+        self._raw_release()
+
+    def _is_owned(self) -> bool:
+        return self._owner == get_ident()
+
+    def _recursion_count(self) -> int:
+        return self._depth if self._owner == get_ident() else 0
+
+    def _release_save(self) -> tuple[int, int]:
+        if not self._depth:
+            raise RuntimeError("cannot release un-acquired lock")
+        state = (self._depth, self._owner)
+        self._release_wholly()
+        return state
+
+    def _acquire_restore(self, state: tuple[int, int]) -> None:
+        depth, owner = state
+        if not self._raw_acquire(False):
+            acquire_contended(self, FOREVER)
+        self._acquired()
+        self._depth = depth
+        self._owner = owner
+
+    def _at_fork_reinit(self) -> None:
+        self._raw._at_fork_reinit()
+        self._owner = self._hold_started = self._depth = 0
+
+    if sys.version_info >= (3, 14):
+
+        def locked(self) -> bool:
+            """Whether somebody holds the lock."""
+            return self._raw.locked()
+
+    def __repr__(self) -> str:
+        return (
+            f"<{self._state()} {_type_name(type(self))} object "
+            f"owner={self._owner} count={self._depth} at {id(self):#x}>"
+        )
+
+
+RLock.__module__ = "_thread"
+
+
+def _checked_name(name: object) -> str | None:
+    if name is not None and not isinstance(name, str):
+        raise TypeError(f"a lock's name must be a str or None, not {type(name).__name__}")
+    return name
+
+
+def _new_lock(name: object, depth: int) -> LockType:
+    lock: LockType = object.__new__(LockType)
+    lock._initialize(identity_created("lock", _checked_name(name), sys._getframe(depth)))
+    return lock
+
+
+class _AllocateLock:
+    """Not a function, since one that a class keeps as an attribute would bind its instances."""
+
+    __slots__ = ()
+    __name__ = __qualname__ = "allocate_lock"
+    __module__ = "_thread"
+
+    def __call__(self, *args: object, name: str | None = None) -> LockType:
+        """Create a new lock object, initially unlocked. `name` names its identity in what is recorded."""
+        if args:
+            raise TypeError(f"_thread.allocate_lock() takes no arguments ({len(args)} given)")
+        return _new_lock(name, 2)
+
+    def __repr__(self) -> str:
+        return "<built-in function allocate_lock>"
+
+
+allocate_lock = _AllocateLock()
+
+__all__ = ["LockType", "RLock", "allocate_lock"]

@@ -1,0 +1,90 @@
+"""From a frame to the identity of the locks created there, and to the site that a wait is charged to.
+
+What a code object's places are called is worked out once and dropped with the code object, which is not kept alive.
+"""
+
+from __future__ import annotations
+
+from types import CodeType, FrameType
+from weakref import ref
+
+from .._naming import UNKNOWN_SITE, RawSite, describe_place, describe_site, is_internal, module_of
+from ._records import Identity, identity_named, site_interned, unobserved
+from ._state import Settings, count_fault, is_hidden
+
+
+class _CodePlaces:
+    """What is known of one code object."""
+
+    __slots__ = ("identities", "internal", "reference", "sites")
+
+    def __init__(self, code: CodeType) -> None:
+        identifier = id(code)
+        self.reference = ref(code, lambda _: _known.pop(identifier, None))
+        self.internal = is_internal(code.co_filename)
+        self.identities: dict[tuple[int, str], Identity] = {}
+        self.sites: dict[int, RawSite] = {}
+
+
+_known: dict[int, _CodePlaces] = {}
+
+
+def _places_of(code: CodeType) -> _CodePlaces:
+    places = _known.get(id(code))
+    if places is None:
+        places = _known[id(code)] = _CodePlaces(code)
+    return places
+
+
+def _charged(frame: FrameType | None) -> FrameType | None:
+    """The nearest frame of the program itself, else the innermost."""
+    outer = frame
+    while outer is not None:
+        if not _places_of(outer.f_code).internal:
+            return outer
+        outer = outer.f_back
+    return frame
+
+
+def identity_created(kind: str, name: str | None, frame: FrameType) -> Identity:
+    """The identity of a lock that is being created by the code of `frame`."""
+    try:
+        if is_hidden():
+            return unobserved
+        charged = _charged(frame) or frame
+        places = _places_of(charged.f_code)
+        if name is not None:
+            site = _site_at(charged)
+            return identity_named(name, kind, f"{site[1]}:{site[2]}")
+        identity = places.identities.get((charged.f_lasti, kind))
+        if identity is None:
+            named = describe_place(charged.f_code, charged.f_lasti, module_of(charged.f_globals))
+            identity = places.identities[charged.f_lasti, kind] = identity_named(named[0], kind, named[1])
+        return identity
+    except Exception:
+        count_fault()
+        return identity_named("unknown", kind, "")
+
+
+def site_charged(frame: FrameType | None) -> RawSite:
+    """The site that the innermost code of the program is at."""
+    charged = _charged(frame)
+    return UNKNOWN_SITE if charged is None else _site_at(charged)
+
+
+def stack_of(frame: FrameType | None) -> tuple[RawSite, ...]:
+    """The sites of a whole stack, innermost first, as deep as the settings allow."""
+    sites: list[RawSite] = []
+    while frame is not None and len(sites) < Settings.stack_depth:
+        sites.append(describe_site(frame.f_code, frame.f_lasti, module_of(frame.f_globals)))
+        frame = frame.f_back
+    return tuple(sites)
+
+
+def _site_at(frame: FrameType) -> RawSite:
+    sites = _places_of(frame.f_code).sites
+    site = sites.get(frame.f_lasti)
+    if site is None:
+        described = describe_site(frame.f_code, frame.f_lasti, module_of(frame.f_globals))
+        site = sites[frame.f_lasti] = site_interned(described)
+    return site

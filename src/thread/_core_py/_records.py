@@ -1,0 +1,217 @@
+"""The totals of each lock identity, and who waited for whom."""
+
+from __future__ import annotations
+
+import sys
+from math import log
+from random import Random
+from typing import Final
+
+from .._accumulator import Accumulator
+from .._histogram import BUCKET_COUNT, bucket_index
+from .._naming import OTHER_SITE, RawSite
+from ._atomic import Counter
+from ._state import Settings, monotonic_ns, on_reset
+
+MAX_SITES: Final = 2000
+MAX_IDENTITIES: Final = 2000
+MAX_BLAMES: Final = 8000
+NEVER: Final = sys.maxsize
+
+RawHistogram = tuple[int, int, int, tuple[int, ...]]
+"""Count, sum and maximum in nanoseconds, and one count per bucket of `Histogram`."""
+
+_random = Random()
+
+
+class HistogramCounts:
+    """Counts of durations, in nanoseconds."""
+
+    __slots__ = ("count", "counts", "max", "sum")
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.sum = 0
+        self.max = 0
+        self.counts = [0] * BUCKET_COUNT
+
+    def add(self, duration: int) -> None:
+        self.count += 1
+        self.sum += duration
+        self.max = max(self.max, duration)
+        self.counts[bucket_index(duration)] += 1
+
+    def read(self) -> RawHistogram | None:
+        """A copy, or None while nothing was recorded."""
+        return (self.count, self.sum, self.max, tuple(self.counts)) if self.count else None
+
+
+class Identity:
+    """All locks given one name, or created at one place."""
+
+    __slots__ = (
+        "acquired",
+        "contentions",
+        "count_acquisition",
+        "created",
+        "dropped",
+        "hold",
+        "kind",
+        "location",
+        "name",
+        "next_sample",
+        "timeouts",
+        "wait",
+        "waiting",
+    )
+
+    def __init__(self, name: str, kind: str, location: str) -> None:
+        self.name = name
+        self.kind = kind
+        self.location = location
+        self.created = Counter()
+        self.dropped = Counter()
+        self.waiting: dict[object, int] = {}
+        self.acquired = Counter()
+        self.zero()
+
+    def zero(self) -> None:
+        self.acquired.reset()
+        self.count_acquisition = self.acquired.add
+        self.contentions = 0
+        self.timeouts = 0
+        self.wait = HistogramCounts()
+        self.hold = HistogramCounts()
+        self.waiting.clear()
+        self.draw_next_sample(0)
+
+    def draw_next_sample(self, acquisitions: int) -> None:
+        """Choose the next acquisition whose hold is timed.
+
+        A geometric distribution makes each acquisition equally likely whatever came before, so that no regular
+        pattern of the program can hide from the samples or attract them.
+        """
+        period = Settings.hold_sampling
+        if period == 0:
+            self.next_sample = NEVER
+        elif period == 1:
+            self.next_sample = acquisitions + 1
+        else:
+            self.next_sample = acquisitions + 1 + int(log(1.0 - _random.random()) / log(1.0 - 1.0 / period))
+
+
+_identities: dict[tuple[str, str], Identity] = {}
+_sites: dict[RawSite, RawSite] = {}
+_blames: dict[tuple[Identity, RawSite, RawSite], list[int]] = {}
+_capped = [False]
+
+unobserved = Identity("", "", "")
+"""Counts for the telemetry's own locks, shown to nobody."""
+
+
+def identity_named(name: str, kind: str, location: str) -> Identity:
+    """The one identity of that name and kind, `other` when there are too many."""
+    identity = _identities.get((name, kind))
+    if identity is None:
+        if len(_identities) >= MAX_IDENTITIES:
+            _capped[0] = True
+            name, location = "other", ""
+        identity = _identities.setdefault((name, kind), Identity(name, kind, location))
+    return identity
+
+
+def site_interned(site: RawSite) -> RawSite:
+    """The site itself, `other` when there are too many."""
+    if site not in _sites and len(_sites) >= MAX_SITES:
+        _capped[0] = True
+        return OTHER_SITE
+    return _sites.setdefault(site, site)
+
+
+def sites_capped() -> bool:
+    """Whether something had to be counted under `other`."""
+    return _capped[0]
+
+
+Wait = tuple[Identity, str, int, list[tuple[RawSite, RawSite, int]]]
+"""Identity, outcome, duration, and the share of it for each owner met: acquire site, owner site, nanoseconds."""
+
+
+def _fold_wait(wait: Wait) -> None:
+    identity, outcome, duration, shares = wait
+    identity.wait.add(duration)
+    if outcome == "acquired":
+        identity.contentions += 1
+    elif outcome == "timed out":
+        identity.timeouts += 1
+    for position, (acquire_site, owner_site, nanoseconds) in enumerate(shares):
+        blame = _blame_of(identity, acquire_site, owner_site)
+        blame[0] += position == 0
+        blame[1] += nanoseconds
+
+
+def _blame_of(identity: Identity, acquire_site: RawSite, owner_site: RawSite) -> list[int]:
+    blame = _blames.get((identity, acquire_site, owner_site))
+    if blame is None:
+        if len(_blames) >= MAX_BLAMES:
+            _capped[0] = True
+            acquire_site = owner_site = OTHER_SITE
+        blame = _blames.setdefault((identity, acquire_site, owner_site), [0, 0])
+    return blame
+
+
+waits = Accumulator(_fold_wait)
+holds = Accumulator[tuple[Identity, int]](lambda hold: hold[0].hold.add(hold[1]))
+
+
+def read_locks() -> list[
+    tuple[str, str, str, int, int, int, int, RawHistogram | None, RawHistogram | None, int, int]
+]:
+    """One row per identity: name, kind, location, live, acquisitions, contentions, timeouts, wait, hold, waiters, oldest wait."""
+    waits.settle()
+    holds.settle()
+    now = monotonic_ns()
+    rows = []
+    for identity in list(_identities.values()):
+        since = list(identity.waiting.values())
+        rows.append(
+            (
+                identity.name,
+                identity.kind,
+                identity.location,
+                identity.created.value - identity.dropped.value,
+                identity.acquired.value,
+                identity.contentions,
+                identity.timeouts,
+                identity.wait.read(),
+                identity.hold.read(),
+                len(since),
+                now - min(since, default=now),
+            )
+        )
+    return rows
+
+
+def read_blame() -> list[tuple[str, str, RawSite, RawSite, int, int]]:
+    """One row per lock, acquire site and owner site: with how many waits began so, and nanoseconds waited."""
+    waits.settle()
+    return [
+        (identity.name, identity.kind, acquire_site, owner_site, count, nanoseconds)
+        for (identity, acquire_site, owner_site), (count, nanoseconds) in list(_blames.items())
+    ]
+
+
+def redraw_samples() -> None:
+    """Let a new `hold_sampling` take effect at once."""
+    for identity in list(_identities.values()):
+        identity.draw_next_sample(identity.acquired.value)
+
+
+@on_reset
+def _zero() -> None:
+    waits.reset()
+    holds.reset()
+    _blames.clear()
+    unobserved.zero()
+    for identity in _identities.values():
+        identity.zero()

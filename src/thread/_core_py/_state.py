@@ -1,0 +1,111 @@
+"""What the whole core shares: settings, hidden threads, faults, and starting from zero after a fork."""
+
+from __future__ import annotations
+
+import os
+import time
+from _thread import get_ident
+from collections.abc import Callable
+
+from ._atomic import Counter
+
+monotonic_ns = time.monotonic_ns
+
+
+class Settings:
+    """Read by the core at every use, so that a change takes effect at once."""
+
+    slow_wait_ns = 10_000_000
+    hold_sampling = 64
+    event_capacity = 4096
+    stack_depth = 64
+    listening = False
+
+
+_resets: list[Callable[[], None]] = []
+_hidden: dict[int, int] = {}
+_faults = Counter()
+
+
+def on_reset(function: Callable[[], None]) -> Callable[[], None]:
+    """Register what returns a part of the core to zero."""
+    _resets.append(function)
+    return function
+
+
+def reset() -> None:
+    """Return every count to zero. Objects that exist stay valid."""
+    for function in _resets:
+        function()
+
+
+os.register_at_fork(after_in_child=reset)
+
+
+_LEAST = {"slow_wait_ns": 0, "hold_sampling": 0, "event_capacity": 1, "stack_depth": 1, "listening": 0}
+
+
+def configure(**settings: int) -> None:
+    """Change settings; only those given. Raises TypeError for an unknown name, ValueError for a bad value."""
+    for name, value in settings.items():
+        if name not in _LEAST:
+            raise TypeError(f"configure() got an unexpected keyword argument '{name}'")
+        if value < _LEAST[name]:
+            raise ValueError(f"{name} must be at least {_LEAST[name]}, got {value}")
+    for name, value in settings.items():
+        setattr(Settings, name, bool(value) if name == "listening" else int(value))
+    if "hold_sampling" in settings:
+        from ._records import redraw_samples
+
+        redraw_samples()
+
+
+def listening() -> bool:
+    """Whether anybody fetches events."""
+    return Settings.listening
+
+
+def enter_hidden() -> None:
+    """From now on, what this thread creates and starts is telemetry's own and not observed. Nests."""
+    ident = get_ident()
+    _hidden[ident] = _hidden.get(ident, 0) + 1
+
+
+def leave_hidden() -> None:
+    """Undo one `enter_hidden`."""
+    ident = get_ident()
+    depth = _hidden.get(ident, 0) - 1
+    if depth > 0:
+        _hidden[ident] = depth
+    else:
+        _hidden.pop(ident, None)
+
+
+def is_hidden() -> bool:
+    """Whether this thread works for the telemetry at the moment."""
+    return get_ident() in _hidden
+
+
+def hidden_count() -> int:
+    """How many threads work for the telemetry at the moment."""
+    return len(_hidden)
+
+
+def count_fault() -> None:
+    """Count an error inside the telemetry itself."""
+    _faults.add()
+
+
+def faults() -> int:
+    """How many errors happened inside the telemetry."""
+    return _faults.value
+
+
+@on_reset
+def _forget_other_threads() -> None:
+    me = get_ident()
+    depth = _hidden.get(me)
+    _hidden.clear()
+    if depth is not None:
+        _hidden[me] = depth
+    _faults.reset()

@@ -1,0 +1,243 @@
+"""Starting threads, and what is recorded from the request to the end."""
+
+from __future__ import annotations
+
+import _thread
+import sys
+import time
+from _thread import get_ident, get_native_id
+from typing import Any
+
+from .. import _lifecycle
+from .._naming import describe_target
+from . import _places
+from ._events import push_event
+from ._records import HistogramCounts, RawHistogram
+from .._accumulator import Accumulator
+from ._atomic import Counter
+from ._state import Settings, count_fault, enter_hidden, is_hidden, leave_hidden, monotonic_ns, on_reset
+
+MAX_TARGETS = 1000
+
+
+class _Target:
+    """All threads of one target function."""
+
+    __slots__ = ("cpu_time", "finished", "lifetime", "start_delay", "started")
+
+    def __init__(self) -> None:
+        self.started = Counter()
+        self.finished = 0
+        self.start_delay = HistogramCounts()
+        self.lifetime = HistogramCounts()
+        self.cpu_time = 0
+
+
+_targets: dict[str, _Target] = {}
+
+
+def _target_named(name: str) -> tuple[str, _Target]:
+    if name not in _targets and len(_targets) >= MAX_TARGETS:
+        name = "other"
+    return name, _targets.setdefault(name, _Target())
+
+
+def _fold(finished: tuple[_Target, int, int, int]) -> None:
+    target, start_delay, lifetime, cpu_time = finished
+    target.finished += 1
+    target.start_delay.add(start_delay)
+    target.lifetime.add(lifetime)
+    target.cpu_time += cpu_time
+
+
+_finished = Accumulator(_fold)
+
+
+class _Thread:
+    """One thread, from the request to its end."""
+
+    __slots__ = (
+        "function",
+        "ident",
+        "invocation",
+        "native_id",
+        "outcome",
+        "requested",
+        "started",
+        "starter",
+        "target",
+        "totals",
+    )
+
+    def __init__(self, function: Any, invocation: tuple[Any, ...], kwargs: dict[str, Any], name: str | None) -> None:
+        self.function = function
+        self.invocation = (invocation, kwargs)
+        self.target, self.totals = _target_named(name or describe_target(function))
+        self.starter = _places.site_charged(sys._getframe(2))
+        self.ident = self.native_id = self.started = 0
+        self.outcome = "returned"
+        _lifecycle.watch_excepthook(function, self._record_exception)
+        self.requested = monotonic_ns()
+
+    def run(self) -> None:
+        function, (args, kwargs) = self.function, self.invocation
+        # A thread may outlive its arguments: what the function itself let go of must not be kept here.
+        self.function = self.invocation = None
+        self._begin()
+        try:
+            function(*args, **kwargs)
+        except SystemExit:
+            self.outcome = "exited"
+        except BaseException as exception:
+            exception.__traceback__ = exception.__traceback__ and exception.__traceback__.tb_next
+            self._record_exception(exception)
+            _print_unraisable(exception, function)
+        finally:
+            self._end()
+
+    def _begin(self) -> None:
+        self.ident, self.native_id = get_ident(), get_native_id()
+        self.started = monotonic_ns()
+        self.totals.started.add()
+        _live[self] = self.started
+
+    def _record_exception(self, exception: BaseException) -> None:
+        self.outcome = "raised"
+        try:
+            event = _lifecycle.describe_exception(
+                exception, self.target, self.ident, self.native_id, monotonic_ns()
+            )
+            if Settings.listening:
+                push_event(event)
+        except Exception:
+            count_fault()
+
+    def _end(self) -> None:
+        lifetime = monotonic_ns() - self.started
+        start_delay = self.started - self.requested
+        cpu_time = time.thread_time_ns()
+        _live.pop(self, None)
+        _finished.add((self.totals, start_delay, lifetime, cpu_time))
+        if Settings.listening:
+            push_event(
+                ("thread_finished", self.ident, self.native_id, self.target, self.starter)
+                + (self.requested, start_delay, lifetime, cpu_time, self.outcome)
+            )
+
+
+_live: dict[_Thread, int] = {}
+
+
+def _print_unraisable(exception: BaseException, function: object) -> None:
+    """Report the exception as `_thread` would have, had the function been started without us."""
+    if sys.version_info >= (3, 13):
+        message, culprit = f"Exception ignored in thread started by {function!r}", None
+    else:
+        message, culprit = "Exception ignored in thread started by", function
+    arguments = (type(exception), exception, exception.__traceback__, message, culprit)
+    # The type has no public name; the interpreter's hook insists on it.
+    hook_args = next(cls for cls in tuple.__subclasses__() if cls.__name__ == "UnraisableHookArgs")
+    sys.unraisablehook(hook_args(arguments))
+
+
+def _run_hidden(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    enter_hidden()
+    try:
+        function(*args, **kwargs)
+    finally:
+        leave_hidden()
+
+
+class _StartNewThread:
+    """Not a function, since one that a class keeps as an attribute would bind its instances."""
+
+    __slots__ = ()
+    __name__ = __qualname__ = "start_new_thread"
+    __module__ = "_thread"
+
+    def __call__(self, *arguments: Any, name: str | None = None) -> int:
+        """Start a new thread that calls a function with a tuple of arguments, and return the thread's identifier.
+
+        The arguments are the function, the tuple, and optionally a dictionary of keyword arguments. `name` is what
+        the thread is counted under instead of the function's own name. Raises TypeError for arguments that do not
+        fit, RuntimeError if no thread can be started; nothing is counted then.
+        """
+        if len(arguments) not in (2, 3):
+            bound = "at least 2" if len(arguments) < 2 else "at most 3"
+            raise TypeError(f"start_new_thread expected {bound} arguments, got {len(arguments)}")
+        function, args, kwargs = arguments if len(arguments) == 3 else (*arguments, {})
+        if not callable(function):
+            raise TypeError("first arg must be callable")
+        if not isinstance(args, tuple):
+            raise TypeError("2nd arg must be a tuple")
+        if not isinstance(kwargs, dict):
+            raise TypeError("optional 3rd arg must be a dictionary")
+        if is_hidden():
+            return _thread.start_new_thread(_run_hidden, (function, args, kwargs))
+        return _thread.start_new_thread(_Thread(function, args, kwargs, _checked_name(name)).run, ())
+
+    def __repr__(self) -> str:
+        return "<built-in function start_new_thread>"
+
+
+start_new_thread = _StartNewThread()
+
+
+class _StartJoinableThread:
+    """Not a function, for the same reason."""
+
+    __slots__ = ()
+    __name__ = __qualname__ = "start_joinable_thread"
+    __module__ = "_thread"
+
+    def __call__(self, function: Any, handle: Any = None, daemon: Any = True, *, name: str | None = None) -> Any:
+        """Start a new thread that calls `function`, and return a handle with which it can be joined."""
+        if not callable(function):
+            raise TypeError("thread function must be callable")
+        start = _thread.start_joinable_thread  # type: ignore[attr-defined,unused-ignore]
+        if is_hidden():
+            return start(lambda: _run_hidden(function, (), {}), handle=handle, daemon=daemon)
+        return start(_Thread(function, (), {}, _checked_name(name)).run, handle=handle, daemon=daemon)
+
+    def __repr__(self) -> str:
+        return "<built-in function start_joinable_thread>"
+
+
+start_joinable_thread = _StartJoinableThread()
+
+
+def _checked_name(name: object) -> str | None:
+    if name is not None and not isinstance(name, str):
+        raise TypeError(f"a thread's name must be a str or None, not {type(name).__name__}")
+    return name
+
+
+def read_threads() -> list[tuple[str, int, int, RawHistogram | None, RawHistogram | None, int]]:
+    """One row per target: started, finished, start delay, lifetime, CPU time of those finished."""
+    _finished.settle()
+    return [
+        (name, target.started.value, target.finished, target.start_delay.read(), target.lifetime.read(), target.cpu_time)
+        for name, target in list(_targets.items())
+    ]
+
+
+def read_live_threads() -> list[tuple[int, int, str, int]]:
+    """One row per thread started under observation that runs now: ident, native id, target, when it began."""
+    return [(thread.ident, thread.native_id, thread.target, thread.started) for thread in list(_live)]
+
+
+@on_reset
+def _zero() -> None:
+    _finished.reset()
+    _targets.clear()
+    _lifecycle.reset()
+    me = get_ident()
+    for thread in list(_live):
+        if thread.ident != me:
+            del _live[thread]
+        else:
+            thread.totals = _target_named(thread.target)[1]
+            thread.totals.started.add()
+
+
+__all__ = ["read_live_threads", "read_threads", "start_joinable_thread", "start_new_thread"]

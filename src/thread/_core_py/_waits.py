@@ -1,0 +1,141 @@
+"""What happens when a lock is not to be had at once: the wait, who is to blame for it, and evidence if it is slow."""
+
+from __future__ import annotations
+
+import sys
+from _thread import get_ident, get_native_id
+from types import FrameType
+from typing import Final, Protocol
+
+from .._naming import RawSite
+from . import _places
+from ._events import push_event
+from ._records import Identity, waits
+from ._state import Settings, count_fault, is_hidden, monotonic_ns, on_reset
+
+FOREVER: Final = -1
+
+
+class RawAcquire(Protocol):
+    """The interpreter's own `lock.acquire`."""
+
+    def __call__(self, blocking: bool = True, timeout: float = -1) -> bool: ...
+
+
+class Contended(Protocol):
+    """What a lock shows of itself to those that wait for it."""
+
+    _identity: Identity
+    _owner: int
+    _raw_acquire: RawAcquire
+
+
+class _Wait:
+    """One thread that waits for one lock."""
+
+    __slots__ = ("acquire_site", "evidence", "ident", "identity", "lock", "owner_site", "seen_at", "shares", "started")
+
+    def __init__(self, lock: Contended, frame: FrameType) -> None:
+        self.lock = lock
+        self.identity = lock._identity
+        self.ident = get_ident()
+        self.started = self.seen_at = monotonic_ns()
+        self.shares: list[tuple[RawSite, RawSite, int]] = []
+        self.evidence: tuple[object, ...] | None = None
+        self.acquire_site = _places.site_charged(frame)
+        self.owner_site = _places.site_charged(_frame_of(lock._owner))
+        self.identity.waiting[self] = self.started
+        _current[self] = self.started
+
+    def charge(self, now: int) -> None:
+        """Charge the time since the last look to the owner seen at the last look."""
+        self.shares.append((self.acquire_site, self.owner_site, now - self.seen_at))
+        self.seen_at = now
+
+    def take_evidence(self, frame: FrameType) -> None:
+        """Record who holds the lock and what that thread does at this moment, while it still holds it."""
+        self.charge(monotonic_ns())
+        owner = self.lock._owner
+        owner_frame = _frame_of(owner)
+        self.owner_site = _places.site_charged(owner_frame)
+        if not Settings.listening or is_hidden():
+            return
+        self.evidence = (
+            _places.stack_of(frame),
+            self.acquire_site,
+            owner,
+            _places.stack_of(owner_frame),
+            self.owner_site,
+            len(self.identity.waiting),
+        )
+
+    def end(self, outcome: str) -> None:
+        now = monotonic_ns()
+        _current.pop(self, None)
+        self.identity.waiting.pop(self, None)
+        self.charge(now)
+        duration = now - self.started
+        waits.add((self.identity, outcome, duration, self.shares))
+        if self.evidence is not None:
+            identity = self.identity
+            # Seen from Python, the lock and the GIL are had in one step: the wait for the GIL cannot be told.
+            push_event(
+                ("slow_wait", identity.name, identity.kind, identity.location, self.ident, get_native_id())
+                + self.evidence
+                + (self.started, duration, None, outcome)
+            )
+
+
+_current: dict[_Wait, int] = {}
+
+
+def _frame_of(ident: int) -> FrameType | None:
+    return sys._current_frames().get(ident)
+
+
+def acquire_contended(lock: Contended, timeout: float) -> bool:
+    """Wait for a lock that somebody holds, `timeout` seconds or FOREVER. True if it was acquired.
+
+    Called by the lock's own method, whose caller is the acquire site. An exception that a signal handler raises
+    ends the wait and is counted as an interruption.
+    """
+    frame = sys._getframe(2)
+    wait = _Wait(lock, frame)
+    outcome = "interrupted"
+    try:
+        acquired = _wait_in_two_steps(wait, frame, timeout)
+        outcome = "acquired" if acquired else "timed out"
+        return acquired
+    finally:
+        wait.end(outcome)
+
+
+def _wait_in_two_steps(wait: _Wait, frame: FrameType, timeout: float) -> bool:
+    raw_acquire = wait.lock._raw_acquire
+    slow = Settings.slow_wait_ns * 1e-9
+    if timeout != FOREVER and timeout <= slow:
+        return raw_acquire(True, timeout)
+    if raw_acquire(True, slow):
+        return True
+    try:
+        wait.take_evidence(frame)
+    except Exception:
+        count_fault()
+    if timeout == FOREVER:
+        return raw_acquire()
+    elapsed = (monotonic_ns() - wait.started) * 1e-9
+    return raw_acquire(True, max(timeout - elapsed, 0.0))
+
+
+def read_current_waits() -> list[tuple[int, str, str, int, int]]:
+    """One row per thread that waits now: ident, lock name and kind, since when, ident of the owner."""
+    return [
+        (wait.ident, wait.identity.name, wait.identity.kind, wait.started, wait.lock._owner)
+        for wait in list(_current)
+        if wait.identity.kind
+    ]
+
+
+@on_reset
+def _zero() -> None:
+    _current.clear()

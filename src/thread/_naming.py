@@ -1,0 +1,180 @@
+"""What things are called: lock identities, sites in the code, thread targets.
+
+Names are read off code objects alone. Callers' variables are never scanned, since that runs descriptors and
+properties of the observed program.
+"""
+
+from __future__ import annotations
+
+import opcode
+import os
+import sys
+from collections.abc import Callable, Iterator
+from types import BuiltinFunctionType, CodeType, FunctionType, MethodType
+
+RawSite = tuple[str, str, int]
+"""Function, file and line, as the core keeps them."""
+
+UNKNOWN_SITE: RawSite = ("unknown", "", 0)
+OTHER_SITE: RawSite = ("other", "", 0)
+
+_HERE = os.path.dirname(os.path.abspath(__file__)) + os.sep
+_STANDARD_LIBRARY = os.path.dirname(os.path.abspath(os.__file__)) + os.sep
+_PACKAGE_FOLDERS = ("site-packages", "dist-packages")
+_TELEMETRY_PACKAGES = ("ddtrace", "opentelemetry", "prometheus_client", "sentry_sdk", "thread_exporters")
+
+_LOADS_OF_OBJECTS = frozenset(
+    name for name in opcode.opname if name.startswith(("LOAD_FAST", "LOAD_NAME", "LOAD_GLOBAL", "LOAD_DEREF"))
+)
+_INSTRUCTIONS_LOOKED_AT = 6
+
+
+def is_internal(filename: str) -> bool:
+    """Whether code of this file is charged to its caller: the standard library, telemetry libraries, generated code."""
+    if filename.startswith((_HERE, "<frozen", "<string>")):
+        return True
+    if any(f"{os.sep}{folder}{os.sep}" in filename for folder in _PACKAGE_FOLDERS):
+        return any(f"{os.sep}{package}{os.sep}" in filename for package in _TELEMETRY_PACKAGES)
+    return filename.startswith(_STANDARD_LIBRARY)
+
+
+def line_of(code: CodeType, offset: int) -> int:
+    """The line of the instruction at a byte offset, the function's first when the compiler left none."""
+    for start, end, line in code.co_lines():
+        if start <= offset < end:
+            return line or code.co_firstlineno
+    return code.co_firstlineno
+
+
+def describe_site(code: CodeType, offset: int, module: str) -> RawSite:
+    """The site of an instruction. A module's own code is called after the module."""
+    function = module if code.co_qualname == "<module>" else f"{module}.{code.co_qualname}"
+    return function, code.co_filename, line_of(code, offset)
+
+
+def describe_place(code: CodeType, offset: int, module: str) -> tuple[str, str]:
+    """The identity of locks created by the call at `offset`, and its `file:line`.
+
+    The name ends in the attribute or variable that the result is stored in, where the instructions after the call
+    tell it, else in the line number.
+    """
+    line = line_of(code, offset)
+    stored = _stored_name(code, offset)
+    qualname = "" if code.co_qualname == "<module>" else code.co_qualname
+    if stored is None:
+        name = f"{module}:{qualname}:{line}" if qualname else f"{module}:{line}"
+    else:
+        scope = qualname
+        owner, attribute = stored
+        if owner is not None:
+            if code.co_argcount and owner == code.co_varnames[0]:
+                scope = qualname.rpartition(".")[0]
+            else:
+                scope = f"{qualname}.{owner}" if qualname else owner
+        name = f"{module}:{scope}.{attribute}" if scope else f"{module}:{attribute}"
+    return name, f"{code.co_filename}:{line}"
+
+
+def _stored_name(code: CodeType, offset: int) -> tuple[str | None, str] | None:
+    """The object and attribute, or None and the variable, that the call's result goes to."""
+    owner: str | None = None
+    for name, argument in _instructions_after(code, offset):
+        if name in ("STORE_NAME", "STORE_GLOBAL"):
+            return None, code.co_names[argument]
+        if name in ("STORE_FAST", "STORE_DEREF"):
+            return None, _variable(code, argument)
+        if name.startswith("STORE_FAST_"):
+            # A pair fused by the compiler since 3.13: the upper half of the argument is what is stored first.
+            return None, _variable(code, argument >> 4)
+        if name == "STORE_ATTR":
+            return owner, code.co_names[argument]
+        if name in _LOADS_OF_OBJECTS:
+            owner = _loaded_name(code, name, argument)
+        elif name == "LOAD_ATTR":
+            owner = None
+        elif name != "COPY":
+            return None
+    return None
+
+
+def _instructions_after(code: CodeType, offset: int) -> Iterator[tuple[str, int]]:
+    instructions = code.co_code
+    extended = 0
+    seen = 0
+    for position in range(offset + 2, len(instructions) - 1, 2):
+        name = opcode.opname[instructions[position]]
+        if name == "CACHE":
+            continue
+        argument = instructions[position + 1] | extended
+        if name == "EXTENDED_ARG":
+            extended = argument << 8
+            continue
+        extended = 0
+        yield name, argument
+        seen += 1
+        if seen == _INSTRUCTIONS_LOOKED_AT:
+            return
+
+
+def _loaded_name(code: CodeType, name: str, argument: int) -> str | None:
+    if name == "LOAD_GLOBAL":
+        return code.co_names[argument >> 1]
+    if name == "LOAD_NAME":
+        return code.co_names[argument]
+    if name.count("LOAD_FAST") == 2:
+        return _variable(code, argument & 15)
+    return _variable(code, argument)
+
+
+def _variable(code: CodeType, argument: int) -> str:
+    from_oparg: Callable[[int], str] = code._varname_from_oparg  # type: ignore[attr-defined]
+    return from_oparg(argument)
+
+
+def module_of(module_globals: dict[str, object]) -> str:
+    """The module's name, as code at its top level sees it."""
+    name = module_globals.get("__name__")
+    return name if type(name) is str else "unknown"
+
+
+def describe_target(function: object) -> str:
+    """The low-cardinality name of what a thread runs: `module:qualname` of the function behind it.
+
+    Looks through bound methods, `functools.partial` and a `threading.Thread`; reads no attribute of a class it
+    does not know, since that could run code of the program.
+    """
+    for _ in range(8):
+        inner = _unwrap(function)
+        if inner is None:
+            break
+        function = inner
+    if not isinstance(function, (FunctionType, BuiltinFunctionType, type)):
+        function = type(function)
+    module = getattr(function, "__module__", None)
+    return f"{module or 'builtins'}:{function.__qualname__}"
+
+
+def _unwrap(function: object) -> object | None:
+    if isinstance(function, MethodType):
+        thread = thread_of(function)
+        if thread is None:
+            return function.__func__
+        target: object = thread.__dict__.get("_target")
+        return type(thread).run if target is None or type(thread).run is not _plain_run() else target
+    functools = sys.modules.get("functools")
+    if functools is not None and type(function) is functools.partial:
+        return function.func
+    return None
+
+
+def thread_of(function: object) -> object | None:
+    """The `threading.Thread` whose `_bootstrap` this bound method is, if it is one."""
+    threading = sys.modules.get("threading")
+    if threading is None or not isinstance(function, MethodType):
+        return None
+    bootstrap = getattr(getattr(threading, "Thread", None), "_bootstrap", None)
+    return function.__self__ if function.__func__ is bootstrap else None
+
+
+def _plain_run() -> object:
+    return sys.modules["threading"].Thread.run

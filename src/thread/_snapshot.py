@@ -1,0 +1,173 @@
+"""Frozen views of what was recorded: the one thing that exporters read.
+
+Every duration is in seconds, every point in time in seconds since the Unix epoch. All classes are immutable, so a
+snapshot may be shared between threads and kept as long as wanted; it holds strings and numbers only and keeps no
+object of the observed program alive.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from ._histogram import Histogram
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """A place in the program's code."""
+
+    function: str
+    """The qualified name, `shop.cache.Cache.refresh`; `other` once the cap on sites was reached."""
+    file: str
+    """The path of the source file, empty when unknown."""
+    line: int
+    """The line number counted from 1, 0 when unknown."""
+
+    def __str__(self) -> str:
+        return f"{self.function} ({self.file}:{self.line})" if self.file else self.function
+
+
+@dataclass(frozen=True, slots=True)
+class LockStats:
+    """All locks of one identity: those given one name, or created at one place."""
+
+    name: str
+    """The name given, else place and attribute: `shop.cache:Cache._guard`."""
+    kind: str
+    """`lock`, `rlock` or `semaphore`."""
+    location: str
+    """`file:line` of the first creation."""
+    live: int
+    """How many such locks exist now."""
+    acquisitions: int
+    """How often one was acquired; re-entering an RLock that the thread owns already is not counted again."""
+    contentions: int
+    """How many of the acquisitions had to wait."""
+    timeouts: int
+    """How many waits ended without the lock because their time was up."""
+    wait: Histogram
+    """How long each wait took, however it ended: acquired, timed out or interrupted. Includes the wait for the GIL."""
+    hold: Histogram
+    """How long the lock was held, for a random sample of the acquisitions."""
+    waiters: int
+    """How many threads wait right now."""
+    oldest_wait: float
+    """How long the longest of them has been waiting, 0 when none waits."""
+
+
+@dataclass(frozen=True, slots=True)
+class WaitStats:
+    """Who waited for whom: all waits of one lock, acquire site and owner site."""
+
+    lock: str
+    """`LockStats.name`."""
+    acquire_site: Site
+    """Where the waiting thread wanted the lock."""
+    owner_site: Site
+    """Where the thread that held the lock was meanwhile."""
+    count: int
+    """How many waits began so."""
+    time: float
+    """How long was waited in total. Over all rows of a lock this adds up to `LockStats.wait.sum`."""
+
+
+@dataclass(frozen=True, slots=True)
+class BlockingStats:
+    """Waits that are no lock contention: for a condition, an event, a queue, a thread, a future."""
+
+    kind: str
+    """`condition`, `event`, `barrier`, `queue`, `join` or `future`."""
+    site: Site
+    """Where the program waited."""
+    duration: Histogram
+
+
+@dataclass(frozen=True, slots=True)
+class ThreadStats:
+    """All threads of one target function."""
+
+    target: str
+    """The function that the threads run, `shop.refresh:refresh_forever`, or the name given."""
+    started: int
+    """How many began to run."""
+    finished: int
+    """How many of those came to their end."""
+    running: int
+    """How many run right now."""
+    start_delay: Histogram
+    """From the request to start until the function was entered."""
+    lifetime: Histogram
+    """From entering the function to leaving it, for those that finished."""
+    cpu_time: float
+    """CPU time of all of them, including those that still run."""
+
+
+@dataclass(frozen=True, slots=True)
+class LiveThread:
+    """One thread that is running now."""
+
+    ident: int
+    """`thread.get_ident()` of it. May be reused once it ended."""
+    native_id: int
+    """The operating system's number for it."""
+    name: str
+    """Its `threading` name if it has one, else its target."""
+    target: str
+    daemon: bool | None
+    """None when the interpreter does not know the thread as a `threading.Thread`."""
+    started_at: float | None
+    """None for a thread that was not started under observation, the main thread for one."""
+    cpu_time: float | None
+    """None where the platform cannot tell."""
+    waiting_for: str | None
+    """The name of the lock it waits for."""
+    waiting_since: float | None
+    waiting_on_owner: int | None
+    """The ident of the thread that holds that lock."""
+
+
+@dataclass(frozen=True, slots=True)
+class ExceptionStats:
+    """Unhandled exceptions of one type that ended threads of one target."""
+
+    type: str
+    """The qualified name of the class: `ValueError`, `shop.errors.OutOfStock`."""
+    target: str
+    count: int
+    last_traceback: str
+    """The full stack trace of the last one, as the interpreter prints it."""
+    last_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """How much of the program is observed."""
+
+    core: str
+    """`c` or `python`: which implementation records."""
+    instrumented: bool
+    """Whether `threading` hands out observed primitives."""
+    observed_threads: int
+    """Running threads that were started under observation."""
+    unobserved_threads: int
+    """Running threads that were not: the main thread and those started before observation or by other means."""
+    sites_capped: bool
+    """Whether the cap on sites or identities was reached, so that the rest is counted under `other`."""
+    faults: int
+    """Errors inside the telemetry itself, exporters included; the first of each kind was logged."""
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """Everything recorded since the process began, or since it was forked."""
+
+    taken_at: float
+    locks: tuple[LockStats, ...] = ()
+    waits: tuple[WaitStats, ...] = ()
+    blocking: tuple[BlockingStats, ...] = ()
+    threads: tuple[ThreadStats, ...] = ()
+    live_threads: tuple[LiveThread, ...] = ()
+    exceptions: tuple[ExceptionStats, ...] = ()
+    dropped_events: int = 0
+    """Events that were lost because nobody fetched them in time."""
+    coverage: Coverage = field(default=Coverage("c", False, 0, 0, False, 0))
