@@ -1,0 +1,70 @@
+"""Adds to pyproject.toml what it cannot say: an optional C extension and an editable install of two source roots."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from glob import glob
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from setuptools import Extension, setup
+from setuptools.command.editable_wheel import editable_wheel
+
+
+def flag(name: str) -> bool:
+    return os.environ.get(name, "") not in ("", "0")
+
+
+def compile_arguments() -> list[str]:
+    """Ours, less those that the builder decides otherwise: compilers obey the last -O, and CFLAGS come before these."""
+    ours = ["-std=c11", "-O3", "-fvisibility=hidden", "-Wall", "-Wextra", "-Wno-unused-parameter", "-Wno-cast-function-type"]
+    chosen = set(re.findall(r"-(O|std=)", os.environ.get("CFLAGS", "")))
+    return [argument for argument in ours if not any(argument.startswith(f"-{family}") for family in chosen)]
+
+
+def extensions() -> list[Extension]:
+    required = flag("THREAD_REQUIRE_EXTENSION")
+    sources = sorted(glob("src/thread/_c/*.c"))
+    if not sources or (sys.implementation.name != "cpython" and not required):
+        return []
+    return [
+        Extension(
+            "thread._core",
+            sources=sources,
+            depends=sorted(glob("src/thread/_c/*.h")),
+            extra_compile_args=compile_arguments(),
+            optional=not required,
+        )
+    ]
+
+
+class SourceRoots:
+    """What an editable wheel holds: a .pth file with the roots of both packages."""
+
+    def __init__(self, name: str, roots: list[str]) -> None:
+        self.name = name
+        self.roots = roots
+
+    def __call__(self, wheel: Any, files: list[str], mapping: dict[str, str]) -> None:
+        wheel.writestr(f"__editable__.{self.name}.pth", "".join(f"{root}\n" for root in self.roots))
+
+    def __enter__(self) -> SourceRoots:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        pass
+
+
+class EditableWheel(editable_wheel):
+    """For packages of different parents setuptools installs an import hook, which no type checker can follow."""
+
+    def _select_strategy(self, name: str, tag: str, build_lib: Any) -> Any:
+        if self.mode:
+            return super()._select_strategy(name, tag, build_lib)
+        return SourceRoots(name, sorted({str(Path(folder).resolve().parent) for folder in self.package_dir.values()}))
+
+
+setup(ext_modules=extensions(), cmdclass={"editable_wheel": EditableWheel})

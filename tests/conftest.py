@@ -1,0 +1,71 @@
+"""What all tests share. One run tests one core: the C extension, or its pure-Python twin under `THREAD_PURE=1`."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from types import ModuleType
+from typing import Protocol
+
+import pytest
+
+
+def flag(name: str) -> bool:
+    return os.environ.get(name, "") not in ("", "0")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--slow", action="store_true", help="run the tests marked slow too")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    from thread._backend import core
+
+    if flag("THREAD_REQUIRE_EXTENSION") and not flag("THREAD_PURE") and core.NAME != "c":
+        raise pytest.UsageError("THREAD_REQUIRE_EXTENSION=1 asks to test the C extension, but it is not built")
+
+
+def pytest_report_header(config: pytest.Config) -> str:
+    from thread._backend import core
+
+    return f"core: {core.NAME}"
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if not config.getoption("--slow"):
+        for item in items:
+            if item.get_closest_marker("slow"):
+                item.add_marker(pytest.mark.skip(reason="slow, runs with --slow"))
+
+
+@pytest.fixture
+def core() -> Iterator[ModuleType]:
+    """The core under test, at zero and with its default settings before the test and after it."""
+    from thread._backend import core
+
+    def restore() -> None:
+        core.configure(slow_wait_ns=10_000_000, hold_sampling=64, event_capacity=4096, stack_depth=64, listening=False)
+        core.reset()
+
+    restore()
+    yield core
+    restore()
+
+
+class WaitUntil(Protocol):
+    def __call__(self, predicate: Callable[[], object], timeout: float = 10.0) -> None: ...
+
+
+@pytest.fixture
+def wait_until() -> WaitUntil:
+    """Returns as soon as the predicate holds; fails the test when it does not within `timeout` seconds."""
+
+    def wait_until(predicate: Callable[[], object], timeout: float = 10.0) -> None:
+        deadline = time.monotonic() + timeout
+        while not predicate():
+            if time.monotonic() > deadline:
+                pytest.fail(f"waited {timeout:g} s in vain for {getattr(predicate, '__qualname__', predicate)!s}")
+            time.sleep(0.001)
+
+    return wait_until
