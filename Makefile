@@ -1,0 +1,88 @@
+# `make` prints the targets. Each sets itself up in a virtual environment of its own, .venv-<version of Python>.
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+SUITABLE := import sys; sys.exit(sys.version_info < (3, 11))
+ifndef PYTHON
+PYTHON := $(shell for python in python3 python3.15 python3.14 python3.13 python3.12 python3.11; do \
+	$$python -c '$(SUITABLE)' 2>/dev/null && echo $$python && break; done)
+endif
+VERSION := $(shell $(or $(PYTHON),false) -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null)
+VENV := .venv-$(VERSION)
+BIN := $(VENV)/bin
+
+on = $(filter-out 0,$(strip $(1)))
+
+# Without THREAD_REQUIRE_EXTENSION in the environment, the extension is required wherever it can be built.
+ifndef THREAD_REQUIRE_EXTENSION
+CANNOT_COMPILE := $(shell $(or $(PYTHON),false) scripts/can_compile.py)
+THREAD_REQUIRE_EXTENSION := $(if $(CANNOT_COMPILE),0,1)
+endif
+export THREAD_REQUIRE_EXTENSION
+BUILT := $(VENV)/.built-$(if $(call on,$(THREAD_REQUIRE_EXTENSION)),c,pure)
+
+.PHONY: help venv build test test-pure demo bench lint typecheck sanitize clean
+
+help:
+	@echo 'usage: make TARGET [PYTHON=python3.13] [PURE=1] [SLOW=1] [ARGS="..."]'
+	@echo
+	@sed -En 's/^#: ([^:]+): /  \1	/p' Makefile | expand -t 14
+	@echo
+	@echo 'PYTHON chooses the interpreter, PURE=1 the pure-Python core, SLOW=1 adds the slow tests, ARGS go to what is run.'
+
+$(BIN)/python:
+	@test -n '$(VERSION)' || { echo 'Python 3.11 or later is needed; name one with PYTHON=...' >&2; exit 1; }
+	@$(PYTHON) -c '$(SUITABLE)' || { echo 'Python 3.11 or later is needed, $(PYTHON) is $(VERSION)' >&2; exit 1; }
+	@echo 'setting up $(VENV)'
+	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); \
+		echo '$(PYTHON) makes no virtual environment; on Debian and Ubuntu: apt install python$(VERSION)-venv' >&2; exit 1; }
+	@$(BIN)/python -m pip -qq install --upgrade pip 'setuptools>=77' || { rm -rf $(VENV); exit 1; }
+
+$(BUILT): pyproject.toml setup.py $(wildcard src/thread/_c/*) | $(BIN)/python
+	@echo 'building for Python $(VERSION)'
+	@$(BIN)/python -m pip -qq install --no-build-isolation --editable '.[dev]'
+	@touch $@
+
+#: venv: the virtual environment alone
+venv: $(BIN)/python
+
+#: build: the package, editable, with its extension where there is a compiler
+build: $(BUILT)
+	@$(if $(CANNOT_COMPILE),echo '$(CANNOT_COMPILE)')
+
+#: test: the test suite; PURE=1 tests the pure-Python core
+test: build
+	@$(if $(call on,$(PURE)),THREAD_PURE=1 )$(BIN)/python -m pytest $(if $(call on,$(SLOW)),--slow )$(ARGS)
+
+#: test-pure: the same as make test PURE=1
+test-pure:
+	@$(MAKE) --no-print-directory test PURE=1
+
+#: demo: a small shop under load, observed; DEMO_SECONDS=20 ends it by itself
+demo: build
+	@$(BIN)/python examples/demo.py $(ARGS)
+
+#: bench: the promises of speed, measured on this machine
+bench: build
+	@$(BIN)/python -m benchmarks $(ARGS)
+
+#: lint: ruff, and shellcheck where it is installed
+lint: build
+	@$(BIN)/ruff check
+	@if command -v shellcheck >/dev/null; then shellcheck .ci/run scripts/sanitize; \
+	else echo 'shellcheck is not installed: the shell scripts were not checked'; fi
+
+#: typecheck: mypy --strict and pyright
+typecheck: build
+	@$(BIN)/mypy
+	@$(BIN)/pyright
+
+#: sanitize: the C core under the address and undefined-behaviour sanitizers and the interpreter's debug hooks
+sanitize: build
+	@scripts/sanitize $(BIN)/python $(ARGS)
+
+#: clean: removes all that make has made
+clean:
+	@rm -rf .venv-* build dist *.egg-info src/thread/*.so .mypy_cache .pytest_cache .ruff_cache
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
