@@ -15,7 +15,7 @@ elif os.environ.get("THREAD_PURE", "") not in ("", "0"):
     from . import _core_py as core
 else:
     try:
-        from . import _core as core
+        import thread._core as core
     except ModuleNotFoundError:
         from . import _core_py as core
 
