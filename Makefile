@@ -16,7 +16,7 @@ on = $(filter-out 0,$(strip $(1)))
 
 # Without THREAD_REQUIRE_EXTENSION in the environment, the extension is required wherever it can be built.
 ifndef THREAD_REQUIRE_EXTENSION
-CANNOT_COMPILE := $(shell $(or $(PYTHON),false) scripts/can_compile.py)
+CANNOT_COMPILE := $(shell $(if $(filter default,$(origin CC)),,CC='$(CC)') $(or $(PYTHON),false) scripts/can_compile.py)
 THREAD_REQUIRE_EXTENSION := $(if $(CANNOT_COMPILE),0,1)
 endif
 export THREAD_REQUIRE_EXTENSION
