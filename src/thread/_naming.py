@@ -18,10 +18,15 @@ RawSite = tuple[str, str, int]
 UNKNOWN_SITE: RawSite = ("unknown", "", 0)
 OTHER_SITE: RawSite = ("other", "", 0)
 
-_HERE = os.path.dirname(os.path.abspath(__file__)) + os.sep
-_STANDARD_LIBRARY = os.path.dirname(os.path.abspath(os.__file__)) + os.sep
-_PACKAGE_FOLDERS = ("site-packages", "dist-packages")
-_TELEMETRY_PACKAGES = ("ddtrace", "opentelemetry", "prometheus_client", "sentry_sdk", "thread_exporters")
+# What `is_internal` goes by; the C core reads these too, since it may run no Python code while a thread waits.
+OWN_FOLDER = os.path.dirname(os.path.abspath(__file__)) + os.sep
+INTERNAL_PREFIXES = (OWN_FOLDER, "<frozen", "<string>")
+STANDARD_LIBRARY = os.path.dirname(os.path.abspath(os.__file__)) + os.sep
+PACKAGE_FOLDERS = tuple(f"{os.sep}{name}{os.sep}" for name in ("site-packages", "dist-packages"))
+TELEMETRY_FOLDERS = tuple(
+    f"{os.sep}{name}{os.sep}"
+    for name in ("ddtrace", "opentelemetry", "prometheus_client", "sentry_sdk", "thread_exporters")
+)
 
 _LOADS_OF_OBJECTS = frozenset(
     name for name in opcode.opname if name.startswith(("LOAD_FAST", "LOAD_NAME", "LOAD_GLOBAL", "LOAD_DEREF"))
@@ -31,11 +36,11 @@ _INSTRUCTIONS_LOOKED_AT = 6
 
 def is_internal(filename: str) -> bool:
     """Whether code of this file is charged to its caller: the standard library, telemetry libraries, generated code."""
-    if filename.startswith((_HERE, "<frozen", "<string>")):
+    if filename.startswith(INTERNAL_PREFIXES):
         return True
-    if any(f"{os.sep}{folder}{os.sep}" in filename for folder in _PACKAGE_FOLDERS):
-        return any(f"{os.sep}{package}{os.sep}" in filename for package in _TELEMETRY_PACKAGES)
-    return filename.startswith(_STANDARD_LIBRARY)
+    if any(folder in filename for folder in PACKAGE_FOLDERS):
+        return any(folder in filename for folder in TELEMETRY_FOLDERS)
+    return filename.startswith(STANDARD_LIBRARY)
 
 
 def line_of(code: CodeType, offset: int) -> int:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from types import CodeType, FrameType
 from weakref import ref
 
-from .._naming import UNKNOWN_SITE, RawSite, describe_place, describe_site, is_internal, module_of
+from .._naming import OWN_FOLDER, UNKNOWN_SITE, RawSite, describe_place, describe_site, is_internal, module_of
 from ._records import Identity, identity_named, site_interned, unobserved
 from ._state import Settings, count_fault, is_hidden
 
@@ -73,10 +73,11 @@ def site_charged(frame: FrameType | None) -> RawSite:
 
 
 def stack_of(frame: FrameType | None) -> tuple[RawSite, ...]:
-    """The sites of a whole stack, innermost first, as deep as the settings allow."""
+    """The sites of a whole stack without the telemetry itself, innermost first, as deep as the settings allow."""
     sites: list[RawSite] = []
     while frame is not None and len(sites) < Settings.stack_depth:
-        sites.append(describe_site(frame.f_code, frame.f_lasti, module_of(frame.f_globals)))
+        if not frame.f_code.co_filename.startswith(OWN_FOLDER):
+            sites.append(describe_site(frame.f_code, frame.f_lasti, module_of(frame.f_globals)))
         frame = frame.f_back
     return tuple(sites)
 

@@ -1,0 +1,67 @@
+/* Reading frames of this and of other threads.
+ *
+ * The innermost code of this thread is read without a frame object, since that would be allocated at every creation
+ * of a lock. CPython 3.12 made this possible by public (unstable) functions; 3.11 needs its internal header, whose
+ * layout is fixed now that 3.11 receives security fixes only. */
+#include <Python.h>
+
+#if PY_VERSION_HEX < 0x030C0000
+#define Py_BUILD_CORE 1
+#include <internal/pycore_frame.h>
+#undef Py_BUILD_CORE
+#endif
+
+#include "core.h"
+
+PyCodeObject *
+innermost_code(int *offset)
+{
+    PyThreadState *tstate = PyThreadState_Get();
+#if PY_VERSION_HEX < 0x030D0000
+    struct _PyInterpreterFrame *frame = tstate->cframe->current_frame;
+#else
+    struct _PyInterpreterFrame *frame = tstate->current_frame;
+#endif
+    if (frame == NULL) {
+        return NULL;
+    }
+#if PY_VERSION_HEX < 0x030C0000
+    *offset = _PyInterpreterFrame_LASTI(frame) * (int)sizeof(_Py_CODEUNIT);
+    return (PyCodeObject *)Py_NewRef(frame->f_code);
+#else
+    PyObject *code = PyUnstable_InterpreterFrame_GetCode(frame);
+    if (code == NULL || !PyCode_Check(code)) {
+        Py_XDECREF(code); /* a frame that the interpreter itself put at the bottom of the stack */
+        return NULL;
+    }
+    *offset = PyUnstable_InterpreterFrame_GetLasti(frame);
+    return (PyCodeObject *)code;
+#endif
+}
+
+static PyThreadState *
+thread_state_of(unsigned long ident)
+{
+    PyThreadState *tstate = PyInterpreterState_ThreadHead(PyInterpreterState_Get());
+    while (tstate != NULL && tstate->thread_id != ident) {
+        tstate = PyThreadState_Next(tstate);
+    }
+    return tstate;
+}
+
+PyFrameObject *
+frame_of_thread(unsigned long ident)
+{
+    PyThreadState *tstate = ident == 0 ? NULL : thread_state_of(ident);
+    return tstate == NULL ? NULL : PyThreadState_GetFrame(tstate);
+}
+
+PyObject *
+frame_module(PyFrameObject *frame)
+{
+    PyObject *globals = PyFrame_GetGlobals(frame);
+    PyObject *name = globals == NULL ? NULL : PyDict_GetItemString(globals, "__name__");
+    name = name != NULL && PyUnicode_CheckExact(name) ? Py_NewRef(name) : PyUnicode_FromString("unknown");
+    Py_XDECREF(globals);
+    return name;
+}

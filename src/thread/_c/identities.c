@@ -1,0 +1,192 @@
+/* The totals of all locks of one name or place. An identity lives as long as the process; their number is bounded. */
+#include "core.h"
+
+#include <math.h>
+
+#define MAX_IDENTITIES 2000
+
+Identity unobserved_identity = {.next_sample = NEVER};
+bool sites_are_capped = false;
+
+static Identity *identities[MAX_IDENTITIES + KIND_COUNT]; /* room for one `other` of each kind */
+static Py_ssize_t identity_count = 0;
+static PyObject *indices[KIND_COUNT]; /* dict: name -> index into identities */
+static uint64_t random_state;
+
+const char *
+kind_name(Kind kind)
+{
+    static const char *const names[KIND_COUNT] = {"lock", "rlock"};
+    return names[kind];
+}
+
+/* xorshift64*, Vigna 2016: its upper bits are good enough for choosing samples, and it is a few instructions. */
+static uint64_t
+random_bits(void)
+{
+    random_state ^= random_state >> 12;
+    random_state ^= random_state << 25;
+    random_state ^= random_state >> 27;
+    return random_state * UINT64_C(2685821657736338717);
+}
+
+/* A geometric distribution makes each acquisition equally likely to be sampled whatever came before, so that no
+ * regular pattern of the program can hide from the samples or attract them. */
+void
+identity_draw_next_sample(Identity *identity)
+{
+    uint64_t period = settings.hold_sampling;
+    if (period == 0 || identity == &unobserved_identity) {
+        identity->next_sample = NEVER;
+    }
+    else if (period == 1) {
+        identity->next_sample = identity->acquisitions + 1;
+    }
+    else {
+        double uniform = ((double)(random_bits() >> 11) + 1.0) * 0x1p-53; /* (0, 1] */
+        double skipped = floor(log(uniform) / log1p(-1.0 / (double)period));
+        identity->next_sample = identity->acquisitions + 1 + (uint64_t)skipped;
+    }
+}
+
+static Identity *
+identity_new(PyObject *name, Kind kind, PyObject *location)
+{
+    Identity *identity = PyMem_RawCalloc(1, sizeof(Identity));
+    if (identity == NULL) {
+        PyErr_NoMemory();
+        return NULL;
+    }
+    identity->name = Py_NewRef(name);
+    identity->location = Py_NewRef(location);
+    identity->kind = kind;
+    identity_draw_next_sample(identity);
+    return identity;
+}
+
+static Identity *
+identity_add(PyObject *name, Kind kind, PyObject *location)
+{
+    PyObject *index = PyLong_FromSsize_t(identity_count);
+    Identity *identity = index == NULL ? NULL : identity_new(name, kind, location);
+    if (identity == NULL) {
+        Py_XDECREF(index);
+        return NULL;
+    }
+    if (PyDict_SetItem(indices[kind], name, index) < 0) {
+        Py_DECREF(index);
+        Py_DECREF(identity->name);
+        Py_DECREF(identity->location);
+        PyMem_RawFree(identity);
+        return NULL;
+    }
+    Py_DECREF(index);
+    identities[identity_count++] = identity;
+    return identity;
+}
+
+static Identity *
+identity_known(PyObject *name, Kind kind)
+{
+    PyObject *index = PyDict_GetItemWithError(indices[kind], name);
+    return index == NULL ? NULL : identities[PyLong_AsSsize_t(index)];
+}
+
+/* `name` must be a str and no instance of a subclass, so that looking it up runs no Python code. */
+Identity *
+identity_named(PyObject *name, Kind kind, PyObject *location)
+{
+    Identity *identity = identity_known(name, kind);
+    if (identity != NULL || PyErr_Occurred()) {
+        return identity;
+    }
+    if (identity_count < MAX_IDENTITIES) {
+        return identity_add(name, kind, location);
+    }
+    sites_are_capped = true;
+    PyObject *other = PyUnicode_InternFromString("other");
+    PyObject *nowhere = other == NULL ? NULL : PyUnicode_FromString("");
+    if (nowhere != NULL) {
+        identity = identity_known(other, kind);
+        if (identity == NULL && !PyErr_Occurred()) {
+            identity = identity_add(other, kind, nowhere);
+        }
+    }
+    Py_XDECREF(other);
+    Py_XDECREF(nowhere);
+    return identity;
+}
+
+void
+identities_redraw_samples(void)
+{
+    for (Py_ssize_t i = 0; i < identity_count; i++) {
+        identity_draw_next_sample(identities[i]);
+    }
+}
+
+static void
+identity_reset(Identity *identity)
+{
+    identity->acquisitions = 0;
+    identity->contentions = 0;
+    identity->timeouts = 0;
+    histogram_reset(&identity->wait);
+    histogram_reset(&identity->hold);
+    identity_draw_next_sample(identity);
+}
+
+static void
+random_seed(void)
+{
+    /* A forked child must not draw the samples of its parent. Zero would be a fixed point. */
+    random_state = ((uint64_t)monotonic_ns() * UINT64_C(0x9E3779B97F4A7C15)) | 1;
+}
+
+void
+identities_reset(void)
+{
+    random_seed();
+    for (Py_ssize_t i = 0; i < identity_count; i++) {
+        identity_reset(identities[i]);
+    }
+    identity_reset(&unobserved_identity);
+}
+
+int
+identities_init(void)
+{
+    random_seed();
+    for (int kind = 0; kind < KIND_COUNT; kind++) {
+        indices[kind] = PyDict_New();
+        if (indices[kind] == NULL) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
+static PyObject *
+identity_read(const Identity *identity, int64_t now)
+{
+    int64_t oldest;
+    Py_ssize_t waiters = waits_of_identity(identity, now, &oldest);
+    return Py_BuildValue("OsOnKKKNNnL", identity->name, kind_name(identity->kind), identity->location,
+                         identity->live, identity->acquisitions, identity->contentions, identity->timeouts,
+                         histogram_read(identity->wait), histogram_read(identity->hold), waiters, now - oldest);
+}
+
+PyObject *
+identities_read(void)
+{
+    PyObject *rows = PyList_New(0);
+    int64_t now = monotonic_ns();
+    for (Py_ssize_t i = 0; rows != NULL && i < identity_count; i++) {
+        PyObject *row = identity_read(identities[i], now);
+        if (row == NULL || PyList_Append(rows, row) < 0) {
+            Py_CLEAR(rows);
+        }
+        Py_XDECREF(row);
+    }
+    return rows;
+}

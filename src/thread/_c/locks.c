@@ -1,0 +1,598 @@
+/* Lock and RLock.
+ *
+ * States of a mutex, all changes made with the GIL held:
+ *
+ *     owner | queue    | meaning
+ *     ------+----------+------------------------------------------------------------------------------
+ *     0     | empty    | free
+ *     ident | empty    | held, nobody waits: releasing is one store
+ *     ident | waiters  | held: releasing wakes the first waiter, or makes an overdue one the owner
+ *     0     | waiters  | free: the first waiter was woken and did not run yet; anybody may acquire
+ *
+ * Under the GIL, acquiring is a check and a store; only waiters need a semaphore (waits.c). */
+#include "core.h"
+
+#include <limits.h>
+#include <stddef.h>
+
+static PyObject *raw_allocate_lock;
+static PyObject *raw_rlock;
+
+/* ---- a mutex ---- */
+
+static void
+hold_begin(Mutex *mutex)
+{
+    identity_draw_next_sample(mutex->identity);
+    mutex->hold_started = monotonic_ns();
+}
+
+static void
+hold_end(Mutex *mutex)
+{
+    histogram_add(&mutex->identity->hold, monotonic_ns() - mutex->hold_started);
+    mutex->hold_started = 0;
+}
+
+static inline void
+mutex_acquired(Mutex *mutex, unsigned long owner)
+{
+    mutex->owner = owner;
+    mutex->depth = 1;
+    if (++mutex->identity->acquisitions == mutex->identity->next_sample) {
+        hold_begin(mutex);
+    }
+}
+
+static inline void
+mutex_release(Mutex *mutex)
+{
+    if (mutex->hold_started != 0) {
+        hold_end(mutex);
+    }
+    mutex->owner = 0;
+    if (mutex->queue != NULL) {
+        mutex_wake_next(mutex);
+    }
+}
+
+/* -1 with an exception set, 0: not acquired, 1: acquired */
+static int
+mutex_acquire_contended(Mutex *mutex, int64_t timeout_ns)
+{
+    if (timeout_ns == 0) {
+        return 0;
+    }
+    WaitOutcome outcome = mutex_wait(mutex, timeout_ns, true);
+    if (outcome == WAIT_ACQUIRED) {
+        mutex_acquired(mutex, mutex->owner);
+        return 1;
+    }
+    return outcome == WAIT_TIMED_OUT ? 0 : -1;
+}
+
+static inline int
+mutex_acquire(Mutex *mutex, int64_t timeout_ns)
+{
+    if (mutex->owner == 0) {
+        mutex_acquired(mutex, PyThread_get_thread_ident());
+        return 1;
+    }
+    return mutex_acquire_contended(mutex, timeout_ns);
+}
+
+static void
+mutex_reinitialize(Mutex *mutex)
+{
+    mutex->owner = 0;
+    mutex->queue = NULL;
+    mutex->hold_started = 0;
+    mutex->depth = 0;
+}
+
+static Mutex *
+mutex_new(PyTypeObject *type, Identity *identity)
+{
+    Mutex *mutex = (Mutex *)type->tp_alloc(type, 0);
+    if (mutex != NULL) {
+        mutex->identity = identity;
+        identity->live++;
+    }
+    return mutex;
+}
+
+static void
+mutex_dealloc(PyObject *self)
+{
+    Mutex *mutex = (Mutex *)self;
+    if (mutex->weakrefs != NULL) {
+        PyObject_ClearWeakRefs(self);
+    }
+    if (mutex->identity != NULL) {
+        mutex->identity->live--;
+    }
+    Py_TYPE(self)->tp_free(self);
+}
+
+static PyObject *
+acquired_or_error(int acquired)
+{
+    return acquired < 0 ? NULL : PyBool_FromLong(acquired);
+}
+
+/* ---- arguments of acquire(blocking=True, timeout=-1) ---- */
+
+/* Let the interpreter's own lock judge, so that errors are its errors on each version. */
+static int
+check_by_interpreter(PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
+{
+    PyObject *lock = PyObject_CallNoArgs(raw_allocate_lock);
+    PyObject *acquire = lock == NULL ? NULL : PyObject_GetAttrString(lock, "acquire");
+    PyObject *result = acquire == NULL ? NULL : PyObject_Vectorcall(acquire, args, (size_t)nargs, kwnames);
+    Py_XDECREF(lock);
+    Py_XDECREF(acquire);
+    Py_XDECREF(result);
+    return result == NULL ? -1 : 0;
+}
+
+static int
+timeout_from(PyObject *blocking, PyObject *timeout, int64_t *timeout_ns)
+{
+    int waits = blocking == NULL ? 1 : PyObject_IsTrue(blocking);
+    double seconds = timeout == NULL ? -1.0 : PyFloat_AsDouble(timeout);
+    if (waits < 0 || (seconds == -1.0 && PyErr_Occurred())) {
+        return -1;
+    }
+    if (!waits) {
+        *timeout_ns = 0;
+    }
+    else if (seconds < 0.0 || seconds >= 9.2e9) {
+        *timeout_ns = FOREVER;
+    }
+    else {
+        *timeout_ns = (int64_t)(seconds * 1e9);
+    }
+    return 0;
+}
+
+static int
+parse_acquire_slowly(PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames, int64_t *timeout_ns)
+{
+    if (check_by_interpreter(args, nargs, kwnames) < 0) {
+        return -1;
+    }
+    PyObject *blocking = nargs > 0 ? args[0] : NULL;
+    PyObject *timeout = nargs > 1 ? args[1] : NULL;
+    Py_ssize_t named = kwnames == NULL ? 0 : PyTuple_GET_SIZE(kwnames);
+    for (Py_ssize_t i = 0; i < named; i++) {
+        bool is_timeout = PyUnicode_CompareWithASCIIString(PyTuple_GET_ITEM(kwnames, i), "timeout") == 0;
+        *(is_timeout ? &timeout : &blocking) = args[nargs + i];
+    }
+    return timeout_from(blocking, timeout, timeout_ns);
+}
+
+static inline int
+parse_acquire(PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames, int64_t *timeout_ns)
+{
+    if (kwnames == NULL && nargs <= 1) {
+        if (nargs == 0 || args[0] == Py_True) {
+            *timeout_ns = FOREVER;
+            return 0;
+        }
+        if (args[0] == Py_False) {
+            *timeout_ns = 0;
+            return 0;
+        }
+    }
+    return parse_acquire_slowly(args, nargs, kwnames, timeout_ns);
+}
+
+/* ---- Lock ---- */
+
+static PyObject *
+lock_acquire(PyObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
+{
+    int64_t timeout_ns;
+    if (parse_acquire(args, nargs, kwnames, &timeout_ns) < 0) {
+        return NULL;
+    }
+    return acquired_or_error(mutex_acquire((Mutex *)self, timeout_ns));
+}
+
+static PyObject *
+lock_enter(PyObject *self, PyObject *Py_UNUSED(ignored))
+{
+    return acquired_or_error(mutex_acquire((Mutex *)self, FOREVER));
+}
+
+static PyObject *
+lock_release(PyObject *self, PyObject *Py_UNUSED(ignored))
+{
+    Mutex *mutex = (Mutex *)self;
+    if (mutex->owner == 0) {
+        PyErr_SetString(PyExc_RuntimeError, "release unlocked lock");
+        return NULL;
+    }
+    mutex_release(mutex);
+    Py_RETURN_NONE;
+}
+
+static PyObject *
+lock_exit(PyObject *self, PyObject *const *Py_UNUSED(args), Py_ssize_t Py_UNUSED(nargs))
+{
+    return lock_release(self, NULL);
+}
+
+static PyObject *
+lock_locked(PyObject *self, PyObject *Py_UNUSED(ignored))
+{
+    return PyBool_FromLong(((Mutex *)self)->owner != 0);
+}
+
+static PyObject *
+mutex_at_fork_reinit(PyObject *self, PyObject *Py_UNUSED(ignored))
+{
+    mutex_reinitialize((Mutex *)self);
+    Py_RETURN_NONE;
+}
+
+static PyObject *
+lock_repr(PyObject *self)
+{
+    return PyUnicode_FromFormat("<%s %s object at %p>", ((Mutex *)self)->owner != 0 ? "locked" : "unlocked",
+                                Py_TYPE(self)->tp_name, self);
+}
+
+#define ACQUIRE_SIGNATURE "acquire($self, /, blocking=True, timeout=-1)\n--\n\n"
+
+PyDoc_STRVAR(acquire_doc, ACQUIRE_SIGNATURE
+"Lock the lock and return whether it was acquired.\n\n"
+"Waits for as long as it takes, timeout seconds at most if given, not at all\n"
+"unless blocking. The wait is interruptible.");
+PyDoc_STRVAR(release_doc, "release($self, /)\n--\n\n"
+"Release the lock, which need not have been acquired by this thread.\n\n"
+"RuntimeError if it is unlocked.");
+PyDoc_STRVAR(locked_doc, "locked($self, /)\n--\n\nWhether somebody holds the lock.");
+PyDoc_STRVAR(enter_doc, "__enter__($self, /)\n--\n\nLock the lock.");
+PyDoc_STRVAR(exit_doc, "__exit__($self, /, *exc_info)\n--\n\nRelease the lock.");
+PyDoc_STRVAR(lock_doc,
+"A lock object is a synchronization primitive: acquired by one thread at a\n"
+"time, released by any.\n\n"
+"acquire() -- lock the lock, possibly blocking until it can be obtained\n"
+"release() -- unlock of the lock\n"
+"locked() -- test whether the lock is currently locked");
+
+#define FAST_WITH_KEYWORDS(function) ((PyCFunction)(void (*)(void))(function)), METH_FASTCALL | METH_KEYWORDS
+#define FAST(function) ((PyCFunction)(void (*)(void))(function)), METH_FASTCALL
+
+static PyMethodDef lock_methods[] = {
+    {"acquire_lock", FAST_WITH_KEYWORDS(lock_acquire), acquire_doc},
+    {"acquire", FAST_WITH_KEYWORDS(lock_acquire), acquire_doc},
+    {"release_lock", lock_release, METH_NOARGS, release_doc},
+    {"release", lock_release, METH_NOARGS, release_doc},
+    {"locked_lock", lock_locked, METH_NOARGS, locked_doc},
+    {"locked", lock_locked, METH_NOARGS, locked_doc},
+    {"__enter__", lock_enter, METH_NOARGS, enter_doc},
+    {"__exit__", FAST(lock_exit), exit_doc},
+    {"_at_fork_reinit", mutex_at_fork_reinit, METH_NOARGS, NULL},
+    {NULL, NULL, 0, NULL},
+};
+
+/* ---- creating ---- */
+
+static int
+check_name(PyObject **name, const char *whose)
+{
+    if (*name == Py_None) {
+        *name = NULL;
+    }
+    if (*name != NULL && !PyUnicode_Check(*name)) {
+        PyErr_Format(PyExc_TypeError, "a %s's name must be a str or None, not %.100s", whose, Py_TYPE(*name)->tp_name);
+        return -1;
+    }
+    return 0;
+}
+
+/* Whether the only argument is `name=`, which the interpreter's own types do not have. */
+static bool
+only_name_given(PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames, PyObject **name)
+{
+    if (nargs != 0 || PyTuple_GET_SIZE(kwnames) != 1 ||
+        PyUnicode_CompareWithASCIIString(PyTuple_GET_ITEM(kwnames, 0), "name") != 0) {
+        return false;
+    }
+    *name = args[0];
+    return true;
+}
+
+/* The interpreter's own constructor raises its own errors; what it accepts is accepted here. */
+static int
+parse_creation(PyObject *own, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames, PyObject **name)
+{
+    *name = NULL;
+    if (nargs == 0 && (kwnames == NULL || PyTuple_GET_SIZE(kwnames) == 0)) {
+        return 0;
+    }
+    if (kwnames != NULL && only_name_given(args, nargs, kwnames, name)) {
+        return check_name(name, "lock");
+    }
+    PyObject *judged = PyObject_Vectorcall(own, args, (size_t)nargs, kwnames);
+    Py_XDECREF(judged);
+    return judged == NULL ? -1 : 0;
+}
+
+static PyObject *
+mutex_create(PyTypeObject *type, Kind kind, PyObject *name)
+{
+    Identity *identity = identity_created(kind, name);
+    return identity == NULL ? NULL : (PyObject *)mutex_new(type, identity);
+}
+
+PyObject *
+allocate_lock(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
+{
+    PyObject *name;
+    if (parse_creation(raw_allocate_lock, args, nargs, kwnames, &name) < 0) {
+        return NULL;
+    }
+    return mutex_create(&LockType, KIND_LOCK, name);
+}
+
+
+/* What `__new__` gets when it is called by hand: no `name=`, and the interpreter's own type to judge the rest. */
+static PyObject *
+create_by_new(PyTypeObject *type, Kind kind, PyObject *own, PyObject *args, PyObject *kwargs)
+{
+    if (PyTuple_GET_SIZE(args) != 0 || (kwargs != NULL && PyDict_GET_SIZE(kwargs) != 0)) {
+        PyObject *judged = PyObject_Call(own, args, kwargs);
+        if (judged == NULL) {
+            return NULL;
+        }
+        Py_DECREF(judged);
+    }
+    return mutex_create(type, kind, NULL);
+}
+
+#if PY_VERSION_HEX >= 0x030D0000
+static PyObject *raw_lock_type;
+
+static PyObject *
+lock_vectorcall(PyObject *Py_UNUSED(type), PyObject *const *args, size_t nargsf, PyObject *kwnames)
+{
+    PyObject *name;
+    if (parse_creation(raw_lock_type, args, PyVectorcall_NARGS(nargsf), kwnames, &name) < 0) {
+        return NULL;
+    }
+    return mutex_create(&LockType, KIND_LOCK, name);
+}
+
+static PyObject *
+lock_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
+{
+    return create_by_new(type, KIND_LOCK, raw_lock_type, args, kwargs);
+}
+#endif
+
+PyTypeObject LockType = {
+    PyVarObject_HEAD_INIT(NULL, 0)
+    .tp_name = "_thread.lock",
+    .tp_basicsize = sizeof(Mutex),
+    .tp_dealloc = mutex_dealloc,
+    .tp_repr = lock_repr,
+    .tp_doc = lock_doc,
+    .tp_methods = lock_methods,
+    .tp_weaklistoffset = offsetof(Mutex, weakrefs),
+#if PY_VERSION_HEX >= 0x030D0000
+    .tp_flags = Py_TPFLAGS_DEFAULT,
+    .tp_new = lock_new,
+    .tp_vectorcall = lock_vectorcall,
+#else
+    .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION,
+#endif
+};
+
+/* ---- RLock ---- */
+
+static int
+rlock_reenter(Mutex *mutex)
+{
+    if (mutex->depth == ULONG_MAX) {
+        PyErr_SetString(PyExc_OverflowError, "Internal lock count overflowed");
+        return -1;
+    }
+    mutex->depth++;
+    return 1;
+}
+
+static inline int
+rlock_acquire_for(Mutex *mutex, int64_t timeout_ns)
+{
+    unsigned long me = PyThread_get_thread_ident();
+    if (mutex->owner == 0) {
+        mutex_acquired(mutex, me);
+        return 1;
+    }
+    return mutex->owner == me ? rlock_reenter(mutex) : mutex_acquire_contended(mutex, timeout_ns);
+}
+
+static PyObject *
+rlock_acquire(PyObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
+{
+    int64_t timeout_ns;
+    if (parse_acquire(args, nargs, kwnames, &timeout_ns) < 0) {
+        return NULL;
+    }
+    return acquired_or_error(rlock_acquire_for((Mutex *)self, timeout_ns));
+}
+
+static PyObject *
+rlock_enter(PyObject *self, PyObject *Py_UNUSED(ignored))
+{
+    return acquired_or_error(rlock_acquire_for((Mutex *)self, FOREVER));
+}
+
+static bool
+is_owned_by_this_thread(const Mutex *mutex)
+{
+    return mutex->owner != 0 && mutex->owner == PyThread_get_thread_ident();
+}
+
+static PyObject *
+release_unowned(void)
+{
+    PyErr_SetString(PyExc_RuntimeError, "cannot release un-acquired lock");
+    return NULL;
+}
+
+static PyObject *
+rlock_release(PyObject *self, PyObject *Py_UNUSED(ignored))
+{
+    Mutex *mutex = (Mutex *)self;
+    if (!is_owned_by_this_thread(mutex)) {
+        return release_unowned();
+    }
+    if (--mutex->depth == 0) {
+        mutex_release(mutex);
+    }
+    Py_RETURN_NONE;
+}
+
+static PyObject *
+rlock_exit(PyObject *self, PyObject *const *Py_UNUSED(args), Py_ssize_t Py_UNUSED(nargs))
+{
+    return rlock_release(self, NULL);
+}
+
+static PyObject *
+rlock_is_owned(PyObject *self, PyObject *Py_UNUSED(ignored))
+{
+    return PyBool_FromLong(is_owned_by_this_thread((Mutex *)self));
+}
+
+static PyObject *
+rlock_recursion_count(PyObject *self, PyObject *Py_UNUSED(ignored))
+{
+    const Mutex *mutex = (Mutex *)self;
+    return PyLong_FromUnsignedLong(is_owned_by_this_thread(mutex) ? mutex->depth : 0);
+}
+
+static PyObject *
+rlock_release_save(PyObject *self, PyObject *Py_UNUSED(ignored))
+{
+    Mutex *mutex = (Mutex *)self;
+    if (mutex->owner == 0) {
+        return release_unowned();
+    }
+    PyObject *state = Py_BuildValue("(kk)", mutex->depth, mutex->owner);
+    if (state != NULL) {
+        mutex->depth = 0;
+        mutex_release(mutex);
+    }
+    return state;
+}
+
+static PyObject *
+rlock_acquire_restore(PyObject *self, PyObject *args)
+{
+    Mutex *mutex = (Mutex *)self;
+    unsigned long depth, owner;
+    if (!PyArg_ParseTuple(args, "(kk):_acquire_restore", &depth, &owner)) {
+        return NULL;
+    }
+    /* Condition.wait must not return without its lock, so no signal handler can end this wait. */
+    if (mutex->owner != 0 && mutex_wait(mutex, FOREVER, false) != WAIT_ACQUIRED) {
+        return NULL;
+    }
+    mutex_acquired(mutex, owner);
+    mutex->depth = depth;
+    Py_RETURN_NONE;
+}
+
+static PyObject *
+rlock_repr(PyObject *self)
+{
+    const Mutex *mutex = (Mutex *)self;
+    return PyUnicode_FromFormat("<%s %s object owner=%ld count=%lu at %p>",
+                                mutex->owner != 0 ? "locked" : "unlocked", Py_TYPE(self)->tp_name,
+                                (long)mutex->owner, mutex->owner != 0 ? mutex->depth : 0, self);
+}
+
+PyDoc_STRVAR(rlock_acquire_doc, ACQUIRE_SIGNATURE
+"Lock the lock, once more if this thread owns it, and return whether it was\n"
+"acquired.\n\n"
+"Waits for as long as it takes, timeout seconds at most if given, not at all\n"
+"unless blocking. The wait is interruptible.");
+PyDoc_STRVAR(rlock_release_doc, "release($self, /)\n--\n\n"
+"Release the lock once. RuntimeError unless this thread owns it.");
+PyDoc_STRVAR(rlock_doc,
+"A re-entrant lock: its owner may acquire it again, and must release it as\n"
+"often.");
+
+static PyMethodDef rlock_methods[] = {
+    {"acquire", FAST_WITH_KEYWORDS(rlock_acquire), rlock_acquire_doc},
+    {"release", rlock_release, METH_NOARGS, rlock_release_doc},
+#if PY_VERSION_HEX >= 0x030E0000
+    {"locked", lock_locked, METH_NOARGS, locked_doc},
+#endif
+    {"__enter__", rlock_enter, METH_NOARGS, enter_doc},
+    {"__exit__", FAST(rlock_exit), exit_doc},
+    {"_is_owned", rlock_is_owned, METH_NOARGS, NULL},
+    {"_recursion_count", rlock_recursion_count, METH_NOARGS, NULL},
+    {"_acquire_restore", rlock_acquire_restore, METH_VARARGS, NULL},
+    {"_release_save", rlock_release_save, METH_NOARGS, NULL},
+    {"_at_fork_reinit", mutex_at_fork_reinit, METH_NOARGS, NULL},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyObject *
+rlock_vectorcall(PyObject *Py_UNUSED(type), PyObject *const *args, size_t nargsf, PyObject *kwnames)
+{
+    PyObject *name;
+    if (parse_creation(raw_rlock, args, PyVectorcall_NARGS(nargsf), kwnames, &name) < 0) {
+        return NULL;
+    }
+    return mutex_create(&RLockType, KIND_RLOCK, name);
+}
+
+/* The arguments of a subclass are its own affair. */
+static PyObject *
+rlock_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
+{
+    if (type != &RLockType) {
+        return mutex_create(type, KIND_RLOCK, NULL);
+    }
+    return create_by_new(type, KIND_RLOCK, raw_rlock, args, kwargs);
+}
+
+PyTypeObject RLockType = {
+    PyVarObject_HEAD_INIT(NULL, 0)
+    .tp_name = "_thread.RLock",
+    .tp_basicsize = sizeof(Mutex),
+    .tp_dealloc = mutex_dealloc,
+    .tp_repr = rlock_repr,
+    .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE,
+    .tp_doc = rlock_doc,
+    .tp_methods = rlock_methods,
+    .tp_weaklistoffset = offsetof(Mutex, weakrefs),
+    .tp_new = rlock_new,
+    .tp_vectorcall = rlock_vectorcall,
+};
+
+int
+locks_init(void)
+{
+    PyObject *raw = PyImport_ImportModule("_thread");
+    if (raw == NULL) {
+        return -1;
+    }
+    raw_allocate_lock = PyObject_GetAttrString(raw, "allocate_lock");
+    raw_rlock = PyObject_GetAttrString(raw, "RLock");
+#if PY_VERSION_HEX >= 0x030D0000
+    raw_lock_type = PyObject_GetAttrString(raw, "LockType");
+#endif
+    Py_DECREF(raw);
+    if (PyErr_Occurred()) {
+        return -1;
+    }
+    return PyType_Ready(&LockType) < 0 || PyType_Ready(&RLockType) < 0 ? -1 : 0;
+}

@@ -1,0 +1,440 @@
+/* What happens when a lock is not to be had at once.
+ *
+ * States of a waiter. Every transition is made by a thread that holds the GIL.
+ *
+ *     state    | meaning                              | left when
+ *     ---------+--------------------------------------+--------------------------------------------------------------
+ *     QUEUED   | asleep in the queue of the mutex     | release() finds it first in the queue      -> WOKEN
+ *     WOKEN    | told that the mutex was released     | it runs and the mutex is free              -> owner, leaves
+ *              |                                      | it runs and another thread was faster      -> QUEUED
+ *              |                                      | the same, and it has waited FAIR_AFTER_NS  -> OVERDUE
+ *     OVERDUE  | asleep, and next in any case         | release() makes it the owner               -> GRANTED
+ *     GRANTED  | owner before it runs                 | it runs                                    -> owner, leaves
+ *
+ * A waiter whose time is up, or whose signal handler raised, leaves from any state. It keeps the mutex if it was
+ * granted it and its time was up; if it gives up a mutex that was offered to it, the next waiter is woken.
+ *
+ * Only the first in the queue is ever woken, and only once until it has run: a thread that acquires and releases in
+ * a loop meanwhile pays for no second wake. That thread may be faster than the waiter (a mutex with barging, as in
+ * parking_lot and WebKit); FAIR_AFTER_NS bounds for how long. */
+#include "core.h"
+
+#define FAIR_AFTER_NS 100000000 /* 100 ms: rare enough not to make a convoy of the queue, see benchmarks/ */
+#define SPARE_WAITERS 64
+
+typedef enum { QUEUED, WOKEN, OVERDUE, GRANTED } WaiterState;
+
+struct Waiter {
+    Waiter *next, *previous; /* in the queue of the mutex, a ring */
+    Waiter *newer, *older;   /* among all waiters of the process */
+    Mutex *mutex;            /* a strong reference */
+    PyThread_type_lock semaphore;
+    bool posted; /* the semaphore was released and not yet taken again */
+    WaiterState state;
+    unsigned long ident;
+    int64_t started;
+    int64_t evidence_due; /* when the wait becomes a slow one; FOREVER once that was seen to */
+    int64_t woken_at;     /* end of the last sleep, before the GIL was had */
+    int64_t charged_until;
+    uint64_t charges;
+    PyObject *acquire_site; /* borrowed: sites live as long as the process */
+    PyObject *owner_site;
+    PyObject *evidence; /* a tuple, or NULL */
+};
+
+static Waiter *newest = NULL;
+
+/* Waiters keep their semaphores when they are spared, so that a wait usually allocates nothing. They are never on
+ * the C stack: a daemon thread that the interpreter ends while it waits leaves its waiter in the queue. */
+static Waiter *spare[SPARE_WAITERS];
+static int spare_count = 0;
+
+/* ---- garbage collection ----
+ *
+ * Up to 3.11 an allocation can run the collector and with it finalizers of the program, which must not happen to a
+ * thread that is about to wait or gives evidence. Later interpreters collect between instructions only. */
+
+#if PY_VERSION_HEX < 0x030C0000
+#define PAUSE_COLLECTOR int collector_was_on = PyGC_Disable()
+#define RESUME_COLLECTOR       \
+    if (collector_was_on) {    \
+        PyGC_Enable();         \
+    }
+#else
+#define PAUSE_COLLECTOR
+#define RESUME_COLLECTOR
+#endif
+
+/* ---- the queue of a mutex ---- */
+
+static void
+queue_append(Mutex *mutex, Waiter *waiter)
+{
+    Waiter *head = mutex->queue;
+    if (head == NULL) {
+        waiter->next = waiter->previous = waiter;
+        mutex->queue = waiter;
+        return;
+    }
+    waiter->next = head;
+    waiter->previous = head->previous;
+    head->previous->next = waiter;
+    head->previous = waiter;
+}
+
+static void
+queue_remove(Mutex *mutex, Waiter *waiter)
+{
+    if (waiter->next == waiter) {
+        mutex->queue = NULL;
+        return;
+    }
+    waiter->previous->next = waiter->next;
+    waiter->next->previous = waiter->previous;
+    if (mutex->queue == waiter) {
+        mutex->queue = waiter->next;
+    }
+}
+
+static void
+waiter_post(Waiter *waiter)
+{
+    if (!waiter->posted) {
+        waiter->posted = true;
+        PyThread_release_lock(waiter->semaphore);
+    }
+}
+
+void
+mutex_wake_next(Mutex *mutex)
+{
+    Waiter *head = mutex->queue;
+    if (head->state == QUEUED) {
+        head->state = WOKEN;
+        waiter_post(head);
+    }
+    else if (head->state == OVERDUE) {
+        head->state = GRANTED;
+        mutex->owner = head->ident;
+        waiter_post(head);
+    }
+}
+
+/* ---- the life of a waiter ---- */
+
+static Waiter *
+waiter_allocate(void)
+{
+    if (spare_count > 0) {
+        return spare[--spare_count];
+    }
+    Waiter *waiter = PyMem_RawCalloc(1, sizeof(Waiter));
+    if (waiter == NULL) {
+        PyErr_NoMemory();
+        return NULL;
+    }
+    waiter->semaphore = PyThread_allocate_lock();
+    if (waiter->semaphore == NULL) {
+        PyMem_RawFree(waiter);
+        PyErr_SetString(PyExc_RuntimeError, "can't allocate lock");
+        return NULL;
+    }
+    PyThread_acquire_lock(waiter->semaphore, NOWAIT_LOCK);
+    return waiter;
+}
+
+static void
+waiter_free(Waiter *waiter)
+{
+    if (waiter->posted) {
+        PyThread_acquire_lock(waiter->semaphore, NOWAIT_LOCK);
+        waiter->posted = false;
+    }
+    if (spare_count < SPARE_WAITERS) {
+        spare[spare_count++] = waiter;
+        return;
+    }
+    PyThread_release_lock(waiter->semaphore); /* some platforms insist on freeing it unlocked */
+    PyThread_free_lock(waiter->semaphore);
+    PyMem_RawFree(waiter);
+}
+
+static Waiter *
+waiter_begin(Mutex *mutex)
+{
+    Waiter *waiter = waiter_allocate();
+    if (waiter == NULL) {
+        return NULL;
+    }
+    waiter->mutex = (Mutex *)Py_NewRef(mutex);
+    waiter->state = QUEUED;
+    waiter->ident = PyThread_get_thread_ident();
+    waiter->started = waiter->charged_until = waiter->woken_at = monotonic_ns();
+    waiter->evidence_due = waiter->started + settings.slow_wait_ns;
+    waiter->charges = 0;
+    waiter->evidence = NULL;
+    waiter->acquire_site = site_of_this_thread();
+    waiter->owner_site = site_of_thread(mutex->owner);
+    queue_append(mutex, waiter);
+    waiter->newer = NULL;
+    waiter->older = newest;
+    if (newest != NULL) {
+        newest->newer = waiter;
+    }
+    newest = waiter;
+    return waiter;
+}
+
+static void
+waiter_leave(Waiter *waiter, WaitOutcome outcome)
+{
+    Mutex *mutex = waiter->mutex;
+    queue_remove(mutex, waiter);
+    *(waiter->newer != NULL ? &waiter->newer->older : &newest) = waiter->older;
+    if (waiter->older != NULL) {
+        waiter->older->newer = waiter->newer;
+    }
+    if (outcome == WAIT_ACQUIRED) {
+        return;
+    }
+    if (waiter->state == GRANTED) {
+        mutex->owner = 0;
+    }
+    if (mutex->owner == 0 && mutex->queue != NULL) {
+        mutex_wake_next(mutex);
+    }
+}
+
+/* ---- what is recorded ---- */
+
+/* Charge the time since the last look to the owner seen at the last look. */
+static void
+waiter_charge(Waiter *waiter, int64_t now)
+{
+    blame_add(waiter->mutex->identity, waiter->acquire_site, waiter->owner_site, waiter->charges == 0,
+              now - waiter->charged_until);
+    waiter->charges++;
+    waiter->charged_until = now;
+}
+
+/* Who holds the lock and what does that thread do at this moment, while it still holds it? */
+static void
+waiter_take_evidence(Waiter *waiter)
+{
+    Mutex *mutex = waiter->mutex;
+    PAUSE_COLLECTOR;
+    waiter_charge(waiter, monotonic_ns());
+    waiter->evidence_due = FOREVER;
+    waiter->owner_site = site_of_thread(mutex->owner);
+    if (settings.listening && !is_hidden()) {
+        int64_t oldest;
+        Py_ssize_t waiters = waits_of_identity(mutex->identity, 0, &oldest);
+        waiter->evidence = Py_BuildValue("NOkNOn", stack_of_thread(waiter->ident), waiter->acquire_site, mutex->owner,
+                                         stack_of_thread(mutex->owner), waiter->owner_site, waiters);
+        if (waiter->evidence == NULL) {
+            count_fault();
+        }
+    }
+    RESUME_COLLECTOR;
+}
+
+static void
+waiter_push_event(Waiter *waiter, WaitOutcome outcome, int64_t ended)
+{
+    static const char *const outcomes[] = {"acquired", "timed out", "interrupted"};
+    const Identity *identity = waiter->mutex->identity;
+    PyObject *begin = Py_BuildValue("sOsOkk", "slow_wait", identity->name, kind_name(identity->kind),
+                                    identity->location, waiter->ident, PyThread_get_thread_native_id());
+    PyObject *end = Py_BuildValue("LLLs", waiter->started, ended - waiter->started,
+                                  outcome == WAIT_ACQUIRED ? ended - waiter->woken_at : (int64_t)0, outcomes[outcome]);
+    PyObject *middle = begin == NULL || end == NULL ? NULL : PySequence_Concat(begin, waiter->evidence);
+    events_push(middle == NULL ? NULL : PySequence_Concat(middle, end));
+    Py_XDECREF(begin);
+    Py_XDECREF(middle);
+    Py_XDECREF(end);
+}
+
+static void
+waiter_record(Waiter *waiter, WaitOutcome outcome)
+{
+    Identity *identity = waiter->mutex->identity;
+    int64_t now = monotonic_ns();
+    histogram_add(&identity->wait, now - waiter->started);
+    identity->contentions += outcome == WAIT_ACQUIRED;
+    identity->timeouts += outcome == WAIT_TIMED_OUT;
+    waiter_charge(waiter, now);
+    if (waiter->evidence != NULL && identity != &unobserved_identity) {
+        PyObject *type, *value, *traceback; /* that of the signal handler, if one raised */
+        PyErr_Fetch(&type, &value, &traceback);
+        waiter_push_event(waiter, outcome, now);
+        PyErr_Restore(type, value, traceback);
+    }
+    Py_CLEAR(waiter->evidence);
+}
+
+/* ---- the wait ---- */
+
+static int64_t
+earlier(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+/* Sleep until woken, until a point in time, or until a signal arrives. */
+static PyLockStatus
+waiter_sleep(Waiter *waiter, int64_t until)
+{
+    PY_TIMEOUT_T microseconds = -1;
+    if (until != FOREVER) {
+        int64_t left = until - monotonic_ns();
+        microseconds = left <= 0 ? 0 : (PY_TIMEOUT_T)(left / 1000 + 1);
+    }
+    PyLockStatus status;
+    int64_t woken_at;
+    Py_BEGIN_ALLOW_THREADS
+    status = PyThread_acquire_lock_timed(waiter->semaphore, microseconds, 1);
+    woken_at = monotonic_ns();
+    Py_END_ALLOW_THREADS
+    waiter->woken_at = woken_at;
+    if (status == PY_LOCK_ACQUIRED) {
+        waiter->posted = false;
+    }
+    return status;
+}
+
+static bool
+waiter_takes(Waiter *waiter)
+{
+    Mutex *mutex = waiter->mutex;
+    if (waiter->state == GRANTED) {
+        return true;
+    }
+    if (mutex->owner == 0) {
+        mutex->owner = waiter->ident;
+        return true;
+    }
+    if (waiter->state == WOKEN) {
+        waiter->state = waiter->woken_at - waiter->started > FAIR_AFTER_NS ? OVERDUE : QUEUED;
+    }
+    return false;
+}
+
+static WaitOutcome
+waiter_wait(Waiter *waiter, int64_t deadline, bool interruptible)
+{
+    while (!waiter_takes(waiter)) {
+        PyLockStatus status = waiter_sleep(waiter, earlier(deadline, waiter->evidence_due));
+        if (waiter_takes(waiter)) {
+            break;
+        }
+        if (status == PY_LOCK_INTR && interruptible && Py_MakePendingCalls() < 0) {
+            return WAIT_INTERRUPTED;
+        }
+        if (status == PY_LOCK_ACQUIRED) {
+            continue;
+        }
+        int64_t now = monotonic_ns();
+        if (now >= waiter->evidence_due) {
+            waiter_take_evidence(waiter);
+        }
+        if (now >= deadline) {
+            return waiter_takes(waiter) ? WAIT_ACQUIRED : WAIT_TIMED_OUT;
+        }
+    }
+    return WAIT_ACQUIRED;
+}
+
+WaitOutcome
+mutex_wait(Mutex *mutex, int64_t timeout_ns, bool interruptible)
+{
+    PAUSE_COLLECTOR;
+    Waiter *waiter = waiter_begin(mutex);
+    RESUME_COLLECTOR;
+    if (waiter == NULL) {
+        return WAIT_INTERRUPTED;
+    }
+    int64_t deadline = timeout_ns >= FOREVER - waiter->started ? FOREVER : waiter->started + timeout_ns;
+    WaitOutcome outcome = waiter_wait(waiter, deadline, interruptible);
+    waiter_leave(waiter, outcome);
+    waiter_record(waiter, outcome);
+    waiter_free(waiter);
+    Py_DECREF(mutex);
+    return outcome;
+}
+
+/* ---- who waits now ---- */
+
+Py_ssize_t
+waits_of_identity(const Identity *identity, int64_t now, int64_t *oldest)
+{
+    Py_ssize_t count = 0;
+    *oldest = now;
+    for (Waiter *waiter = newest; waiter != NULL; waiter = waiter->older) {
+        if (waiter->mutex->identity == identity) {
+            count++;
+            *oldest = waiter->started;
+        }
+    }
+    return count;
+}
+
+PyObject *
+waits_read(void)
+{
+    Py_ssize_t count = 0;
+    for (Waiter *waiter = newest; waiter != NULL; waiter = waiter->older) {
+        count++;
+    }
+    /* Copied first, since building the rows can run finalizers that begin and end waits. */
+    typedef struct {
+        unsigned long ident, owner;
+        int64_t started;
+        const Identity *identity;
+    } Copy;
+    Copy *copies = PyMem_RawCalloc((size_t)count + 1, sizeof(Copy));
+    if (copies == NULL) {
+        return PyErr_NoMemory();
+    }
+    Copy *copy = copies;
+    for (Waiter *waiter = newest; waiter != NULL; waiter = waiter->older) {
+        if (waiter->mutex->identity != &unobserved_identity) {
+            *copy++ = (Copy){waiter->ident, waiter->mutex->owner, waiter->started, waiter->mutex->identity};
+        }
+    }
+    PyObject *rows = PyList_New(0);
+    while (rows != NULL && copy-- > copies) {
+        PyObject *row = Py_BuildValue("kOsLk", copy->ident, copy->identity->name, kind_name(copy->identity->kind),
+                                      copy->started, copy->owner);
+        if (row == NULL || PyList_Append(rows, row) < 0) {
+            Py_CLEAR(rows);
+        }
+        Py_XDECREF(row);
+    }
+    PyMem_RawFree(copies);
+    return rows;
+}
+
+/* Of the parent's threads only this one exists here. Its own wait, if a signal handler forks in the middle of one,
+ * goes on; those of the others are forgotten, and their memory with them. */
+void
+waits_after_fork(void)
+{
+    unsigned long me = PyThread_get_thread_ident();
+    Waiter *mine = NULL;
+    for (Waiter *waiter = newest; waiter != NULL; waiter = waiter->older) {
+        waiter->mutex->queue = NULL;
+    }
+    for (Waiter *waiter = newest, *older; waiter != NULL; waiter = older) {
+        older = waiter->older;
+        if (waiter->ident == me) {
+            queue_append(waiter->mutex, waiter);
+            waiter->newer = NULL;
+            waiter->older = mine;
+            if (mine != NULL) {
+                mine->newer = waiter;
+            }
+            mine = waiter;
+        }
+    }
+    newest = mine;
+}

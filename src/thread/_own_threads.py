@@ -1,0 +1,93 @@
+"""Threads of the telemetry itself: raw, hidden from what is recorded, and out of the way of the program's signals."""
+
+from __future__ import annotations
+
+import _signal
+import sys
+from _thread import allocate_lock, get_ident, stack_size, start_new_thread
+from collections.abc import Callable
+from typing import Final
+
+from ._backend import core
+
+_STACK_SIZE: Final = 1024 * 1024
+
+# What the processor raises in a thread has to reach that thread, or a crash would end in silence.
+_SYNCHRONOUS_SIGNALS: Final = ("SIGABRT", "SIGBUS", "SIGFPE", "SIGILL", "SIGSEGV", "SIGSYS", "SIGTRAP")
+
+
+class Flag:
+    """A condition that becomes true once, to be waited for. Safe to use in signal handlers and finalizers."""
+
+    __slots__ = ("_lock",)
+
+    def __init__(self) -> None:
+        self._lock = allocate_lock()
+        self._lock.acquire()
+
+    def set(self) -> None:
+        """Make it true. Nothing happens if it is."""
+        try:
+            self._lock.release()
+        except RuntimeError:
+            pass
+
+    def wait(self, timeout: float) -> bool:
+        """Wait until it is true, `timeout` seconds at most. Returns whether it is."""
+        if not self.take(timeout):
+            return False
+        self.set()
+        return True
+
+    def take(self, timeout: float) -> bool:
+        """The same, and make it false again: how one thread sleeps until another wakes it."""
+        return self._lock.acquire(timeout=max(timeout, 0.0))
+
+
+def start_own_thread(run: Callable[[], object]) -> None:
+    """Call `run` in a new thread that is not observed, not joined at exit, and not listed by `threading`.
+
+    Raises RuntimeError if no thread can be started.
+    """
+    program_chose = stack_size()
+    if 0 < program_chose < _STACK_SIZE:
+        # The stacks that a program finds large enough for its own threads may be too small for an exporter.
+        stack_size(_STACK_SIZE)
+        try:
+            start_new_thread(_run, (run,))
+        finally:
+            stack_size(program_chose)
+    else:
+        start_new_thread(_run, (run,))
+
+
+def _run(run: Callable[[], object]) -> None:
+    core.enter_hidden()
+    try:
+        _leave_signals_to_the_program()
+        run()
+    except BaseException:
+        core.count_fault()
+    finally:
+        forget_in_threading()
+        core.leave_hidden()
+
+
+def _leave_signals_to_the_program() -> None:
+    """Block what can be blocked.
+
+    A program that blocks a signal in its own threads, to wait for it with `sigwait`, would die of it if it could be
+    delivered to a thread that the program knows nothing of.
+    """
+    if hasattr(_signal, "pthread_sigmask"):
+        kept = {getattr(_signal, name, None) for name in _SYNCHRONOUS_SIGNALS}
+        _signal.pthread_sigmask(_signal.SIG_BLOCK, [s for s in _signal.valid_signals() if s not in kept])
+
+
+def forget_in_threading() -> None:
+    """Take this thread out of `threading`'s list, where `current_thread()`, which logging calls, has put it."""
+    threading = sys.modules.get("threading")
+    active = getattr(threading, "_active", None)
+    dummy = getattr(threading, "_DummyThread", None)
+    if active is not None and dummy is not None and isinstance(active.get(get_ident()), dummy):
+        active.pop(get_ident(), None)

@@ -1,0 +1,136 @@
+"""Makes a `Snapshot` out of the tuples that the core reads out."""
+
+from __future__ import annotations
+
+import _thread
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from . import _clock
+from ._backend import core
+from ._histogram import Histogram
+from ._lifecycle import read_exceptions
+from ._live_threads import RawLiveThread, read_live_threads
+from ._sites import Sites
+from ._snapshot import Coverage, ExceptionStats, LiveThread, LockStats, Snapshot, ThreadStats, WaitStats
+
+_NOTHING_RECORDED = Histogram()
+
+
+def read_snapshot(*, dropped_by_exporters: int, instrumented: bool) -> Snapshot:
+    """Everything recorded until now.
+
+    Takes no lock, hence safe in signal handlers, finalizers and exporters.
+    """
+    _clock.calibrate()
+    sites = Sites()
+    threads = core.read_threads()
+    # Read after the totals: a thread that ends in between is then missing from the sum for a moment, which
+    # `_CpuTimes` makes good. The other way round it would be counted twice, and the sum would stay too high.
+    live = read_live_threads()
+    observed = sum(thread.started_ns is not None for thread in live)
+    running = _thread._count() + 1
+    return Snapshot(
+        taken_at=_clock.unix_time(core.monotonic_ns()),
+        locks=tuple(_lock_stats()),
+        waits=tuple(
+            [
+                WaitStats(lock, sites[acquire_site], sites[owner_site], count, time / 1e9)
+                for lock, _, acquire_site, owner_site, count, time in core.read_blame()
+            ]
+        ),
+        threads=tuple(_thread_stats(threads, live)),
+        live_threads=tuple([_live_thread(thread) for thread in live]),
+        exceptions=tuple([ExceptionStats(*row) for row in read_exceptions()]),
+        dropped_events=core.dropped_events() + dropped_by_exporters,
+        coverage=Coverage(
+            core=core.NAME,
+            instrumented=instrumented,
+            observed_threads=observed,
+            unobserved_threads=max(running - observed - core.hidden_count(), 0),
+            sites_capped=core.sites_capped(),
+            faults=core.faults(),
+        ),
+    )
+
+
+def _histogram(raw: tuple[int, int, int, tuple[int, ...]] | None) -> Histogram:
+    if raw is None:
+        return _NOTHING_RECORDED
+    count, total, longest, buckets = raw
+    return Histogram(count, total / 1e9, longest / 1e9, buckets)
+
+
+def _lock_stats() -> Iterator[LockStats]:
+    for name, kind, location, live, acquisitions, contentions, timeouts, wait, hold, waiters, oldest in core.read_locks():
+        yield LockStats(
+            name,
+            kind,
+            location,
+            live,
+            acquisitions,
+            contentions,
+            timeouts,
+            _histogram(wait),
+            _histogram(hold),
+            waiters,
+            oldest / 1e9,
+        )
+
+
+class _CpuTimes:
+    """Sees to it that the CPU time of a target never falls, since it is exported as a counter.
+
+    A thread that ends while a snapshot is taken is for a moment neither among the live nor among the finished.
+    """
+
+    def __init__(self) -> None:
+        self.reset()
+
+    def reset(self) -> None:
+        self._highest: dict[str, int] = {}
+
+    def raised_to(self, target: str, cpu_time_ns: int) -> int:
+        highest = self._highest[target] = max(cpu_time_ns, self._highest.get(target, 0))
+        return highest
+
+
+_cpu_times = _CpuTimes()
+
+
+def _thread_stats(rows: Iterable[tuple[Any, ...]], live: Iterable[RawLiveThread]) -> Iterator[ThreadStats]:
+    running_cpu_times: dict[str, int] = {}
+    for thread in live:
+        running_cpu_times[thread.target] = running_cpu_times.get(thread.target, 0) + (thread.cpu_time_ns or 0)
+    for target, started, finished, start_delay, lifetime, finished_cpu_time in rows:
+        cpu_time = _cpu_times.raised_to(target, finished_cpu_time + running_cpu_times.get(target, 0))
+        yield ThreadStats(
+            target,
+            started,
+            finished,
+            max(started - finished, 0),
+            _histogram(start_delay),
+            _histogram(lifetime),
+            cpu_time / 1e9,
+        )
+
+
+def _live_thread(raw: RawLiveThread) -> LiveThread:
+    wait = raw.wait
+    return LiveThread(
+        ident=raw.ident,
+        native_id=raw.native_id,
+        name=raw.name,
+        target=raw.target,
+        daemon=raw.daemon,
+        started_at=None if raw.started_ns is None else _clock.unix_time(raw.started_ns),
+        cpu_time=None if raw.cpu_time_ns is None else raw.cpu_time_ns / 1e9,
+        waiting_for=None if wait is None else wait.lock,
+        waiting_since=None if wait is None else _clock.unix_time(wait.since_ns),
+        waiting_on_owner=wait.owner or None if wait is not None else None,
+    )
+
+
+def after_fork_in_child() -> None:
+    """Forget what was remembered of the parent's threads."""
+    _cpu_times.reset()
