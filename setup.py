@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import sys
 from glob import glob
 from pathlib import Path
@@ -19,10 +18,11 @@ def flag(name: str) -> bool:
 
 
 def compile_arguments() -> list[str]:
-    """Ours, less those that the builder decides otherwise: compilers obey the last -O, and CFLAGS come before these."""
-    ours = ["-std=c11", "-O3", "-fvisibility=hidden", "-Wall", "-Wextra", "-Wno-unused-parameter", "-Wno-cast-function-type"]
-    chosen = set(re.findall(r"-(O|std=)", os.environ.get("CFLAGS", "")))
-    return [argument for argument in ours if not any(argument.startswith(f"-{family}") for family in chosen)]
+    """What we want, unless CFLAGS says otherwise: it comes earlier on the command line, where the last word counts."""
+    chosen = os.environ.get("CFLAGS", "").split()
+    unless = {"-std=c11": "-std=", "-O3": "-O", "-DNDEBUG": "-UNDEBUG"}
+    wanted = [ours for ours, theirs in unless.items() if not any(choice.startswith(theirs) for choice in chosen)]
+    return [*wanted, "-fvisibility=hidden", "-Wall", "-Wextra"]
 
 
 def extensions() -> list[Extension]:
