@@ -1,0 +1,77 @@
+"""Where a snapshot holds the values of a metric: each reader yields the attribute values of a series and its value.
+
+No two points of one metric have the same attribute values. A series that once appeared stays, so that rates can be
+taken of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TypeAlias, TypeVar
+
+from thread.telemetry import ExceptionStats, Histogram, LockStats, Snapshot, ThreadStats, WaitStats
+
+Value = TypeVar("Value", float, Histogram)
+
+Attributes: TypeAlias = tuple[str | int, ...]
+NumberReader: TypeAlias = Callable[[Snapshot], Iterator[tuple[Attributes, float]]]
+HistogramReader: TypeAlias = Callable[[Snapshot], Iterator[tuple[Attributes, Histogram]]]
+
+
+def of_locks(value: Callable[[LockStats], float]) -> NumberReader:
+    """A number of every lock."""
+    return lambda snapshot: (((lock.name, lock.kind), value(lock)) for lock in snapshot.locks)
+
+
+def of_contended_locks(value: Callable[[LockStats], Value]) -> Callable[[Snapshot], Iterator[tuple[Attributes, Value]]]:
+    """A value of every lock that was ever waited for, or is being waited for the first time."""
+    return lambda snapshot: (
+        ((lock.name, lock.kind), value(lock)) for lock in snapshot.locks if lock.wait.count or lock.waiters
+    )
+
+
+def of_threads(value: Callable[[ThreadStats], Value]) -> Callable[[Snapshot], Iterator[tuple[Attributes, Value]]]:
+    """A value of every thread target."""
+    return lambda snapshot: (((threads.target,), value(threads)) for threads in snapshot.threads)
+
+
+def of_exceptions(value: Callable[[ExceptionStats], float]) -> NumberReader:
+    """A number of every type of unhandled exception and the target it ended."""
+    return lambda snapshot: (((stats.type, stats.target), value(stats)) for stats in snapshot.exceptions)
+
+
+def of_waits(value: Callable[[WaitStats], float]) -> NumberReader:
+    """A number of every lock, acquire site and owner site."""
+
+    def read(snapshot: Snapshot) -> Iterator[tuple[Attributes, float]]:
+        # Locks of two kinds may share a name, which is all that a row knows of its lock.
+        totals: dict[Attributes, float] = {}
+        for row in snapshot.waits:
+            acquire, owner = row.acquire_site, row.owner_site
+            key = (row.lock, acquire.function, acquire.file, acquire.line, owner.function, owner.file, owner.line)
+            totals[key] = totals.get(key, 0.0) + value(row)
+        return iter(totals.items())
+
+    return read
+
+
+def of_blocking(snapshot: Snapshot) -> Iterator[tuple[Attributes, Histogram]]:
+    """The durations of every kind of blocking, whatever its site: histograms are too many series to have by site."""
+    totals: dict[Attributes, Histogram] = {}
+    for row in snapshot.blocking:
+        totals[row.kind,] = _merged(totals[row.kind,], row.duration) if (row.kind,) in totals else row.duration
+    return iter(totals.items())
+
+
+def of_process(value: Callable[[Snapshot], float]) -> NumberReader:
+    """A number of the process as a whole."""
+    return lambda snapshot: iter([((), value(snapshot))])
+
+
+def _merged(one: Histogram, other: Histogram) -> Histogram:
+    return Histogram(
+        count=one.count + other.count,
+        sum=one.sum + other.sum,
+        max=max(one.max, other.max),
+        buckets=tuple(map(int.__add__, one.buckets, other.buckets)),
+    )
