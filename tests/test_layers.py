@@ -17,14 +17,16 @@ SOURCES = {"thread": ROOT / "src" / "thread", "thread_exporters": ROOT / "export
 
 FLOORS = (
     ("what the core is made of", {"_accumulator", "_histogram", "_lifecycle", "_naming"}),
-    ("core", {"_core", "_core_py", "_backend"}),
+    ("core", {"_backend", "_core", "_core_py"}),
     ("the thread module", {""}),
-    ("vocabulary", {"_snapshot", "_events", "_settings"}),
-    ("recorder", {"_recorder", "_exporting", "_instrument"}),
+    ("vocabulary", {"_events", "_settings", "_snapshot"}),
+    ("around the core", {"_clock", "_faults", "_instrument", "_live_threads", "_own_threads", "_sites"}),
+    ("readers", {"_event_reader", "_snapshot_reader"}),
+    ("recorder", {"_entry_points", "_exporting", "_recorder"}),
     ("public face", {"telemetry"}),
-    ("command line", {"_run", "__main__"}),
+    ("command line", {"__main__", "_program", "_run"}),
 )
-"""Modules and packages directly in `thread`, from the lowest floor to the highest; the empty name is `thread` itself."""
+"""Modules and packages directly in `thread`, from the lowest floor to the highest. The empty name is `thread` itself."""
 
 EXPORTERS_MAY_IMPORT = "thread.telemetry"
 
@@ -79,8 +81,10 @@ def imports(package: str, *, at_import: bool = False) -> Iterator[Import]:
                     target = ".".join([*base, target] if target else base)
                 for alias in node.names:
                     submodule = f"{target}.{alias.name}"
-                    is_module = submodule in known or submodule == "thread._core"
-                    yield Import(importer, *((submodule, None) if is_module else (target, alias.name)), node.lineno)
+                    if submodule in known or submodule == "thread._core":
+                        yield Import(importer, submodule, None, node.lineno)
+                    else:
+                        yield Import(importer, target, alias.name, node.lineno)
 
 
 def floor(module: str) -> int:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, Final
 
 from . import _clock
 from ._backend import core
@@ -16,7 +17,7 @@ def read_events() -> list[Event]:
     if raws:
         _clock.calibrate()
     sites = Sites()
-    events = []
+    events: list[Event] = []
     for kind, *fields in raws:
         try:
             events.append(_EVENT_MAKERS[kind](sites, *fields))
@@ -110,7 +111,7 @@ def _unhandled_exception(
     )
 
 
-_EVENT_MAKERS = {
+_EVENT_MAKERS: Final[dict[str, Callable[..., Event]]] = {
     "slow_wait": _slow_wait,
     "thread_finished": _thread_finished,
     "unhandled_exception": _unhandled_exception,

@@ -22,9 +22,9 @@ class Exporter(Protocol):
     What it raises is counted and logged once, and it is called again. While it hangs, nobody waits for it but this
     thread; events that it has no time for are dropped and counted.
 
-    An exporter that can live in a forked child also has a method `after_fork_in_child()`. It is called there before
-    anything else; sockets, threads and locks are then those that the fork left. In a child, an exporter without it
-    goes on being called every `export_interval`, but neither for a last export nor to shut down when the child exits.
+    In a forked child it goes on being called. If it has a method `after_fork_in_child()`, that is called there before
+    anything else, to replace the threads, sockets and locks that did not survive the fork. The last export and the
+    shutdown at exit are the parent's, unless that method returns True; then they happen in the child as well.
     """
 
     def export(self, snapshot: Snapshot, events: Sequence[Event]) -> None:
@@ -65,14 +65,16 @@ class Worker:
         self.name = name
         self._settings = settings
         self._snapshot = snapshot
-        self._forked = forked
         self._events: deque[Event] = deque()
         self._wakeup = Flag()
         self._finished = Flag()
         self._deadline: float | None = None
+        self._at_exit = False
+        self._ends_at_exit: bool | None = None if forked else True
+        self._abandoned = False
         self._ident = 0
         self._called_at = 0.0
-        self._found_hung_at = 0.0
+        self._reported_call = 0.0
         self._faults = FaultLog()
 
     def start(self) -> None:
@@ -81,76 +83,96 @@ class Worker:
 
     def offer(self, events: Sequence[Event]) -> int:
         """Queue events for the next export. Returns how many there was no room for."""
-        capacity = self._settings().event_capacity
-        room = max(capacity - len(self._events), 0)
+        room = max(self._settings().event_capacity - len(self._events), 0)
         self._events.extend(events[:room])
-        if self._many_events():
+        if self._has_many_events():
             self.wake()
         return max(len(events) - room, 0)
 
     def wake(self) -> None:
-        """Look again at the settings and the queue."""
+        """Make the worker look again at the settings and at its queue."""
         self._wakeup.set()
 
-    def look_after(self) -> None:
-        """Report the exporter if it has not returned for `export_timeout`."""
+    def report_if_hung(self) -> None:
+        """Count a call that has not returned for `export_timeout`."""
         called_at = self._called_at
         limit = self._settings().export_timeout
-        if called_at and called_at != self._found_hung_at and monotonic() - called_at > limit:
-            self._found_hung_at = called_at
-            self._faults.report(f"exporter {self.name} has not returned for {limit:g} s; the program goes on without it")
+        if called_at and called_at != self._reported_call and monotonic() - called_at > limit:
+            self._reported_call = called_at
+            self._faults.report(f"the exporter {self.name} has not returned for {limit:g} s, the program goes on")
 
-    def stop(self, deadline: float) -> None:
-        """Ask for the last export and the shutdown, to be done before a point of `time.monotonic`. Does not wait."""
+    def stop(self, deadline: float, *, at_exit: bool = False) -> bool:
+        """Ask for the last export and the shutdown before `deadline`, a point of `time.monotonic`. Does not wait.
+
+        Returns whether that will be done. `at_exit` leaves it undone if it is the parent's.
+        """
+        self._at_exit = at_exit
         if self._deadline is None:
             self._deadline = deadline
         self.wake()
+        return not at_exit or self._ends_at_exit is not False
 
-    def wait_until_finished(self, deadline: float) -> None:
-        """Wait for what `stop` asked for; when its time is up, report the exporter and leave it behind."""
-        if self._ident == get_ident():
-            return
-        if self._deadline is not None:
-            deadline = min(deadline, self._deadline)
-        if not self._finished.wait(deadline - monotonic()):
-            self._faults.report(f"exporter {self.name} did not finish in time and was left behind")
+    def wait_until_finished(self) -> None:
+        """Wait for what `stop` asked for until the deadline set there. An exporter that needs longer is left behind."""
+        assert self._deadline is not None
+        if self._ident != get_ident() and not self._finished.wait(self._deadline - monotonic()):
+            self._faults.report(f"the exporter {self.name} did not come to its end in time, the program goes on")
 
-    def wait_until_faults_are_logged(self, deadline: float) -> None:
-        """Let the log line be written before the process ends."""
+    def wait_until_logged(self, deadline: float) -> None:
+        """Wait until the fault of this exporter, if there is one, is in the log."""
         self._faults.wait_until_written(deadline - monotonic())
 
-    def abandon(self) -> None:
-        """Never call the exporter again."""
-        self._snapshot = _no_more_calls
-        self.stop(0.0)
-
     def in_forked_child(self) -> Worker:
-        """Its successor in a child: the exporter lives on, the thread and whatever it held do not."""
-        successor = Worker(
-            self.exporter, self.name, settings=self._settings, snapshot=self._snapshot, forked=True
-        )
-        # The thread that forked may have been this very one: in the child it goes on from the fork, and must end.
-        self.abandon()
-        return successor
-
-    @property
-    def ends_with_process(self) -> bool:
-        """Whether the exporter wants a last export and a shutdown when this process exits."""
-        return not self._forked or self._after_fork is not None
-
-    @property
-    def _after_fork(self) -> Callable[[], object] | None:
-        hook = getattr(self.exporter, "after_fork_in_child", None)
-        return hook if callable(hook) else None
+        """Its successor in a child: the exporter lives on, the thread and the locks do not."""
+        # The thread that forked may be this worker's own. In the child it goes on after the fork, and must end.
+        self._abandoned = True
+        self.stop(0.0)
+        return Worker(self.exporter, self.name, settings=self._settings, snapshot=self._snapshot, forked=True)
 
     def _run(self) -> None:
         self._ident = get_ident()
         try:
-            if self._forked and self._after_fork is not None:
-                self._call(self._after_fork)
-            exported_at = monotonic()
-            while self._deadline is None:
-                self._wakeup.take(exported_at + self._settings().export_interval - monotonic())
-                ...
+            if self._ends_at_exit is None:
+                self._call(self._arrive_in_child)
+            while self._sleep_until_due():
+                self._export()
+            if not self._abandoned and (self._ends_at_exit or not self._at_exit):
+                self._end(self._deadline or 0.0)
         finally:
             self._finished.set()
+
+    def _arrive_in_child(self) -> None:
+        hook = getattr(self.exporter, "after_fork_in_child", None)
+        self._ends_at_exit = callable(hook) and hook() is True
+
+    def _sleep_until_due(self) -> bool:
+        """Returns whether to export, else it is time to end."""
+        began = monotonic()
+        while self._deadline is None:
+            remaining = began + self._settings().export_interval - monotonic()
+            if remaining <= 0 or self._has_many_events():
+                return True
+            self._wakeup.take(remaining)
+        return False
+
+    def _has_many_events(self) -> bool:
+        return len(self._events) * 2 > self._settings().event_capacity
+
+    def _export(self) -> None:
+        events = tuple([self._events.popleft() for _ in range(len(self._events))])
+        self._call(lambda: self.exporter.export(self._snapshot(), events))
+
+    def _end(self, deadline: float) -> None:
+        if monotonic() < deadline:
+            self._export()
+        self._call(lambda: self.exporter.shutdown(max(deadline - monotonic(), 0.0)))
+
+    def _call(self, action: Callable[[], object]) -> None:
+        self._called_at = monotonic()
+        try:
+            action()
+        except BaseException as error:
+            self._faults.report(f"the exporter {self.name} failed; further failures are counted, not logged", error)
+        finally:
+            self._called_at = 0.0
+            forget_in_threading()

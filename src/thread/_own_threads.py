@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import _signal
+import signal
 import sys
 from _thread import allocate_lock, get_ident, stack_size, start_new_thread
 from collections.abc import Callable
@@ -79,9 +79,9 @@ def _leave_signals_to_the_program() -> None:
     A program that blocks a signal in its own threads, to wait for it with `sigwait`, would die of it if it could be
     delivered to a thread that the program knows nothing of.
     """
-    if hasattr(_signal, "pthread_sigmask"):
-        kept = {getattr(_signal, name, None) for name in _SYNCHRONOUS_SIGNALS}
-        _signal.pthread_sigmask(_signal.SIG_BLOCK, [s for s in _signal.valid_signals() if s not in kept])
+    if hasattr(signal, "pthread_sigmask"):
+        kept = {getattr(signal, name, None) for name in _SYNCHRONOUS_SIGNALS}
+        signal.pthread_sigmask(signal.SIG_BLOCK, [s for s in signal.valid_signals() if s not in kept])
 
 
 def forget_in_threading() -> None:

@@ -6,7 +6,7 @@ from _thread import TIMEOUT_MAX
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from math import isfinite
-from typing import Any, Final, NamedTuple, TypedDict
+from typing import Final, NamedTuple, TypedDict, cast
 
 
 class SettingsChange(TypedDict, total=False):
@@ -57,6 +57,15 @@ _RULES: Final = {
 }
 
 
+_TIMEOUT_OF_STOP: Final = _Rule(float, 0.0, _MOST_SECONDS, "a number of seconds, at least 0", "")
+
+
+def check_timeout(timeout: float) -> float:
+    """The time-out itself. Raises TypeError or ValueError unless it is a number of seconds."""
+    _TIMEOUT_OF_STOP.check("timeout", timeout)
+    return timeout
+
+
 @dataclass(frozen=True, slots=True)
 class Settings:
     """How much is recorded and how often it is exported. Immutable; `configure` puts another one in force.
@@ -81,7 +90,7 @@ class Settings:
         for name, rule in _RULES.items():
             rule.check(name, getattr(self, name))
 
-    def changed(self, changes: Mapping[str, Any]) -> Settings:
+    def changed(self, changes: SettingsChange) -> Settings:
         """A copy with some settings changed. Raises TypeError for one that does not exist."""
         for name in changes:
             if name not in _RULES:
@@ -90,27 +99,30 @@ class Settings:
         return replace(self, **changes)
 
 
-def settings_from(environment: Mapping[str, str]) -> tuple[Settings, list[str]]:
-    """The settings that environment variables ask for, and one line for each variable that had to be ignored.
+def changes_from(environment: Mapping[str, str]) -> tuple[SettingsChange, list[str]]:
+    """The settings that environment variables ask for, and one line for each variable that has to be ignored.
 
     An empty variable counts as absent.
     """
-    settings = Settings()
+    changes: dict[str, float] = {}
     complaints = []
     for name, rule in _RULES.items():
         text = environment.get(rule.variable, "").strip()
         if text:
             try:
-                settings = replace(settings, **{name: _parsed(rule, text)})
-            except (OverflowError, ValueError):
-                complaints.append(_complaint(rule, text, getattr(settings, name)))
-    return settings, complaints
+                changes[name] = _parsed(name, rule, text)
+            except ValueError:
+                complaints.append(_complaint(name, rule, text))
+    return cast("SettingsChange", changes), complaints
 
 
-def _parsed(rule: _Rule, text: str) -> float:
-    return int(text) if rule.type is int else float(text) * rule.unit
+def _parsed(name: str, rule: _Rule, text: str) -> float:
+    value = int(text) if rule.type is int else float(text) * rule.unit
+    rule.check(name, value)
+    return value
 
 
-def _complaint(rule: _Rule, text: str, default: float) -> str:
-    meaning = rule.meaning.replace("seconds", "milliseconds") if rule.unit == 1e-3 else rule.meaning
-    return f"{rule.variable}: expected {meaning}, got {text!r}; {default / rule.unit:g} is used"
+def _complaint(name: str, rule: _Rule, text: str) -> str:
+    expected = rule.meaning.replace("seconds", "milliseconds") if rule.unit == 1e-3 else rule.meaning
+    default = getattr(Settings(), name) / rule.unit
+    return f"{rule.variable}: expected {expected}, got {text!r}; the default {default:g} is used"

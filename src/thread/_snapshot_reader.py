@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import _thread
+import sys
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -17,7 +18,7 @@ from ._snapshot import Coverage, ExceptionStats, LiveThread, LockStats, Snapshot
 _NOTHING_RECORDED = Histogram()
 
 
-def read_snapshot(*, dropped_by_exporters: int, instrumented: bool) -> Snapshot:
+def read_snapshot(dropped_by_exporters: int) -> Snapshot:
     """Everything recorded until now.
 
     Takes no lock, hence safe in signal handlers, finalizers and exporters.
@@ -45,13 +46,18 @@ def read_snapshot(*, dropped_by_exporters: int, instrumented: bool) -> Snapshot:
         dropped_events=core.dropped_events() + dropped_by_exporters,
         coverage=Coverage(
             core=core.NAME,
-            instrumented=instrumented,
+            instrumented=_is_instrumented(),
             observed_threads=observed,
             unobserved_threads=max(running - observed - core.hidden_count(), 0),
             sites_capped=core.sites_capped(),
             faults=core.faults(),
         ),
     )
+
+
+def _is_instrumented() -> bool:
+    lock = getattr(sys.modules.get("threading"), "Lock", None)
+    return lock is core.LockType or lock is core.allocate_lock
 
 
 def _histogram(raw: tuple[int, int, int, tuple[int, ...]] | None) -> Histogram:
@@ -62,7 +68,8 @@ def _histogram(raw: tuple[int, int, int, tuple[int, ...]] | None) -> Histogram:
 
 
 def _lock_stats() -> Iterator[LockStats]:
-    for name, kind, location, live, acquisitions, contentions, timeouts, wait, hold, waiters, oldest in core.read_locks():
+    for row in core.read_locks():
+        name, kind, location, live, acquisitions, contentions, timeouts, wait, hold, waiters, oldest_wait = row
         yield LockStats(
             name,
             kind,
@@ -74,7 +81,7 @@ def _lock_stats() -> Iterator[LockStats]:
             _histogram(wait),
             _histogram(hold),
             waiters,
-            oldest / 1e9,
+            oldest_wait / 1e9,
         )
 
 

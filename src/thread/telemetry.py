@@ -1,0 +1,180 @@
+"""What the observed locks and threads of this process do: looked at, and sent where you want it.
+
+    import thread
+    from thread import telemetry
+
+    telemetry.start("prometheus", "console", slow_wait=0.005)   # names, or any objects with export and shutdown
+    telemetry.instrument()                                      # `threading` makes observed locks and threads too
+
+    ...                                                         # the program
+
+    telemetry.configure(hold_sampling=1)                        # in force at once
+    for lock in telemetry.snapshot().locks:
+        print(lock.name, lock.contentions, lock.wait.quantile(0.99))
+
+`snapshot()` works without `start()`, in any thread, in signal handlers and in finalizers. What is started is stopped
+when the process exits, after the program's own `atexit` handlers if this module was imported before they were
+registered. Every setting can be given by an environment variable, too; see `Settings`.
+
+An exporter of your own is a class with two methods:
+
+    class Log:
+        def export(self, snapshot, events):
+            for event in events:
+                if isinstance(event, telemetry.SlowWait):
+                    log.warning("%s waited %.3f s for %s", event.acquire_site, event.duration, event.lock)
+
+        def shutdown(self, timeout):
+            pass
+
+    telemetry.start(Log())
+
+It is called in a thread that observes nothing and is not observed. Whatever it does there, the program goes on.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import warnings
+from typing import TYPE_CHECKING, Any
+
+from ._backend import core
+from ._entry_points import create_exporter, resolve
+from ._events import Event, SlowWait, ThreadFinished, UnhandledException
+from ._exporting import Exporter
+from ._histogram import Histogram
+from ._instrument import instrument, uninstrument
+from ._recorder import recorder
+from ._settings import Settings, SettingsChange, changes_from, check_timeout
+from ._snapshot import (
+    BlockingStats,
+    Coverage,
+    ExceptionStats,
+    LiveThread,
+    LockStats,
+    Site,
+    Snapshot,
+    ThreadStats,
+    WaitStats,
+)
+
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+    from typing import Unpack
+
+__all__ = [
+    "BlockingStats",
+    "Coverage",
+    "Event",
+    "ExceptionStats",
+    "Exporter",
+    "Histogram",
+    "LiveThread",
+    "LockStats",
+    "Settings",
+    "Site",
+    "SlowWait",
+    "Snapshot",
+    "ThreadFinished",
+    "ThreadStats",
+    "UnhandledException",
+    "WaitStats",
+    "configure",
+    "exporter",
+    "hidden",
+    "instrument",
+    "snapshot",
+    "start",
+    "stop",
+    "uninstrument",
+]
+
+
+def start(*exporters: Exporter | str, **settings: Unpack[SettingsChange]) -> None:
+    """Begin to export to `exporters`, given as objects or by the names that `exporter` takes.
+
+    May be called again: exporters are added to those at work, and one that is at work already is left alone. Settings
+    are changed as by `configure`. Either all of it happens or nothing does.
+
+    Raises TypeError for what is no exporter, LookupError for an unknown name, ImportError for one whose library is
+    missing, whatever the making of an exporter raises, and what `configure` raises. Thread-safe.
+    """
+    recorder.settings.changed(settings)
+    resolved = resolve(exporters, known=recorder.exporter_names)
+    recorder.configure(settings)
+    for name, each in resolved:
+        recorder.add(name, each)
+
+
+def stop(timeout: float | None = None) -> None:
+    """Export a last time to each exporter, shut it down, and wait for that.
+
+    Returns after `timeout` seconds at the latest, by default after `export_timeout`; an exporter that needs longer is
+    left behind. Does nothing when nothing was started. Recording goes on, and `start` may be called again.
+
+    Raises TypeError or ValueError unless `timeout` is a number of seconds, at least 0. Thread-safe.
+    """
+    recorder.stop(None if timeout is None else check_timeout(timeout))
+
+
+def configure(**settings: Unpack[SettingsChange]) -> Settings:
+    """Change settings, at once, and return those now in force; without arguments, just return them.
+
+    Raises TypeError for an unknown setting or a value of the wrong type, ValueError for one out of range; nothing is
+    changed then. Thread-safe.
+    """
+    return recorder.configure(settings)
+
+
+def snapshot() -> Snapshot:
+    """What was recorded since the process began, or since it was forked.
+
+    Takes no lock and works without `start`: safe in any thread, signal handler, finalizer and exporter.
+    """
+    return recorder.snapshot()
+
+
+def exporter(name: str, **options: Any) -> Exporter:
+    """Create the exporter that an installed distribution offers under `name` in the group `thread.exporters`.
+
+    `options` are those of the exporter. Raises LookupError for an unknown name, ImportError where the library that it
+    needs is missing, and whatever its making raises, TypeError for unknown options for example. Thread-safe.
+    """
+    return create_exporter(name, options)
+
+
+class _Hidden:
+    __slots__ = ()
+
+    def __enter__(self) -> None:
+        core.enter_hidden()
+
+    def __exit__(self, *exception: object) -> None:
+        core.leave_hidden()
+
+
+def hidden() -> AbstractContextManager[None]:
+    """A context in which the locks that this thread creates and the threads that it starts are not observed.
+
+    Threads started in it are themselves hidden. For exporters that start threads of their own outside the calls made
+    to them, which are hidden anyway. Contexts nest.
+    """
+    return _Hidden()
+
+
+def _stop_at_exit() -> None:
+    recorder.stop(at_exit=True)
+
+
+def _prepare_process() -> None:
+    settings, complaints = changes_from(os.environ)
+    for complaint in complaints:
+        warnings.warn(complaint, RuntimeWarning, stacklevel=3)
+    recorder.configure(settings)
+    atexit.register(_stop_at_exit)
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=recorder.after_fork_in_child)
+
+
+_prepare_process()
