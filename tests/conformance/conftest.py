@@ -1,0 +1,18 @@
+"""How the published suites are judged."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_left_behind() -> Iterator[None]:
+    """As the interpreter's own runner judges: a test that leaves a thread or a process behind has failed."""
+    support = sys.modules.get("test.support")
+    if support is not None:
+        support.environment_altered = False
+    yield
+    assert support is None or not support.environment_altered, "the test left threads or processes behind"
