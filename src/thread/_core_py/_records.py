@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from math import log
 from random import Random
 from typing import Final
@@ -11,7 +12,7 @@ from .._accumulator import Accumulator
 from .._histogram import BUCKET_COUNT, bucket_index
 from .._naming import OTHER_SITE, RawSite
 from ._atomic import Counter
-from ._state import Settings, monotonic_ns, on_reset
+from ._state import Settings, monotonic_ns, on_configure, on_reset
 
 MAX_SITES: Final = 2000
 MAX_IDENTITIES: Final = 2000
@@ -201,10 +202,11 @@ def read_blame() -> list[tuple[str, str, RawSite, RawSite, int, int]]:
     ]
 
 
-def redraw_samples() -> None:
-    """Let a new `hold_sampling` take effect at once."""
-    for identity in list(_identities.values()):
-        identity.draw_next_sample(identity.acquired.value)
+@on_configure
+def _redraw_samples(changed: Mapping[str, int]) -> None:
+    if "hold_sampling" in changed:
+        for identity in list(_identities.values()):
+            identity.draw_next_sample(identity.acquired.value)
 
 
 @on_reset

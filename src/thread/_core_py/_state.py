@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from _thread import get_ident
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from ._atomic import Counter
 
@@ -23,6 +23,7 @@ class Settings:
 
 
 _resets: list[Callable[[], None]] = []
+_reconfigurations: list[Callable[[Mapping[str, int]], None]] = []
 _hidden: dict[int, int] = {}
 _faults = Counter()
 
@@ -30,6 +31,12 @@ _faults = Counter()
 def on_reset(function: Callable[[], None]) -> Callable[[], None]:
     """Register what returns a part of the core to zero."""
     _resets.append(function)
+    return function
+
+
+def on_configure(function: Callable[[Mapping[str, int]], None]) -> Callable[[Mapping[str, int]], None]:
+    """Register what has to be told of changed settings, given as their names and values."""
+    _reconfigurations.append(function)
     return function
 
 
@@ -54,10 +61,8 @@ def configure(**settings: int) -> None:
             raise ValueError(f"{name} must be at least {_LEAST[name]}, got {value}")
     for name, value in settings.items():
         setattr(Settings, name, bool(value) if name == "listening" else int(value))
-    if "hold_sampling" in settings:
-        from ._records import redraw_samples
-
-        redraw_samples()
+    for function in _reconfigurations:
+        function(settings)
 
 
 def listening() -> bool:
