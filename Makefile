@@ -73,10 +73,10 @@ lint: build
 	@if command -v shellcheck >/dev/null; then shellcheck .ci/run scripts/sanitize; \
 	else echo 'shellcheck is not installed: the shell scripts were not checked'; fi
 
-#: typecheck: mypy --strict and pyright
+#: typecheck: mypy --strict and pyright, for the oldest and the newest Python
 typecheck: build
-	@$(BIN)/mypy
-	@$(BIN)/pyright
+	@for version in 3.11 3.15; do $(BIN)/mypy --python-version $$version || exit; done
+	@for version in 3.11 3.15; do $(BIN)/pyright --pythonversion $$version || exit; done
 
 #: sanitize: the C core under the address and undefined-behaviour sanitizers and the interpreter's debug hooks
 sanitize: build

@@ -6,7 +6,6 @@ import os
 import sys
 from glob import glob
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 from setuptools import Extension, setup
@@ -54,7 +53,7 @@ class SourceRoots:
     def __enter__(self) -> SourceRoots:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(self, *exception: object) -> None:
         pass
 
 
@@ -63,7 +62,7 @@ class EditableWheel(editable_wheel):
 
     def _select_strategy(self, name: str, tag: str, build_lib: Any) -> Any:
         if self.mode:
-            return super()._select_strategy(name, tag, build_lib)
+            return super()._select_strategy(name, tag, build_lib)  # type: ignore[misc]
         return SourceRoots(name, sorted({str(Path(folder).resolve().parent) for folder in self.package_dir.values()}))
 
 

@@ -1,4 +1,4 @@
-"""Says why C extensions cannot be built for this interpreter, in one line and with exit status 1; silent when they can."""
+"""Says in one line why C extensions cannot be built for this interpreter; says nothing when they can."""
 
 from __future__ import annotations
 

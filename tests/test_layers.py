@@ -26,7 +26,7 @@ FLOORS = (
     ("public face", {"telemetry"}),
     ("command line", {"__main__", "_program", "_run"}),
 )
-"""Modules and packages directly in `thread`, from the lowest floor to the highest. The empty name is `thread` itself."""
+"""Modules and packages directly in `thread`, from the lowest floor to the highest; the empty name is `thread`."""
 
 EXPORTERS_MAY_IMPORT = "thread.telemetry"
 

@@ -9,7 +9,6 @@ import subprocess
 import sys
 import tarfile
 import zipfile
-from collections.abc import Callable
 from email.message import Message
 from email.parser import Parser
 from pathlib import Path
@@ -159,5 +158,5 @@ def test_the_twin_is_chosen_at_run_time(wheel: Path, environment: Path) -> None:
 
 def test_an_installed_wheel_is_typed_for_mypy(wheel: Path, environment: Path) -> None:
     succeed(environment, "-m", "pip", "install", "--no-index", wheel)
-    usage = ROOT / "tests/typing/usage.py"
-    succeed(sys.executable, "-m", "mypy", "--strict", "--cache-dir=/dev/null", "--python-executable", environment, usage)
+    mypy = (sys.executable, "-m", "mypy", "--strict", "--cache-dir=/dev/null", "--python-executable", environment)
+    succeed(*mypy, ROOT / "tests/typing/usage.py")
