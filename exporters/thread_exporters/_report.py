@@ -138,11 +138,12 @@ def _stack(frames: Sequence[Site]) -> RenderableType:
 
 
 def _threads(snapshot: Snapshot, top: int) -> Iterator[RenderableType]:
-    threads = sorted(snapshot.threads, key=lambda stats: (stats.cpu_time, stats.started), reverse=True)
+    threads = [stats for stats in snapshot.threads if stats.started]
     if not threads:
         yield heading("Threads")
         yield indented(Text("No thread was started under observation."))
         return
+    threads.sort(key=lambda stats: (stats.cpu_time, stats.started), reverse=True)
     yield heading("Threads", "by what they run, the most CPU time first")
     table = grid("right", "right", "right", "right", "right", "left")
     columns = ("started", "running", "start p99", "life p50", "CPU", "target")

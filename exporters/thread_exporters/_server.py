@@ -1,13 +1,13 @@
-"""Serves the metrics of a registry: prometheus_client's own server, so that the observed program does not notice it."""
+"""Serves the metrics of a registry: prometheus_client's own server, made so that the program does not notice it."""
 
 from __future__ import annotations
 
-import contextlib
+import _thread
 import logging
 import os
+import signal
 import socket
 import socketserver
-import threading
 from typing import Any, Final
 from wsgiref.simple_server import WSGIRequestHandler
 
@@ -21,14 +21,18 @@ _log: Final = logging.getLogger("thread.telemetry")
 
 class _QuietHandler(WSGIRequestHandler):
     timeout = 30.0
-    """A client that asks nothing is left after so many seconds, and its thread ends."""
+    """A client that is silent for so many seconds is left, and its thread ends."""
 
     def log_message(self, format: str, *arguments: object) -> None:
         pass
 
 
 class MetricsServer(ThreadingWSGIServer):
-    """Listens from its construction until `close`. Raises OSError or UnicodeError where it cannot listen."""
+    """Listens from its construction until `close`. Raises OSError or UnicodeError where it cannot listen.
+
+    Its threads are raw ones. A program that joins all threads that `threading` lists, or waits until it is the last
+    one, would never end if they were on that list.
+    """
 
     timeout = 0.5
     """Where a listening socket cannot be woken, closing takes at most so many seconds."""
@@ -39,8 +43,10 @@ class MetricsServer(ThreadingWSGIServer):
         self.set_app(make_wsgi_app(registry))
         self._process = os.getpid()
         self._open = True
+        self._serving = _thread.allocate_lock()
+        self._serving.acquire()
         with telemetry.hidden():
-            self._thread = self._start_thread("thread-telemetry-prometheus", self._serve)
+            _thread.start_new_thread(self._serve, ())
 
     @property
     def url(self) -> str:
@@ -55,31 +61,43 @@ class MetricsServer(ThreadingWSGIServer):
         """
         self._open = False
         if os.getpid() == self._process:
-            with contextlib.suppress(OSError):
+            try:
                 self.socket.shutdown(socket.SHUT_RDWR)
-            self._thread.join(timeout)
+            except OSError:
+                pass
+            self._serving.acquire(timeout=timeout)
         self.server_close()
 
     def server_bind(self) -> None:
-        """Bind without asking DNS what the host is called, as HTTPServer does: it may take seconds to not know."""
+        """Bind without asking DNS what the host is called, as HTTPServer does: not to know it may take seconds."""
         socketserver.TCPServer.server_bind(self)
         self.server_name, self.server_port = str(self.server_address[0]), self.server_address[1]
         self.setup_environ()
 
     def process_request(self, request: Any, client_address: Any) -> None:
-        self._start_thread("thread-telemetry-scrape", self.process_request_thread, request, client_address)
+        """Answer in a thread of its own: a client that is slow to ask holds up nobody."""
+        _thread.start_new_thread(self.process_request_thread, (request, client_address))
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """A client that hangs up is nothing to print on the program's stderr."""
         _log.debug("a request for metrics from %s broke off", client_address, exc_info=True)
 
     def _serve(self) -> None:
-        while self._open:
-            self.handle_request()
+        _leave_signals_to_the_program()
+        try:
+            while self._open:
+                self.handle_request()
+        except (OSError, ValueError):
+            # The socket was closed under it, since it did not come to its end in time.
+            if self._open:
+                raise
+        finally:
+            self._serving.release()
 
-    @staticmethod
-    def _start_thread(name: str, target: Any, *arguments: Any) -> threading.Thread:
-        # A thread without a name takes the next number, and the program's own would be called otherwise than without us.
-        thread = threading.Thread(target=target, args=arguments, name=name, daemon=True)
-        thread.start()
-        return thread
+
+def _leave_signals_to_the_program() -> None:
+    # A program that blocks a signal in all its threads, to wait for it, would die of it if it came here. Threads that
+    # answer requests are started from here and inherit this. What the processor raises stays with the thread it is for.
+    if hasattr(signal, "pthread_sigmask"):
+        crashes = {signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SIGSEGV}
+        signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals() - crashes)

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import os
 import sys
+import threading  # noqa: F401  # rich needs it, where the report is made: the first to import it is its main thread
 from collections.abc import Sequence
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Final, TextIO
@@ -39,6 +40,7 @@ class ConsoleExporter:
 
     Tables end after `top` rows and say how many more there were. Colours are used on a terminal only, and not with
     `NO_COLOR` in the environment; what is no terminal gets lines of `COLUMNS` characters, 120 if that is not set.
+    A forked child prints a report of its own if there is anything to tell.
     """
 
     def __init__(self, file: TextIO | None = None, *, top: int = 10) -> None:
@@ -46,6 +48,7 @@ class ConsoleExporter:
         self._top = top
         self._snapshot: Snapshot | None = None
         self._highlights = Highlights()
+        self._forked = False
 
     def export(self, snapshot: Snapshot, events: Sequence[Event]) -> None:
         """Remember the newest snapshot, and of the events the longest waits and the places of exceptions."""
@@ -56,7 +59,7 @@ class ConsoleExporter:
         """Print the report of what was exported. A second call prints nothing, nor does one without any export."""
         snapshot, self._snapshot = self._snapshot, None
         file = self._file or sys.stderr
-        if snapshot is None or file is None:
+        if snapshot is None or file is None or (self._forked and not _is_eventful(snapshot)):
             return
         # Importing rich takes longer than all else that a program waits for before its first line runs.
         from ._report import report
@@ -68,6 +71,15 @@ class ConsoleExporter:
         """Forget what the parent did."""
         self._snapshot = None
         self._highlights = Highlights()
+        self._forked = True
+
+
+def _is_eventful(snapshot: Snapshot) -> bool:
+    return (
+        any(lock.wait.count or lock.waiters for lock in snapshot.locks)
+        or any(threads.started for threads in snapshot.threads)
+        or bool(snapshot.exceptions)
+    )
 
 
 def _rendered(content: RenderableType, file: TextIO) -> str:

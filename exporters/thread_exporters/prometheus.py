@@ -128,8 +128,8 @@ def _serve(registry: CollectorRegistry, host: str, port: int) -> MetricsServer |
         return MetricsServer(registry, host, port)
     except (OSError, UnicodeError) as error:
         _log.warning(
-            "thread.telemetry: no metrics are served on port %d of %s: %s. The program runs on; "
-            "THREAD_PORT and THREAD_HOST choose another address.",
+            "no metrics are served, since port %d of %s cannot be had: %s; the program runs on, "
+            "THREAD_PORT and THREAD_HOST choose another address",
             port,
             host,
             getattr(error, "strerror", None) or error,

@@ -1,0 +1,331 @@
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import textwrap
+import threading
+import urllib.request
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from types import ModuleType
+
+import pytest
+from handmade import HOT, histogram, lock, snapshot_of_a_shop
+from prometheus_client import CollectorRegistry, Metric
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
+from prometheus_client.parser import text_string_to_metric_families as parse_text
+
+import thread
+from thread import telemetry
+from thread.telemetry import Exporter, Site, Snapshot, WaitStats
+from thread_exporters._metrics import METRICS
+from thread_exporters.prometheus import PrometheusExporter, from_environment
+
+OPENMETRICS = "application/openmetrics-text; version=1.0.0"
+PARSERS = {"text": ("", parse_text), "openmetrics": (OPENMETRICS, parse_openmetrics)}
+
+Labels = dict[str, str]
+
+
+@pytest.fixture
+def registry() -> CollectorRegistry:
+    return CollectorRegistry(auto_describe=True)
+
+
+@pytest.fixture
+def exporter(registry: CollectorRegistry) -> Iterator[PrometheusExporter]:
+    exporter = PrometheusExporter(registry, port=0)
+    yield exporter
+    exporter.shutdown(5.0)
+
+
+@pytest.fixture
+def taken_port() -> Iterator[int]:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        yield listener.getsockname()[1]
+
+
+@pytest.fixture
+def show(monkeypatch: pytest.MonkeyPatch) -> Callable[[Snapshot], None]:
+    """Lets the exporter read a snapshot made by hand."""
+    return lambda snapshot: monkeypatch.setattr(telemetry, "snapshot", lambda: snapshot)
+
+
+def get(url: str | None, accept: str = "") -> tuple[str, str]:
+    assert url is not None
+    with urllib.request.urlopen(urllib.request.Request(url, headers={"Accept": accept}), timeout=30) as response:
+        return response.read().decode(), response.headers["Content-Type"]
+
+
+def families(exporter: PrometheusExporter, form: str = "text") -> dict[str, Metric]:
+    accept, parse = PARSERS[form]
+    return {family.name: family for family in parse(get(exporter.url, accept)[0])}
+
+
+def value(found: dict[str, Metric], name: str, **labels: str) -> float | None:
+    for family in found.values():
+        for sample in family.samples:
+            if sample.name == name and labels.items() <= sample.labels.items():
+                return sample.value
+    return None
+
+
+def test_it_is_an_exporter(exporter: PrometheusExporter) -> None:
+    assert isinstance(exporter, Exporter)
+
+
+@pytest.mark.parametrize("form", PARSERS)
+def test_both_formats_parse_and_hold_every_metric(
+    form: str, exporter: PrometheusExporter, show: Callable[[Snapshot], None]
+) -> None:
+    show(snapshot_of_a_shop())
+    found = families(exporter, form)
+    assert list(found) == [metric.prometheus_name.removesuffix("_total") for metric in METRICS]
+    for metric in METRICS:
+        family = found[metric.prometheus_name.removesuffix("_total")]
+        assert family.documentation == metric.description
+        assert family.type == {"updowncounter": "gauge"}.get(metric.instrument, metric.instrument)
+        for sample in family.samples:
+            assert set(sample.labels) - {"le"} == set(metric.prometheus_labels)
+    assert value(found, "python_lock_acquisitions_total", python_lock_name="quiet") == 1000
+    assert value(found, "python_thread_cpu_time_seconds_total", python_thread_target="shop.worker:work") == 0.5
+    assert value(found, "python_thread_unhandled_exceptions_total", error_type="ValueError") == 5
+    assert value(found, "python_lock_blame_time_seconds_total", code_line_number="44") == 2.5
+    assert value(found, "python_thread_telemetry_dropped_total") == 7
+
+
+def test_openmetrics_is_spoken_when_asked_for(exporter: PrometheusExporter) -> None:
+    assert get(exporter.url, OPENMETRICS)[1].startswith("application/openmetrics-text")
+    assert get(exporter.url)[1].startswith("text/plain")
+
+
+def test_buckets_are_cumulative_and_agree_with_count_and_sum(
+    exporter: PrometheusExporter, show: Callable[[Snapshot], None]
+) -> None:
+    show(Snapshot(taken_at=0.0, locks=(lock(wait=histogram(1e-9, 0.001, 0.001, 0.5, 100.0)),)))
+    samples = families(exporter)["python_lock_wait_duration_seconds"].samples
+    buckets = {float(s.labels["le"]): s.value for s in samples if s.name.endswith("_bucket")}
+    for bound, count in buckets.items():
+        assert count == sum(duration <= bound for duration in (1e-9, 0.001, 0.001, 0.5, 100.0))
+    assert [s.value for s in samples if s.name.endswith("_count")] == [5]
+    assert [s.value for s in samples if s.name.endswith("_sum")] == [pytest.approx(100.502)]
+
+
+def test_histograms_and_gauges_exist_only_for_locks_that_were_waited_for(
+    exporter: PrometheusExporter, show: Callable[[Snapshot], None]
+) -> None:
+    show(
+        Snapshot(
+            taken_at=0.0,
+            locks=(lock("contended", wait=histogram(0.1)), lock("quiet", hold=histogram(0.1))),
+        )
+    )
+    found = families(exporter)
+
+    def names(family: str) -> set[str]:
+        return {sample.labels["python_lock_name"] for sample in found[family].samples}
+
+    assert names("python_lock_wait_duration_seconds") == {"contended"}
+    assert names("python_lock_hold_duration_seconds") == {"contended"}
+    assert names("python_lock_waiters") == {"contended"}
+    assert names("python_lock_contentions") == {"contended", "quiet"}
+
+
+def test_a_lock_whose_first_wait_does_not_end_is_shown(
+    exporter: PrometheusExporter, show: Callable[[Snapshot], None]
+) -> None:
+    show(Snapshot(taken_at=0.0, locks=(lock(waiters=2, oldest_wait=30.0),)))
+    found = families(exporter)
+    assert value(found, "python_lock_waiters", python_lock_name=HOT) == 2
+    assert value(found, "python_lock_wait_oldest_seconds", python_lock_name=HOT) == 30.0
+
+
+@pytest.mark.parametrize("form", PARSERS)
+@pytest.mark.parametrize("name", ['say "hi"', "back\\slash", "two\nlines", "Schloß 鎖", 'le="1"} 7', ""])
+def test_names_arrive_as_they_were_given(
+    name: str, form: str, exporter: PrometheusExporter, show: Callable[[Snapshot], None]
+) -> None:
+    show(Snapshot(taken_at=0.0, locks=(lock(name, wait=histogram(0.1)),)))
+    assert value(families(exporter, form), "python_lock_contentions_total", python_lock_name=name) == 1
+
+
+def test_a_path_that_is_no_text_does_not_spoil_the_page(
+    exporter: PrometheusExporter, show: Callable[[Snapshot], None]
+) -> None:
+    odd = Site("shop.f", os.fsdecode(b"/app/\xff.py"), 1)
+    show(replace(snapshot_of_a_shop(), waits=(WaitStats(HOT, odd, odd, 1, 0.5),)))
+    assert value(families(exporter), "python_lock_blame_time_seconds_total", code_file_path=r"/app/\udcff.py") == 0.5
+
+
+def test_a_real_contention_is_on_the_page(core: ModuleType, exporter: PrometheusExporter) -> None:
+    guard = thread.allocate_lock(name="test.guard")
+    done = threading.Event()
+
+    def wait() -> None:
+        with guard:
+            done.set()
+
+    guard.acquire()
+    thread.start_new_thread(wait, (), name="test.waiter")
+    while not value(families(exporter), "python_lock_waiters", python_lock_name="test.guard"):
+        pass
+    guard.release()
+    assert done.wait(10)
+    found = families(exporter)
+    assert value(found, "python_lock_acquisitions_total", python_lock_name="test.guard") == 2
+    assert value(found, "python_lock_contentions_total", python_lock_name="test.guard") == 1
+    assert value(found, "python_lock_wait_duration_seconds_count", python_lock_name="test.guard") == 1
+    waited = value(found, "python_lock_wait_duration_seconds_sum", python_lock_name="test.guard")
+    blamed = [
+        sample.value
+        for sample in found["python_lock_blame_time_seconds"].samples
+        if sample.labels["python_lock_name"] == "test.guard"
+    ]
+    assert waited == pytest.approx(sum(blamed))
+    assert value(found, "python_thread_started_total", python_thread_target="test.waiter") == 1
+
+
+def test_serving_is_not_observed_and_not_listed(core: ModuleType, registry: CollectorRegistry) -> None:
+    listed = threading.enumerate()
+    exporter = PrometheusExporter(registry, port=0)
+    # An idle client keeps a thread of the server alive.
+    address = (exporter.url or "").removeprefix("http://").removesuffix("/metrics").split(":")
+    with socket.create_connection((address[0], int(address[1]))):
+        assert not any(sample.value for sample in families(exporter)["python_thread_started"].samples)
+        assert threading.enumerate() == listed
+        assert {live.target for live in telemetry.snapshot().live_threads} == {"main"}
+    exporter.shutdown(5.0)
+
+
+def test_shutdown_leaves_the_registry_and_the_port(registry: CollectorRegistry) -> None:
+    exporter = PrometheusExporter(registry, port=0)
+    url = exporter.url
+    get(url)
+    exporter.shutdown(5.0)
+    exporter.shutdown(5.0)
+    assert exporter.url is None
+    assert list(registry.collect()) == []
+    with pytest.raises(OSError, match="refused"):
+        get(url)
+    PrometheusExporter(registry).shutdown(0.0)
+
+
+def test_shutdown_does_not_wait_for_a_client_that_asks_nothing(registry: CollectorRegistry) -> None:
+    exporter = PrometheusExporter(registry, port=0)
+    host, port = (exporter.url or "").removeprefix("http://").removesuffix("/metrics").split(":")
+    with socket.create_connection((host, int(port))) as idle:
+        get(exporter.url)
+        exporter.shutdown(5.0)
+        idle.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            idle.recv(1)
+
+
+def test_a_registry_is_not_collected_from_twice(exporter: PrometheusExporter, registry: CollectorRegistry) -> None:
+    with pytest.raises(ValueError, match="expected a registry without the metrics of thread.telemetry, got one that"):
+        PrometheusExporter(registry)
+
+
+def test_a_taken_port_is_one_clear_line(
+    taken_port: int, registry: CollectorRegistry, caplog: pytest.LogCaptureFixture
+) -> None:
+    exporter = PrometheusExporter(registry, port=taken_port)
+    [record] = caplog.records
+    assert record.name == "thread.telemetry"
+    assert f"port {taken_port} of 127.0.0.1 cannot be had: Address already in use" in record.getMessage()
+    assert "\n" not in record.getMessage()
+    assert exporter.url is None
+    assert list(registry.collect()), "the metrics are still there for whoever else serves the registry"
+    exporter.shutdown(0.0)
+
+
+def test_a_taken_port_lets_a_program_without_logging_run_on(taken_port: int) -> None:
+    program = "from thread import telemetry; from thread_exporters.prometheus import from_environment; print('ran')"
+    program = program.replace("; print", "; telemetry.start(from_environment()); print")
+    ran = subprocess.run(
+        [sys.executable, "-c", program],
+        env={**os.environ, "THREAD_PORT": str(taken_port)},
+        capture_output=True,
+        text=True,
+    )
+    assert (ran.returncode, ran.stdout) == (0, "ran\n")
+    assert len(ran.stderr.splitlines()) == 1, ran.stderr
+    assert str(taken_port) in ran.stderr
+
+
+@pytest.mark.parametrize("host", ["no such host", "x" * 70, "a..b"])
+def test_a_host_that_does_not_exist_is_one_clear_line(
+    host: str, registry: CollectorRegistry, caplog: pytest.LogCaptureFixture
+) -> None:
+    PrometheusExporter(registry, port=0, host=host).shutdown(0.0)
+    [record] = caplog.records
+    assert f"port 0 of {host} cannot be had" in record.getMessage()
+
+
+@pytest.mark.parametrize("port", [-1, 65536, "9464"])
+def test_a_port_that_is_none_is_refused(port: int, registry: CollectorRegistry) -> None:
+    with pytest.raises(ValueError, match=f"port: expected a port number from 0 to 65535, got {port!r}"):
+        PrometheusExporter(registry, port=port)
+    assert list(registry.collect()) == []
+
+
+@pytest.mark.parametrize("text", ["http", "65536", "-1", "94.64"])
+def test_a_wrong_port_in_the_environment_is_named(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("THREAD_PORT", text)
+    with pytest.raises(ValueError, match=f"THREAD_PORT: expected a port number from 0 to 65535, got '{text}'"):
+        from_environment()
+
+
+def test_the_environment_chooses_the_address_and_an_option_overrides_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("THREAD_PORT", "not looked at")
+    monkeypatch.setenv("THREAD_HOST", "localhost")
+    exporter = from_environment(port=0)
+    try:
+        assert (exporter.url or "").startswith(("http://127.0.0.1:", "http://[::1]:"))
+    finally:
+        exporter.shutdown(5.0)
+
+
+def test_ipv6_is_served(registry: CollectorRegistry) -> None:
+    if not socket.has_ipv6:
+        pytest.skip("no IPv6 here")
+    exporter = PrometheusExporter(registry, port=0, host="::1")
+    if exporter.url is None:
+        pytest.skip("no IPv6 here")
+    assert "python_thread_count" in get(exporter.url)[0]
+    exporter.shutdown(5.0)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_a_forked_child_leaves_the_port_to_the_parent() -> None:
+    program = """
+        import os, socket, sys, time, urllib.request
+        from prometheus_client import CollectorRegistry, generate_latest
+        from thread_exporters.prometheus import PrometheusExporter
+
+        registry = CollectorRegistry()
+        exporter = PrometheusExporter(registry, port=0)
+        url = exporter.url
+        port = int(url.rpartition(":")[2].partition("/")[0])
+        ready, go = os.pipe()
+        parent = os.getpid()
+        if os.fork():
+            os.read(ready, 1)
+            assert b"python_thread_count" in urllib.request.urlopen(url, timeout=30).read()
+            os._exit(0)
+        exporter.after_fork_in_child()
+        assert exporter.url is None
+        assert b"python_thread_count" in generate_latest(registry)
+        exporter.shutdown(5.0)
+        os.write(go, b".")
+        while os.getppid() == parent:
+            time.sleep(0.001)
+        # The parent is gone without a word: had the child kept its copy, the port would still be listened at.
+        socket.create_server(("127.0.0.1", port)).close()
+        print("free")
+    """
+    command = [sys.executable, "-W", "ignore", "-c", textwrap.dedent(program)]
+    ran = subprocess.run(command, capture_output=True, text=True)
+    assert (ran.returncode, ran.stdout, ran.stderr) == (0, "free\n", "")
