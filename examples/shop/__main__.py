@@ -1,0 +1,53 @@
+"""`python -m shop`: the shop behind waitress, a threaded WSGI server, until Ctrl-C or SIGTERM."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import signal
+import sys
+from types import FrameType
+
+from shop.service import Shop
+from shop.web import Application
+
+
+def main() -> int:
+    options = _parse()
+    try:
+        from waitress.server import create_server  # type: ignore[import-untyped]
+    except ImportError:
+        print("shop: waitress is not installed; pip install 'thread-telemetry[demo]' brings it", file=sys.stderr)
+        return 1
+    shop = Shop(options.database)
+    try:
+        server = create_server(Application(shop), host=options.host, port=options.port, threads=options.threads)
+    except OSError as error:
+        print(f"shop: cannot listen on {options.host}:{options.port}: {error.strerror}", file=sys.stderr)
+        shop.close()
+        return 1
+    # Requests queue up at each refresh of the catalogue; a line for every one of them says nothing new.
+    logging.getLogger("waitress.queue").setLevel(logging.ERROR)
+    signal.signal(signal.SIGTERM, _stop)
+    print(f"shop: listening on http://{options.host}:{options.port}", flush=True)
+    # Returns on Ctrl-C and SystemExit, after the requests begun.
+    server.run()
+    shop.close()
+    return 0
+
+
+def _parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="shop", description="A small shop for bicycle parts.")
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
+    parser.add_argument("--port", type=int, default=8080, help="port to listen on (default: %(default)s)")
+    parser.add_argument("--threads", type=int, default=8, help="threads that serve requests (default: %(default)s)")
+    parser.add_argument("--database", metavar="FILE", help="SQLite file to keep (default: one that goes at the end)")
+    return parser.parse_args()
+
+
+def _stop(signum: int, frame: FrameType | None) -> None:
+    raise SystemExit(0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

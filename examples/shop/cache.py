@@ -1,0 +1,42 @@
+"""The catalogue in memory, so that a product page costs no statement."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+from shop.catalogue import Product, load_catalogue
+from shop.pool import ConnectionPool
+
+
+class Cache:
+    """The products on sale. A refresh replaces all of them, so that nobody sees half of a new catalogue."""
+
+    def __init__(self, pool: ConnectionPool) -> None:
+        self._pool = pool
+        self._guard = threading.Lock()
+        self._products: dict[str, Product] = {}
+        self._refreshed_at = time.monotonic()
+
+    def get(self, sku: str) -> Product | None:
+        """The product, None if there is none of that number."""
+        with self._guard:
+            return self._products.get(sku)
+
+    def skus(self) -> list[str]:
+        """The numbers of all products."""
+        with self._guard:
+            return list(self._products)
+
+    def age(self) -> float:
+        """Seconds since the last refresh."""
+        # Not guarded: one float, and the health check has to answer while a refresh is stuck.
+        return time.monotonic() - self._refreshed_at
+
+    def refresh(self) -> None:
+        """Read the catalogue anew."""
+        # Wrong on purpose, and so often written: the guard protects one assignment, and is held for all the
+        # statements before it. Every product page waits until the database has answered the last of them.
+        with self._guard:
+            self._products = load_catalogue(self._pool)
+            self._refreshed_at = time.monotonic()

@@ -1,0 +1,30 @@
+"""The products on sale, as the database has them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from shop.pool import ConnectionPool
+
+
+@dataclass(frozen=True, slots=True)
+class Product:
+    sku: str
+    name: str
+    price_cents: int
+
+
+def load_catalogue(pool: ConnectionPool) -> dict[str, Product]:
+    """Read all products. One statement for the list and one for each price: slower with every product added."""
+    with pool.connection() as connection:
+        catalogue = {}
+        for sku, name in connection.query("SELECT sku, name FROM products ORDER BY sku"):
+            [(cents,)] = connection.query("SELECT cents FROM prices WHERE sku = ?", sku)
+            catalogue[sku] = Product(sku, name, cents)
+        return catalogue
+
+
+def change_price(pool: ConnectionPool, sku: str, cents: int) -> None:
+    """What the product costs from now on."""
+    with pool.connection() as connection:
+        connection.query("UPDATE prices SET cents = ? WHERE sku = ?", cents, sku)

@@ -1,0 +1,43 @@
+"""What the shop sells, for a database that is still empty."""
+
+from __future__ import annotations
+
+ASSORTMENT: tuple[tuple[str, str, int], ...] = (
+    ("BB-24", "Bottom bracket, 24 mm", 3290),
+    ("BB-30", "Bottom bracket, 30 mm", 4990),
+    ("BRK-CAL", "Brake caliper, post mount", 8900),
+    ("BRK-LEV", "Brake lever, hydraulic", 7450),
+    ("BRK-PAD", "Brake pads, organic", 1690),
+    ("BRK-ROT160", "Brake rotor, 160 mm", 2890),
+    ("BRK-ROT180", "Brake rotor, 180 mm", 3190),
+    ("CAB-BRK", "Brake cable set", 1290),
+    ("CAB-SHF", "Shift cable set", 1490),
+    ("CAS-11", "Cassette, 11-speed, 11-34", 6490),
+    ("CAS-12", "Cassette, 12-speed, 10-36", 11900),
+    ("CHN-11", "Chain, 11-speed", 2990),
+    ("CHN-12", "Chain, 12-speed", 3990),
+    ("CRK-172", "Crankset, 172.5 mm", 15900),
+    ("DER-F", "Front derailleur", 4590),
+    ("DER-R", "Rear derailleur", 8990),
+    ("FRK-CRB", "Carbon fork, tapered", 32900),
+    ("HBR-420", "Handlebar, 420 mm", 4490),
+    ("HUB-F", "Front hub, 12 mm axle", 7990),
+    ("HUB-R", "Rear hub, 12 mm axle", 15900),
+    ("LGT-F", "Front light, 80 lux", 6990),
+    ("LGT-R", "Rear light, brake signal", 3490),
+    ("PED-FLT", "Flat pedals", 4990),
+    ("PED-SPD", "Clipless pedals", 5990),
+    ("PMP-FLR", "Floor pump", 3990),
+    ("RIM-700", "Rim, 700C, 24 holes", 5490),
+    ("SAD-145", "Saddle, 145 mm", 7990),
+    ("SPK-284", "Spokes, 284 mm, 20 pieces", 1890),
+    ("STM-100", "Stem, 100 mm", 3990),
+    ("TAP-BAR", "Bar tape", 1790),
+    ("TBE-700", "Inner tube, 700C", 690),
+    ("TYR-25", "Tyre, 700 x 25C", 3690),
+    ("TYR-32", "Tyre, 700 x 32C", 3990),
+    ("TYR-40", "Tyre, 700 x 40C", 4490),
+    ("VLV-60", "Tubeless valves, 60 mm", 1490),
+    ("WHL-SET", "Wheel set, alloy", 39900),
+)
+"""Stock-keeping unit, name, price in cents."""
