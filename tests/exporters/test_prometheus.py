@@ -301,7 +301,7 @@ def test_ipv6_is_served(registry: CollectorRegistry) -> None:
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
 def test_a_forked_child_leaves_the_port_to_the_parent() -> None:
     program = """
-        import os, socket, sys, time, urllib.request
+        import os, socket, time, urllib.request
         from prometheus_client import CollectorRegistry, generate_latest
         from thread_exporters.prometheus import PrometheusExporter
 
@@ -310,7 +310,6 @@ def test_a_forked_child_leaves_the_port_to_the_parent() -> None:
         url = exporter.url
         port = int(url.rpartition(":")[2].partition("/")[0])
         ready, go = os.pipe()
-        parent = os.getpid()
         if os.fork():
             os.read(ready, 1)
             assert b"python_thread_count" in urllib.request.urlopen(url, timeout=30).read()
@@ -320,10 +319,16 @@ def test_a_forked_child_leaves_the_port_to_the_parent() -> None:
         assert b"python_thread_count" in generate_latest(registry)
         exporter.shutdown(5.0)
         os.write(go, b".")
-        while os.getppid() == parent:
-            time.sleep(0.001)
-        # The parent is gone without a word: had the child kept its copy, the port would still be listened at.
-        socket.create_server(("127.0.0.1", port)).close()
+        # The parent goes without a word. Had the child kept its copy of the socket, the port would never be free.
+        deadline = time.monotonic() + 20
+        while True:
+            try:
+                socket.create_server(("127.0.0.1", port)).close()
+            except OSError:
+                assert time.monotonic() < deadline
+                time.sleep(0.001)
+            else:
+                break
         print("free")
     """
     command = [sys.executable, "-W", "ignore", "-c", textwrap.dedent(program)]
