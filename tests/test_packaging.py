@@ -33,18 +33,22 @@ def succeed(*command: str | Path, **environment: str) -> str:
     return done.stdout
 
 
-@pytest.fixture(scope="module")
-def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of the repository without anything built."""
+def copy_repository(folder: Path) -> Path:
+    """The repository without anything built: what a build leaves behind would be taken for up to date by the next."""
     unwanted = shutil.ignore_patterns(".*", "*.so", "*.egg-info", "__pycache__", "build", "dist")
-    return Path(shutil.copytree(ROOT, tmp_path_factory.mktemp("checkout") / "thread-telemetry", ignore=unwanted))
+    return Path(shutil.copytree(ROOT, folder / "thread-telemetry", ignore=unwanted))
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    return copy_repository(tmp_path)
 
 
 @pytest.fixture(scope="module")
-def distributions(checkout: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def distributions(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the sdist, and the wheel that was built from that sdist."""
     folder = tmp_path_factory.mktemp("dist")
-    build = (sys.executable, "-m", "build", "--no-isolation", "--outdir", folder, checkout)
+    build = (sys.executable, "-m", "build", "--no-isolation", "--outdir", folder, copy_repository(folder))
     succeed(*build, THREAD_REQUIRE_EXTENSION="1", CFLAGS="-O1")
     return folder
 
