@@ -24,7 +24,7 @@ FLOORS = (
     ("readers", {"_event_reader", "_snapshot_reader"}),
     ("recorder", {"_entry_points", "_exporting", "_recorder"}),
     ("public face", {"telemetry"}),
-    ("command line", {"__main__", "_program", "_run"}),
+    ("command line", {"__main__", "_command_line", "_program", "_run"}),
 )
 """Modules and packages directly in `thread`, from the lowest floor to the highest; the empty name is `thread`."""
 
