@@ -44,8 +44,13 @@ identity_draw_next_sample(Identity *identity)
     }
     else {
         double uniform = ((double)(random_bits() >> 11) + 1.0) * 0x1p-53; /* (0, 1] */
-        double skipped = floor(log(uniform) / log1p(-1.0 / (double)period));
-        identity->next_sample = identity->acquisitions + 1 + (uint64_t)skipped;
+        static uint64_t scaled_period = 0;
+        static double scale = 0.0;
+        if (scaled_period != period) {
+            scaled_period = period;
+            scale = 1.0 / log1p(-1.0 / (double)period);
+        }
+        identity->next_sample = identity->acquisitions + 1 + (uint64_t)(log(uniform) * scale);
     }
 }
 

@@ -20,14 +20,14 @@ static PyObject *raw_rlock;
 
 /* ---- a mutex ---- */
 
-static void
+NOINLINE static void
 hold_begin(Mutex *mutex)
 {
     identity_draw_next_sample(mutex->identity);
     mutex->hold_started = monotonic_ns();
 }
 
-static void
+NOINLINE static void
 hold_end(Mutex *mutex)
 {
     histogram_add(&mutex->identity->hold, monotonic_ns() - mutex->hold_started);
@@ -38,14 +38,14 @@ static inline void
 mutex_acquired(Mutex *mutex, unsigned long owner)
 {
     mutex->owner = owner;
-    mutex->depth = 1;
-    if (++mutex->identity->acquisitions == mutex->identity->next_sample) {
+    Identity *identity = mutex->identity;
+    if (UNLIKELY(++identity->acquisitions == identity->next_sample)) {
         hold_begin(mutex);
     }
 }
 
-static inline void
-mutex_release(Mutex *mutex)
+NOINLINE static PyObject *
+mutex_release_eventful(Mutex *mutex)
 {
     if (mutex->hold_started != 0) {
         hold_end(mutex);
@@ -54,6 +54,18 @@ mutex_release(Mutex *mutex)
     if (mutex->queue != NULL) {
         mutex_wake_next(mutex);
     }
+    Py_RETURN_NONE;
+}
+
+/* Returns None, so that the compiler can leave the rare case by a jump. */
+static inline PyObject *
+mutex_release(Mutex *mutex)
+{
+    if (UNLIKELY(((uintptr_t)mutex->queue | (uint64_t)mutex->hold_started) != 0)) {
+        return mutex_release_eventful(mutex);
+    }
+    mutex->owner = 0;
+    Py_RETURN_NONE;
 }
 
 /* -1 with an exception set, 0: not acquired, 1: acquired */
@@ -71,16 +83,6 @@ mutex_acquire_contended(Mutex *mutex, int64_t timeout_ns)
     return outcome == WAIT_TIMED_OUT ? 0 : -1;
 }
 
-static inline int
-mutex_acquire(Mutex *mutex, int64_t timeout_ns)
-{
-    if (mutex->owner == 0) {
-        mutex_acquired(mutex, PyThread_get_thread_ident());
-        return 1;
-    }
-    return mutex_acquire_contended(mutex, timeout_ns);
-}
-
 static void
 mutex_reinitialize(Mutex *mutex)
 {
@@ -90,11 +92,48 @@ mutex_reinitialize(Mutex *mutex)
     mutex->depth = 0;
 }
 
+/* Locks that were dropped, linked by `weakrefs`, for the next to be created: programs that make a lock for each
+ * object or message make and drop them in turn. Debug builds of the interpreter want to see each one freed. */
+#ifdef Py_DEBUG
+#define SPARE_LOCKS 0
+#else
+#define SPARE_LOCKS 128
+#endif
+
+static Mutex *spare_locks = NULL;
+static int spare_lock_count = 0;
+
+static Mutex *
+lock_allocate(void)
+{
+    Mutex *mutex = spare_locks;
+    if (mutex == NULL) {
+        return PyObject_New(Mutex, &LockType);
+    }
+    spare_locks = (Mutex *)mutex->weakrefs;
+    spare_lock_count--;
+    return (Mutex *)PyObject_Init((PyObject *)mutex, &LockType);
+}
+
+static void
+lock_free(Mutex *mutex)
+{
+    if (spare_lock_count >= SPARE_LOCKS) {
+        PyObject_Free(mutex);
+        return;
+    }
+    mutex->weakrefs = (PyObject *)spare_locks;
+    spare_locks = mutex;
+    spare_lock_count++;
+}
+
 static Mutex *
 mutex_new(PyTypeObject *type, Identity *identity)
 {
-    Mutex *mutex = (Mutex *)type->tp_alloc(type, 0);
+    Mutex *mutex = type == &LockType ? lock_allocate() : (Mutex *)type->tp_alloc(type, 0);
     if (mutex != NULL) {
+        mutex->weakrefs = NULL;
+        mutex_reinitialize(mutex);
         mutex->identity = identity;
         identity->live++;
     }
@@ -108,13 +147,16 @@ mutex_dealloc(PyObject *self)
     if (mutex->weakrefs != NULL) {
         PyObject_ClearWeakRefs(self);
     }
-    if (mutex->identity != NULL) {
-        mutex->identity->live--;
+    mutex->identity->live--;
+    if (Py_IS_TYPE(self, &LockType)) {
+        lock_free(mutex);
     }
-    Py_TYPE(self)->tp_free(self);
+    else {
+        Py_TYPE(self)->tp_free(self);
+    }
 }
 
-static PyObject *
+NOINLINE static PyObject *
 acquired_or_error(int acquired)
 {
     return acquired < 0 ? NULL : PyBool_FromLong(acquired);
@@ -155,7 +197,7 @@ timeout_from(PyObject *blocking, PyObject *timeout, int64_t *timeout_ns)
     return 0;
 }
 
-static int
+NOINLINE static int
 parse_acquire_slowly(PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames, int64_t *timeout_ns)
 {
     if (check_by_interpreter(args, nargs, kwnames) < 0) {
@@ -171,50 +213,74 @@ parse_acquire_slowly(PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames,
     return timeout_from(blocking, timeout, timeout_ns);
 }
 
-static inline int
+static int
 parse_acquire(PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames, int64_t *timeout_ns)
 {
-    if (kwnames == NULL && nargs <= 1) {
-        if (nargs == 0 || args[0] == Py_True) {
-            *timeout_ns = FOREVER;
-            return 0;
-        }
-        if (args[0] == Py_False) {
-            *timeout_ns = 0;
-            return 0;
-        }
+    if (kwnames == NULL && nargs == 1 && PyBool_Check(args[0])) {
+        *timeout_ns = args[0] == Py_True ? FOREVER : 0;
+        return 0;
     }
     return parse_acquire_slowly(args, nargs, kwnames, timeout_ns);
 }
 
 /* ---- Lock ---- */
 
-static PyObject *
-lock_acquire(PyObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
+static inline int
+lock_acquire_for(Mutex *mutex, int64_t timeout_ns)
 {
-    int64_t timeout_ns;
-    if (parse_acquire(args, nargs, kwnames, &timeout_ns) < 0) {
-        return NULL;
+    if (LIKELY(mutex->owner == 0)) {
+        mutex_acquired(mutex, this_thread());
+        return 1;
     }
-    return acquired_or_error(mutex_acquire((Mutex *)self, timeout_ns));
+    return mutex_acquire_contended(mutex, timeout_ns);
+}
+
+NOINLINE static PyObject *
+lock_enter_contended(Mutex *mutex)
+{
+    return acquired_or_error(mutex_acquire_contended(mutex, FOREVER));
 }
 
 static PyObject *
 lock_enter(PyObject *self, PyObject *Py_UNUSED(ignored))
 {
-    return acquired_or_error(mutex_acquire((Mutex *)self, FOREVER));
+    Mutex *mutex = (Mutex *)self;
+    if (UNLIKELY(mutex->owner != 0)) {
+        return lock_enter_contended(mutex);
+    }
+    mutex_acquired(mutex, this_thread());
+    Py_RETURN_TRUE;
+}
+
+NOINLINE static PyObject *
+lock_acquire_with(PyObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
+{
+    int64_t timeout_ns;
+    if (parse_acquire(args, nargs, kwnames, &timeout_ns) < 0) {
+        return NULL;
+    }
+    return acquired_or_error(lock_acquire_for((Mutex *)self, timeout_ns));
+}
+
+static PyObject *
+lock_acquire(PyObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
+{
+    return LIKELY(nargs == 0 && kwnames == NULL) ? lock_enter(self, NULL)
+                                                 : lock_acquire_with(self, args, nargs, kwnames);
+}
+
+NOINLINE static PyObject *
+release_unlocked(void)
+{
+    PyErr_SetString(PyExc_RuntimeError, "release unlocked lock");
+    return NULL;
 }
 
 static PyObject *
 lock_release(PyObject *self, PyObject *Py_UNUSED(ignored))
 {
     Mutex *mutex = (Mutex *)self;
-    if (mutex->owner == 0) {
-        PyErr_SetString(PyExc_RuntimeError, "release unlocked lock");
-        return NULL;
-    }
-    mutex_release(mutex);
-    Py_RETURN_NONE;
+    return LIKELY(mutex->owner != 0) ? mutex_release(mutex) : release_unlocked();
 }
 
 static PyObject *
@@ -404,19 +470,39 @@ rlock_reenter(Mutex *mutex)
     return 1;
 }
 
-static inline int
+static int
 rlock_acquire_for(Mutex *mutex, int64_t timeout_ns)
 {
-    unsigned long me = PyThread_get_thread_ident();
-    if (mutex->owner == 0) {
-        mutex_acquired(mutex, me);
-        return 1;
+    if (mutex->owner == this_thread()) {
+        return rlock_reenter(mutex);
     }
-    return mutex->owner == me ? rlock_reenter(mutex) : mutex_acquire_contended(mutex, timeout_ns);
+    int acquired = lock_acquire_for(mutex, timeout_ns);
+    if (acquired > 0) {
+        mutex->depth = 1;
+    }
+    return acquired;
+}
+
+NOINLINE static PyObject *
+rlock_enter_contended(Mutex *mutex)
+{
+    return acquired_or_error(rlock_acquire_for(mutex, FOREVER));
 }
 
 static PyObject *
-rlock_acquire(PyObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
+rlock_enter(PyObject *self, PyObject *Py_UNUSED(ignored))
+{
+    Mutex *mutex = (Mutex *)self;
+    if (UNLIKELY(mutex->owner != 0)) {
+        return rlock_enter_contended(mutex);
+    }
+    mutex->depth = 1;
+    mutex_acquired(mutex, this_thread());
+    Py_RETURN_TRUE;
+}
+
+NOINLINE static PyObject *
+rlock_acquire_with(PyObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
 {
     int64_t timeout_ns;
     if (parse_acquire(args, nargs, kwnames, &timeout_ns) < 0) {
@@ -426,18 +512,19 @@ rlock_acquire(PyObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject 
 }
 
 static PyObject *
-rlock_enter(PyObject *self, PyObject *Py_UNUSED(ignored))
+rlock_acquire(PyObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
 {
-    return acquired_or_error(rlock_acquire_for((Mutex *)self, FOREVER));
+    return LIKELY(nargs == 0 && kwnames == NULL) ? rlock_enter(self, NULL)
+                                                 : rlock_acquire_with(self, args, nargs, kwnames);
 }
 
-static bool
+static inline bool
 is_owned_by_this_thread(const Mutex *mutex)
 {
-    return mutex->owner != 0 && mutex->owner == PyThread_get_thread_ident();
+    return mutex->owner != 0 && mutex->owner == this_thread();
 }
 
-static PyObject *
+NOINLINE static PyObject *
 release_unowned(void)
 {
     PyErr_SetString(PyExc_RuntimeError, "cannot release un-acquired lock");
@@ -448,13 +535,13 @@ static PyObject *
 rlock_release(PyObject *self, PyObject *Py_UNUSED(ignored))
 {
     Mutex *mutex = (Mutex *)self;
-    if (!is_owned_by_this_thread(mutex)) {
+    if (UNLIKELY(!is_owned_by_this_thread(mutex))) {
         return release_unowned();
     }
-    if (--mutex->depth == 0) {
-        mutex_release(mutex);
+    if (UNLIKELY(--mutex->depth != 0)) {
+        Py_RETURN_NONE;
     }
-    Py_RETURN_NONE;
+    return mutex_release(mutex);
 }
 
 static PyObject *
@@ -486,7 +573,7 @@ rlock_release_save(PyObject *self, PyObject *Py_UNUSED(ignored))
     PyObject *state = Py_BuildValue("(kk)", mutex->depth, mutex->owner);
     if (state != NULL) {
         mutex->depth = 0;
-        mutex_release(mutex);
+        Py_DECREF(mutex_release(mutex));
     }
     return state;
 }

@@ -35,15 +35,16 @@ count_fault(void)
 bool
 is_hidden(void)
 {
-    return hidden_depth > 0;
+    /* The count first: a thread-local variable of a shared library costs a call. */
+    return hidden_threads > 0 && hidden_depth > 0;
 }
 
 void
 hide_this_thread(int change)
 {
-    bool was = is_hidden();
+    int before = hidden_depth;
     hidden_depth += change;
-    hidden_threads += (Py_ssize_t)is_hidden() - (Py_ssize_t)was;
+    hidden_threads += (hidden_depth > 0) - (before > 0);
 }
 
 /* ---- settings ---- */
@@ -126,7 +127,7 @@ reset(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
 static PyObject *
 after_fork_in_child(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
 {
-    hidden_threads = is_hidden();
+    hidden_threads = hidden_depth > 0;
     waits_after_fork();
     threads_after_fork();
     events_after_fork();
@@ -349,6 +350,16 @@ disguise(PyObject *module)
 }
 
 static int
+check_platform(void)
+{
+    if (this_thread() != PyThread_get_thread_ident()) {
+        PyErr_SetString(PyExc_ImportError, "this platform identifies threads otherwise than the C core expects");
+        return -1;
+    }
+    return 0;
+}
+
+static int
 floors_init(void)
 {
     PyObject *naming = PyImport_ImportModule("thread._naming");
@@ -375,7 +386,7 @@ core_exec(PyObject *module)
         return -1;
     }
     initialized = true;
-    if (floors_init() < 0 || PyModule_AddStringConstant(module, "NAME", "c") < 0 ||
+    if (check_platform() < 0 || floors_init() < 0 || PyModule_AddStringConstant(module, "NAME", "c") < 0 ||
         PyModule_AddObjectRef(module, "LockType", (PyObject *)&LockType) < 0 ||
         PyModule_AddObjectRef(module, "RLock", (PyObject *)&RLockType) < 0) {
         return -1;

@@ -91,33 +91,62 @@ target_named(PyObject *name)
     return target;
 }
 
-/* `module:qualname` of a plain function, or of one behind a bound method, without running Python code; NULL without
- * an exception for what `_naming.describe_target` has to look at. */
-static PyObject *
-plain_target_name(PyObject *function)
+/* A plain function's target is remembered by the identity of the two strings that make its name. They are kept
+ * alive here, so that no other string can take their place. */
+#define REMEMBERED 64
+
+static struct {
+    PyObject *module;
+    PyObject *qualname;
+    Target *target;
+} remembered[REMEMBERED];
+
+static size_t
+slot_of(const PyFunctionObject *function)
+{
+    return ((uintptr_t)function->func_qualname >> 4) % REMEMBERED;
+}
+
+static Target *
+target_remembered(PyObject *function)
 {
     if (!PyFunction_Check(function)) {
         return NULL;
     }
     const PyFunctionObject *plain = (PyFunctionObject *)function;
-    if (plain->func_module == NULL || !PyUnicode_CheckExact(plain->func_module)) {
-        return NULL;
+    size_t slot = slot_of(plain);
+    bool same = remembered[slot].module == plain->func_module && remembered[slot].qualname == plain->func_qualname;
+    return same ? remembered[slot].target : NULL;
+}
+
+static void
+target_remember(PyObject *function, Target *target)
+{
+    const PyFunctionObject *plain = (PyFunctionObject *)function;
+    if (!PyFunction_Check(function) || plain->func_module == NULL || !PyUnicode_CheckExact(plain->func_module)) {
+        return;
     }
-    return PyUnicode_FromFormat("%U:%U", plain->func_module, plain->func_qualname);
+    size_t slot = slot_of(plain);
+    Py_XSETREF(remembered[slot].module, Py_NewRef(plain->func_module));
+    Py_XSETREF(remembered[slot].qualname, Py_NewRef(plain->func_qualname));
+    remembered[slot].target = target;
 }
 
 static Target *
 target_of(PyObject *function, PyObject *name)
 {
-    PyObject *called = name != NULL ? PyUnicode_FromObject(name) : plain_target_name(function);
-    if (called == NULL && !PyErr_Occurred()) {
-        called = PyObject_CallOneArg(describe_target, function);
+    Target *target = name == NULL ? target_remembered(function) : NULL;
+    if (target != NULL) {
+        return target;
     }
-    Target *target = NULL;
+    PyObject *called = name != NULL ? PyUnicode_FromObject(name) : PyObject_CallOneArg(describe_target, function);
     if (called != NULL && PyUnicode_CheckExact(called)) {
         target = target_named(called);
     }
     Py_XDECREF(called);
+    if (target != NULL && name == NULL) {
+        target_remember(function, target);
+    }
     return target;
 }
 
@@ -166,7 +195,7 @@ cpu_time_ns(void)
 static void
 record_begin(Record *record)
 {
-    record->ident = PyThread_get_thread_ident();
+    record->ident = this_thread();
     record->native_id = PyThreadState_Get()->native_thread_id;
     record->started = monotonic_ns();
     record->target->started++;
@@ -531,7 +560,7 @@ threads_reset(void)
 void
 threads_after_fork(void)
 {
-    unsigned long me = PyThread_get_thread_ident();
+    unsigned long me = this_thread();
     Record *record = newest;
     newest = NULL;
     while (record != NULL) {

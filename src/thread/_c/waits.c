@@ -168,7 +168,7 @@ waiter_begin(Mutex *mutex)
     }
     waiter->mutex = (Mutex *)Py_NewRef(mutex);
     waiter->state = QUEUED;
-    waiter->ident = PyThread_get_thread_ident();
+    waiter->ident = this_thread();
     waiter->started = waiter->charged_until = waiter->woken_at = monotonic_ns();
     waiter->evidence_due = waiter->started + settings.slow_wait_ns;
     waiter->charges = 0;
@@ -419,7 +419,7 @@ waits_read(void)
 void
 waits_after_fork(void)
 {
-    unsigned long me = PyThread_get_thread_ident();
+    unsigned long me = this_thread();
     Waiter *mine = NULL;
     for (Waiter *waiter = newest; waiter != NULL; waiter = waiter->older) {
         waiter->mutex->queue = NULL;
