@@ -69,14 +69,16 @@ def more(number: int, what: str) -> list[RenderableType]:
     return [indented(Text(f"… and {quantity(number, f'more {what}')}", ASIDE))] if number > 0 else []
 
 
+def verbatim(line: str, by: int = 2) -> Text:
+    """An indented line that stays one line, however long it is."""
+    return Text(" " * by + line, no_wrap=True, overflow="ignore")
+
+
 def aligned(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[Text]:
     """One line each, the columns under one another, even when something else is printed between the lines."""
     table = [header, *rows]
     widths = [max(map(len, column)) for column in zip(*table)]
-    lines = [
-        Text("  ".join(cell.rjust(width) for cell, width in zip(row, widths)), no_wrap=True, overflow="ignore")
-        for row in table
-    ]
+    lines = [verbatim("  ".join(cell.rjust(width) for cell, width in zip(row, widths))) for row in table]
     lines[0].stylize(ASIDE)
     return lines
 

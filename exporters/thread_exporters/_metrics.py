@@ -22,7 +22,7 @@ _OWNER_SITE: Final = (
 )
 
 # Bounds are powers of two, as in the recorded histograms. Each list is a fixed part of those, since every bound is one
-# more series for every lock or target. What lies outside is still in the first and the +Inf bucket, the sum and the count.
+# more series for every lock or target. What lies outside is still in the first or the +Inf bucket, and in the sum.
 #
 # Waits: less than 61 µs is hardly more than the switch between two threads; more than 8 s is past most time-outs, and
 # while it lasts it shows as the oldest wait.

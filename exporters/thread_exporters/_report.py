@@ -14,12 +14,13 @@ from rich.text import Text
 from thread.telemetry import ExceptionStats, Histogram, LockStats, Site, Snapshot, WaitStats
 
 from ._highlights import Highlights
-from ._layout import ALARM, ASIDE, NAME, Joined, aligned, grid, heading, indented, more, name, site
+from ._layout import ALARM, ASIDE, NAME, Joined, aligned, grid, heading, indented, more, name, site, verbatim
 from ._units import clock, duration, printable, quantity
 
 _BLAME_ROWS: Final = 3
 _FRAMES: Final = 6
 _TRACEBACK_LINES: Final = 40
+_NOTABLE_SHARE: Final = 0.01
 _NONE: Final = "–"
 
 
@@ -51,11 +52,11 @@ def _locks(snapshot: Snapshot, top: int) -> Iterator[RenderableType]:
     columns = ("waited", "p50", "p99", "max", "hold p50", "contended", "acquired", "timed out")
     header, *numbers = aligned(columns, map(_lock_cells, shown))
     yield heading("Locks", f"{len(contended):,} of {len(snapshot.locks):,} were waited for, the longest in total first")
-    yield indented(header)
+    yield header
     for lock, line in zip(shown, numbers):
         yield Text()
         yield indented(_lock_line(lock))
-        yield indented(line)
+        yield line
         if lock.waiters:
             waiting = f"{quantity(lock.waiters, 'thread')} waiting now, the longest for {duration(lock.oldest_wait)}"
             yield indented(Text(waiting, ALARM), by=6)
@@ -119,7 +120,9 @@ def _slow_waits(highlights: Highlights) -> Iterator[RenderableType]:
         return
     yield heading("Slow waits", f"{highlights.slow_waits_seen:,} seen; the longest, each lock and pair of sites once")
     for wait in highlights.slow_waits:
-        for_the_gil = f", {duration(wait.gil_wait)} of it for the GIL" if wait.gil_wait else ""
+        for_the_gil = ""
+        if wait.gil_wait is not None and wait.gil_wait >= wait.duration * _NOTABLE_SHARE:
+            for_the_gil = f", {duration(wait.gil_wait)} of it for the GIL"
         queue = f", {quantity(wait.waiters, 'thread')} in the queue"
         circumstances = f"{wait.outcome} at {clock(wait.started_at + wait.duration)}{for_the_gil}{queue}"
         what = Text.assemble((f"{duration(wait.duration)}  ", "bold"), (printable(wait.lock), NAME))
@@ -132,6 +135,8 @@ def _slow_waits(highlights: Highlights) -> Iterator[RenderableType]:
 
 
 def _stack(frames: Sequence[Site]) -> RenderableType:
+    # How `threading` enters a thread is the same in each of them.
+    frames = [frame for frame in frames if not frame.function.startswith("threading.Thread.")] or frames
     callers = len(frames) - _FRAMES
     shown = [site(frame) for frame in frames[:_FRAMES]]
     return Group(*shown, *([Text(f"… {quantity(callers, 'more caller')}", ASIDE)] if callers > 0 else []))
@@ -176,7 +181,7 @@ def _exceptions(snapshot: Snapshot, highlights: Highlights, top: int) -> Iterato
             where = grid("left", "left")
             where.add_row(Text("raised at", ASIDE), site(raised_at))
             yield indented(where, by=6)
-        yield indented(_traceback(stats.last_traceback), by=6)
+        yield from _traceback(stats.last_traceback)
     yield from more(len(exceptions) - top, "kind")
 
 
@@ -186,13 +191,14 @@ def _exception_line(stats: ExceptionStats) -> RenderableType:
     return Joined(what, where, between=" ")
 
 
-def _traceback(text: str) -> Text:
+def _traceback(text: str) -> Iterator[RenderableType]:
     lines = [printable(line.expandtabs()) for line in text.splitlines()]
     surplus = len(lines) - _TRACEBACK_LINES
     if surplus > 0:
         # The first line says what it is, the last ones what happened.
         lines[1 : 1 + surplus] = [f"  … {quantity(surplus, 'line')} left out"]
-    return Text("\n".join(lines))
+    for line in lines:
+        yield verbatim(line, by=6)
 
 
 def _coverage(snapshot: Snapshot) -> Iterator[RenderableType]:

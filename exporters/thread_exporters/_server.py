@@ -8,6 +8,8 @@ import os
 import signal
 import socket
 import socketserver
+from collections.abc import Callable
+from functools import partial
 from typing import Any, Final
 from wsgiref.simple_server import WSGIRequestHandler
 
@@ -45,8 +47,7 @@ class MetricsServer(ThreadingWSGIServer):
         self._open = True
         self._serving = _thread.allocate_lock()
         self._serving.acquire()
-        with telemetry.hidden():
-            _thread.start_new_thread(self._serve, ())
+        _start_hidden(self._serve)
 
     @property
     def url(self) -> str:
@@ -76,7 +77,7 @@ class MetricsServer(ThreadingWSGIServer):
 
     def process_request(self, request: Any, client_address: Any) -> None:
         """Answer in a thread of its own: a client that is slow to ask holds up nobody."""
-        _thread.start_new_thread(self.process_request_thread, (request, client_address))
+        _start_hidden(partial(self.process_request_thread, request, client_address))
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """A client that hangs up is nothing to print on the program's stderr."""
@@ -93,6 +94,14 @@ class MetricsServer(ThreadingWSGIServer):
                 raise
         finally:
             self._serving.release()
+
+
+def _start_hidden(run: Callable[[], object]) -> None:
+    def run_hidden() -> None:
+        with telemetry.hidden():
+            run()
+
+    _thread.start_new_thread(run_hidden, ())
 
 
 def _leave_signals_to_the_program() -> None:

@@ -13,7 +13,9 @@ from __future__ import annotations
 
 import os
 import sys
-import threading  # noqa: F401  # rich needs it, where the report is made: the first to import it is its main thread
+
+# Whatever thread imports it first is taken for the main thread; rich would import it where the report is made.
+import threading  # noqa: F401
 from collections.abc import Sequence
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Final, TextIO
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
 if find_spec("rich") is None:
-    raise ModuleNotFoundError("expected the package rich, which writes the report, but it is not installed", name="rich")
+    raise ModuleNotFoundError("the report is laid out by rich, which is not installed", name="rich")
 
 __all__ = ["ConsoleExporter"]
 

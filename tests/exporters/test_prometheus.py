@@ -159,7 +159,9 @@ def test_a_path_that_is_no_text_does_not_spoil_the_page(
     assert value(families(exporter), "python_lock_blame_time_seconds_total", code_file_path=r"/app/\udcff.py") == 0.5
 
 
-def test_a_real_contention_is_on_the_page(core: ModuleType, exporter: PrometheusExporter) -> None:
+def test_a_real_contention_is_on_the_page(
+    core: ModuleType, exporter: PrometheusExporter, wait_until: Callable[[Callable[[], object]], None]
+) -> None:
     guard = thread.allocate_lock(name="test.guard")
     done = threading.Event()
 
@@ -169,8 +171,7 @@ def test_a_real_contention_is_on_the_page(core: ModuleType, exporter: Prometheus
 
     guard.acquire()
     thread.start_new_thread(wait, (), name="test.waiter")
-    while not value(families(exporter), "python_lock_waiters", python_lock_name="test.guard"):
-        pass
+    wait_until(lambda: value(families(exporter), "python_lock_waiters", python_lock_name="test.guard"))
     guard.release()
     assert done.wait(10)
     found = families(exporter)
@@ -187,8 +188,11 @@ def test_a_real_contention_is_on_the_page(core: ModuleType, exporter: Prometheus
     assert value(found, "python_thread_started_total", python_thread_target="test.waiter") == 1
 
 
-def test_serving_is_not_observed_and_not_listed(core: ModuleType, registry: CollectorRegistry) -> None:
+def test_serving_is_not_observed_and_not_listed(
+    core: ModuleType, registry: CollectorRegistry, wait_until: Callable[[Callable[[], object]], None]
+) -> None:
     listed = threading.enumerate()
+    unobserved = telemetry.snapshot().coverage.unobserved_threads
     exporter = PrometheusExporter(registry, port=0)
     # An idle client keeps a thread of the server alive.
     address = (exporter.url or "").removeprefix("http://").removesuffix("/metrics").split(":")
@@ -196,6 +200,7 @@ def test_serving_is_not_observed_and_not_listed(core: ModuleType, registry: Coll
         assert not any(sample.value for sample in families(exporter)["python_thread_started"].samples)
         assert threading.enumerate() == listed
         assert {live.target for live in telemetry.snapshot().live_threads} == {"main"}
+        wait_until(lambda: telemetry.snapshot().coverage.unobserved_threads == unobserved)
     exporter.shutdown(5.0)
 
 

@@ -1,0 +1,384 @@
+from __future__ import annotations
+
+import io
+import os
+import re
+import subprocess
+import sys
+import textwrap
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from handmade import (
+    GET,
+    HOT,
+    NOON,
+    REFRESH,
+    TRACEBACK,
+    histogram,
+    lock,
+    slow_wait,
+    snapshot_of_a_shop,
+    unhandled_exception,
+)
+
+from thread.telemetry import Coverage, Event, ExceptionStats, Exporter, Site, Snapshot, ThreadStats, WaitStats
+from thread_exporters.console import ConsoleExporter
+
+LONG = Site(
+    "shop.inventory.reservations.ReservationBook.reserve_everything_of_an_order.<locals>.attempt",
+    "/home/somebody/services/shop/inventory/reservations.py",
+    1234,
+)
+LONG_NAME = "shop.inventory.reservations:ReservationBook.reserve_everything_of_an_order.guard_of_one_item"
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.fixture(autouse=True)
+def surroundings(monkeypatch: pytest.MonkeyPatch) -> None:
+    for variable in ("COLUMNS", "NO_COLOR", "FORCE_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE"):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setenv("TERM", "xterm-256color")
+
+
+def report(snapshot: Snapshot, events: Sequence[Event] = (), top: int = 10) -> str:
+    file = io.StringIO()
+    exporter = ConsoleExporter(file, top=top)
+    exporter.export(snapshot, events)
+    exporter.shutdown(5.0)
+    return file.getvalue()
+
+
+def squeezed(text: str) -> str:
+    return re.sub(r"\s", "", text)
+
+
+def test_it_is_an_exporter() -> None:
+    assert isinstance(ConsoleExporter(), Exporter)
+
+
+def test_a_contended_lock_is_reported_with_its_numbers() -> None:
+    lines = report(snapshot_of_a_shop()).splitlines()
+    at = lines.index(f"  {HOT}  lock, /app/shop/cache.py:31")
+    # waited, p50, p99, max, hold p50, contended, acquired, timed out
+    cells = lines[at + 1].split("  ")
+    expected = "3.02 s, 7.8 ms, 3.0 s, 3.00 s, 2.0 ms, 3, 1,000, 1"
+    assert ", ".join(cell.strip() for cell in cells if cell.strip()) == expected
+
+
+def test_blame_says_who_waited_for_whom() -> None:
+    text = report(snapshot_of_a_shop())
+    assert re.search(
+        r" 2\.50 s in 3 waits  shop\.cache\.Cache\.get \(/app/shop/cache\.py:44\)\n"
+        r" +← owner  shop\.cache\.Cache\.refresh \(/app/shop/cache\.py:60\)\n",
+        text,
+    )
+
+
+def test_the_lock_that_cost_most_comes_first_and_a_wait_that_lasts_counts() -> None:
+    text = report(
+        Snapshot(
+            taken_at=NOON,
+            locks=(
+                lock("cheap", wait=histogram(0.1)),
+                lock("stuck", waiters=2, oldest_wait=75.0),
+                lock("dear", wait=histogram(20.0)),
+            ),
+        )
+    )
+    assert text.index("stuck") < text.index("dear") < text.index("cheap")
+    assert "2 threads waiting now, the longest for 75.0 s" in text
+
+
+def test_threads_exceptions_and_coverage_are_reported() -> None:
+    text = report(snapshot_of_a_shop(), [unhandled_exception()])
+    assert re.search(r"\n +12 +0 +200 µs +180 ms +500 ms  shop\.worker:work\n", text)
+    assert re.search(r"\n +1 +1 +100 µs +– +1\.25 s  shop\.refresh:refresh_forever\n", text)
+    assert "5 × ValueError in shop.worker:work" in text
+    assert "raised at  shop.worker.charge (/app/shop/worker.py:52)" in text
+    assert textwrap.indent(TRACEBACK, " " * 6) in text
+    assert "7 events dropped" in text
+    assert "C core, threading is instrumented, 1 running thread observed and 1 not." in text
+
+
+def test_a_slow_wait_shows_both_stacks() -> None:
+    text = report(snapshot_of_a_shop(), [slow_wait(callers=9)])
+    assert f"120 ms  {HOT}  acquired at " in text
+    assert "3.00 ms of it for the GIL, 5 threads in the queue" in text
+    assert re.search(
+        r"waiter  shop\.cache\.Cache\.get \(/app/shop/cache\.py:44\)\n +shop\.web\.layer_0 \(/app/shop/web\.py:0\)\n",
+        text,
+    )
+    assert re.search(r"layer_4 .*\n +… 4 more callers\n +owner  shop\.cache\.Cache\.refresh", text)
+    assert "shop.refresh.refresh_forever (/app/shop/refresh.py:10)" in text
+
+
+def test_of_many_slow_waits_the_longest_of_each_kind_are_kept() -> None:
+    exporter = ConsoleExporter(file := io.StringIO())
+    for start in range(0, 1000, 100):
+        waits = [slow_wait(0.01 + i / 10000, lock=f"lock {i % 50}") for i in range(start, start + 100)]
+        exporter.export(snapshot_of_a_shop(), waits)
+    exporter.shutdown(5.0)
+    text = file.getvalue()
+    assert "1,000 seen" in text
+    assert re.findall(r"  (\S+ ms)  lock (\d+)  acquired", text) == [
+        ("110 ms", "49"),
+        ("110 ms", "48"),
+        ("110 ms", "47"),
+        ("110 ms", "46"),
+        ("110 ms", "45"),
+    ]
+
+
+def test_tables_end_after_the_top_rows_and_say_how_many_more_there_are() -> None:
+    snapshot = Snapshot(
+        taken_at=NOON,
+        locks=tuple(lock(f"lock {i}", wait=histogram(i + 1)) for i in range(25)),
+        waits=tuple(WaitStats("lock 24", GET, Site("a.f", "a.py", i), 1, float(i)) for i in range(9)),
+        threads=tuple(ThreadStats(f"target {i}", 1, 1, 0, histogram(), histogram(), i) for i in range(14)),
+        exceptions=tuple(ExceptionStats(f"Error{i}", "t", i, TRACEBACK, NOON) for i in range(1, 12)),
+    )
+    text = report(snapshot, top=10)
+    assert len(re.findall(r"\n  lock \d+  lock, ", text)) == 10
+    assert "… and 15 more locks" in text
+    assert "15.0 s in 6 waits  at 6 more pairs of sites" in text
+    assert "… and 4 more targets" in text
+    assert "… and 1 more kind\n" in text
+
+
+def test_a_long_traceback_keeps_its_first_line_and_its_end() -> None:
+    frames = "".join(f'  File "/app/deep.py", line {i}, in f\n' for i in range(200))
+    traceback = f"Traceback (most recent call last):\n{frames}RecursionError: too deep\n"
+    text = report(Snapshot(taken_at=NOON, exceptions=(ExceptionStats("RecursionError", "t", 1, traceback, NOON),)))
+    assert "Traceback (most recent call last):\n        … 162 lines left out\n" in text
+    assert "line 199, in f\n      RecursionError: too deep\n" in text
+
+
+@pytest.mark.parametrize("columns", [80, 120, 200])
+def test_names_and_sites_are_whole_at_every_width(columns: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    text = report(
+        Snapshot(
+            taken_at=NOON,
+            locks=(lock(LONG_NAME, wait=histogram(0.1), acquisitions=1_600_000_000),),
+            waits=(WaitStats(LONG_NAME, LONG, REFRESH, 3, 2.5),),
+            threads=(ThreadStats(LONG_NAME, 1, 0, 1, histogram(), histogram(), 1.0),),
+            exceptions=(ExceptionStats("ValueError", LONG_NAME, 1, TRACEBACK, NOON),),
+        ),
+        [slow_wait(lock=LONG_NAME, acquire_site=LONG), unhandled_exception(LONG)],
+    )
+    assert squeezed(text).count(squeezed(LONG_NAME)) == 4
+    assert squeezed(text).count(squeezed(str(LONG))) == 2
+    assert "1,600,000,000" in text
+    assert max(map(len, text.splitlines())) <= columns
+    if columns == 200:
+        assert text.count(str(LONG)) == 2
+        assert f"  {LONG_NAME}  lock, /app/shop/cache.py:31\n" in text
+
+
+def test_numbers_and_tracebacks_are_never_cut_nor_broken(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    line = f'  File "{"/very/long" * 12}.py", line 1, in f'
+    snapshot = Snapshot(
+        taken_at=NOON,
+        locks=(lock(wait=replace(histogram(0.1), count=10**13), acquisitions=10**13),),
+        exceptions=(ExceptionStats("E", "t", 1, f"Traceback:\n{line}\nE", NOON),),
+    )
+    text = report(snapshot)
+    assert f"      {line}\n" in text
+    assert re.search(r"10,000,000,000,000 .*  0\n", text)
+
+
+def test_brackets_in_names_are_no_markup() -> None:
+    snapshot = Snapshot(
+        taken_at=NOON,
+        locks=(lock("[bold]orders[/bold] [link=x] :smile:", wait=histogram(0.1)),),
+        threads=(ThreadStats("[red]target[/]", 1, 0, 1, histogram(), histogram(), 1.0),),
+        exceptions=(ExceptionStats("E[T]", "[/nothing]", 1, TRACEBACK, NOON),),
+    )
+    text = report(snapshot)
+    for name in ("[bold]orders[/bold] [link=x] :smile:", "[red]target[/]", "E[T] in [/nothing]", "[red]Order(7)[/red]"):
+        assert name in text
+
+
+def test_names_cannot_send_commands_to_the_terminal() -> None:
+    message = "Traceback:\nValueError: \x1b[2Jgone\r\n"
+    text = report(
+        Snapshot(
+            taken_at=NOON,
+            locks=(lock("\x1b]0;owned\x07", wait=histogram(0.1)),),
+            exceptions=(ExceptionStats("ValueError", "t", 1, message, NOON),),
+        )
+    )
+    assert "\x1b" not in text
+    assert r"\x1b]0;owned\x07" in text
+    assert r"ValueError: \x1b[2Jgone" in text
+
+
+def test_what_is_no_terminal_gets_plain_text_of_120_columns_and_no_trailing_blanks() -> None:
+    text = report(snapshot_of_a_shop(), [slow_wait(), unhandled_exception()])
+    assert "\x1b" not in text
+    assert len(text.splitlines()[0]) == 120
+    assert not re.search(r" $", text, re.MULTILINE)
+
+
+def test_a_terminal_gets_colours_unless_they_are_not_wanted(monkeypatch: pytest.MonkeyPatch) -> None:
+    def printed() -> str:
+        exporter = ConsoleExporter(terminal := Terminal())
+        exporter.export(snapshot_of_a_shop(), ())
+        exporter.shutdown(5.0)
+        return terminal.getvalue()
+
+    assert "\x1b[1;36m" + HOT in printed()
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert "\x1b[1;36m" not in printed()
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
+def test_a_file_that_knows_few_characters_gets_those(encoding: str) -> None:
+    raw = io.BytesIO()
+    exporter = ConsoleExporter(io.TextIOWrapper(raw, encoding=encoding, errors="strict"))
+    locks = (lock("鎖", wait=histogram(0.00001)),)
+    exporter.export(replace(snapshot_of_a_shop(), locks=locks, waits=(WaitStats("鎖", GET, REFRESH, 1, 1e-5),)), ())
+    exporter.shutdown(5.0)
+    text = raw.getvalue().decode(encoding)
+    assert r"\u9396" in text
+    assert "10.0 us" in text
+    assert "<- owner" in text
+
+
+@pytest.mark.parametrize(
+    ("snapshot", "expected"),
+    [
+        (Snapshot(taken_at=NOON), "No lock was observed."),
+        (Snapshot(taken_at=NOON), "No thread was started under observation."),
+        (Snapshot(taken_at=NOON), "Unhandled exceptions none"),
+        (Snapshot(taken_at=NOON), "No event was dropped."),
+        (
+            Snapshot(taken_at=NOON, locks=(lock("a"), lock("b"))),
+            "Nobody had to wait: 2,000 acquisitions of 2 locks without contention.",
+        ),
+        (
+            Snapshot(taken_at=NOON, coverage=Coverage("python", False, 0, 3, True, 2)),
+            "pure-Python core, threading is not instrumented, 0 running threads observed and 3 not.",
+        ),
+        (Snapshot(taken_at=NOON, coverage=Coverage("c", True, 0, 1, True, 0)), "the rest is counted under `other`"),
+        (Snapshot(taken_at=NOON, coverage=Coverage("c", True, 0, 1, False, 2)), "2 errors inside the telemetry itself"),
+    ],
+)
+def test_a_report_helps_even_when_there_is_nothing_to_tell(snapshot: Snapshot, expected: str) -> None:
+    assert expected in " ".join(report(snapshot).split())
+
+
+def test_the_report_goes_to_what_is_stderr_by_then(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    exporter = ConsoleExporter()
+    exporter.export(snapshot_of_a_shop(), ())
+    monkeypatch.setattr(sys, "stderr", replaced := io.StringIO())
+    exporter.shutdown(5.0)
+    assert HOT in replaced.getvalue()
+    assert capsys.readouterr() == ("", "")
+
+
+def test_the_report_is_printed_once() -> None:
+    exporter = ConsoleExporter(file := io.StringIO())
+    exporter.export(snapshot_of_a_shop(), ())
+    exporter.shutdown(5.0)
+    exporter.shutdown(5.0)
+    assert file.getvalue().count("thread telemetry, process") == 1
+
+
+def test_without_an_export_or_a_stderr_nothing_is_printed(monkeypatch: pytest.MonkeyPatch) -> None:
+    ConsoleExporter(file := io.StringIO()).shutdown(5.0)
+    assert file.getvalue() == ""
+    monkeypatch.setattr(sys, "stderr", None)
+    exporter = ConsoleExporter()
+    exporter.export(snapshot_of_a_shop(), ())
+    exporter.shutdown(5.0)
+
+
+def test_a_forked_child_reports_its_own_doings_and_only_if_there_are_any() -> None:
+    exporter = ConsoleExporter(file := io.StringIO())
+    exporter.export(snapshot_of_a_shop(), [slow_wait(), unhandled_exception()])
+    exporter.after_fork_in_child()
+    idle = replace(lock(), acquisitions=0)
+    exporter.export(Snapshot(taken_at=NOON, locks=(idle,)), ())
+    exporter.shutdown(5.0)
+    assert file.getvalue() == ""
+
+    exporter.after_fork_in_child()
+    exporter.export(Snapshot(taken_at=NOON, locks=(lock("of the child", wait=histogram(0.1)),)), ())
+    exporter.shutdown(5.0)
+    assert "of the child" in file.getvalue()
+    assert "Slow waits" not in file.getvalue()
+
+
+def test_rich_is_not_imported_before_the_report() -> None:
+    program = "import sys, thread_exporters.console; sys.exit('rich.console' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", program]).returncode == 0
+
+
+def test_a_missing_library_is_an_import_error_of_the_module() -> None:
+    program = """
+        import sys
+        sys.modules["rich"] = None
+        try:
+            import thread_exporters.console
+        except ModuleNotFoundError as error:
+            print(error.name)
+    """
+    ran = subprocess.run([sys.executable, "-c", textwrap.dedent(program)], capture_output=True, text=True)
+    assert (ran.stdout, ran.stderr) == ("rich\n", "")
+
+
+def test_a_real_program_is_reported(tmp_path: Path) -> None:
+    program = """\
+        import sys, time
+        import thread
+        from thread import telemetry
+        from thread_exporters.console import ConsoleExporter
+
+        class Cache:
+            def __init__(self):
+                self._guard = thread.allocate_lock()
+
+            def get(self):
+                with self._guard:
+                    raise LookupError("not today")
+
+            def refresh(self):
+                with self._guard:
+                    thread.start_new_thread(self.get, ())
+                    while not any(lock.oldest_wait > 0.005 for lock in telemetry.snapshot().locks):
+                        time.sleep(0.001)
+
+        telemetry.start(ConsoleExporter(), slow_wait=0.001)
+        Cache().refresh()
+        while not any(threads.finished for threads in telemetry.snapshot().threads):
+            time.sleep(0.001)
+        sys.stderr = sys.stdout
+    """
+    path = tmp_path / "shop.py"
+    path.write_text(textwrap.dedent(program))
+    environment = {**os.environ, "COLUMNS": "200"}
+    ran = subprocess.run([sys.executable, path], env=environment, capture_output=True, text=True, timeout=60)
+    assert ran.returncode == 0
+    text = ran.stdout
+    assert f"\n  __main__:Cache._guard  lock, {path}:8\n" in text
+    assert re.search(
+        rf" in 1 wait  __main__\.Cache\.get \({path}:11\)\n +← owner  __main__\.Cache\.refresh \({path}", text
+    )
+    assert re.search(r"ms  __main__:Cache\._guard  acquired at \S+, (.* for the GIL, )?1 thread in the queue\n", text)
+    assert re.search(rf"\n +owner  (.*\n +)*?__main__\.Cache\.refresh \({path}:\d+\)\n", text)
+    assert re.search(r"\n +1 +0 .*  __main__:Cache\.get\n", text)
+    assert "1 × LookupError in __main__:Cache.get" in text
+    assert f"raised at  __main__.Cache.get ({path}:12)" in text
+    assert "      LookupError: not today\n" in text
+    assert "No event was dropped." in text
