@@ -26,6 +26,7 @@ else:
 _OBSERVED["_CRLock"] = core.RLock
 
 _originals: dict[str, object] = {}
+_instrumented = False
 
 
 def instrument() -> None:
@@ -51,30 +52,34 @@ def uninstrument() -> None:
     What somebody else has replaced since is left alone. Without `instrument` before it, nothing happens. Safe to call
     from any thread.
     """
+    global _instrumented
     if _importer in sys.meta_path:
         sys.meta_path.remove(_importer)
     threading = sys.modules.get("threading")
     for name, original in _originals.items():
         if getattr(threading, name, None) is _OBSERVED[name]:
             setattr(threading, name, original)
-    _originals.clear()
+    _instrumented = False
 
 
 def _replace_in(threading: ModuleType) -> None:
-    found = {name: getattr(threading, name) for name in _OBSERVED}
-    if _originals:
+    global _instrumented
+    if _instrumented:
         return
     for name in "_allocate_lock", _START:
         native = getattr(threading, name)
-        if not isinstance(native, BuiltinFunctionType):
+        if not isinstance(native, BuiltinFunctionType) and native is not _OBSERVED.get(name):
             raise RuntimeError(
                 f"cannot observe threading: expected its {name} to be the interpreter's, got {native!r}"
                 f"{_suspects()}. Greenlets in place of threads are not observed."
             )
-    # Before anything is replaced: whoever calls this at the same time finds either the originals, or that it is done.
-    _originals.update(found)
     for name, observed in _OBSERVED.items():
-        setattr(threading, name, observed)
+        found = getattr(threading, name)
+        # Somebody who had replaced it for a while may have put back what was observed then.
+        if found is not observed:
+            _originals[name] = found
+            setattr(threading, name, observed)
+    _instrumented = True
 
 
 def _suspects() -> str:

@@ -8,12 +8,12 @@ import os
 import pkgutil
 import runpy
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from importlib.machinery import BuiltinImporter, SourceFileLoader, SourcelessFileLoader
 from importlib.util import MAGIC_NUMBER
-from types import ModuleType, TracebackType
-from typing import Any
+from types import CodeType, ModuleType, TracebackType
+from typing import Any, cast
 
 
 class ProgramNotFoundError(Exception):
@@ -29,6 +29,8 @@ class Program:
     search_path: str | None
     """What comes first in `sys.path`; None for nothing of its own."""
     run: Callable[[], object]
+    module: str | None = None
+    """Its name, if it was found by that."""
 
 
 def script(path: str, arguments: Sequence[str]) -> Program:
@@ -52,17 +54,21 @@ def script(path: str, arguments: Sequence[str]) -> Program:
 
 def module(name: str, arguments: Sequence[str]) -> Program:
     """The program that is a module, as for `python -m`. Whether it exists shows when it is executed."""
-    return Program(["-m", *arguments], None if sys.flags.safe_path else os.getcwd(), lambda: _run_module(name))
+    folder = None if sys.flags.safe_path else os.getcwd()
+    return Program(["-m", *arguments], folder, lambda: _run_module(name), name)
 
 
-def execute(program: Program) -> None:
+def execute(program: Program, imported: Iterable[str] = ()) -> None:
     """Execute it as `__main__`, which it stays until the interpreter ends, for the threads and handlers left then.
 
-    Raises whatever the program raises. That must reach the interpreter, which reports it, or exits, as for any program.
+    `imported` are the modules that `python` would not have imported yet. Raises whatever the program raises. That must
+    reach the interpreter, which reports it, or exits, as for any program.
     """
     sys.argv[:] = program.arguments
     if program.search_path is not None:
         sys.path.insert(0, program.search_path)
+    for name in _in_the_way(program, imported):
+        sys.modules.pop(name, None)
     sys.modules["__main__"] = _new_main()
     try:
         program.run()
@@ -73,6 +79,25 @@ def execute(program: Program) -> None:
         if hasattr(sys, "excepthook"):
             sys.excepthook = _without_our_frames(sys.excepthook)
         raise
+
+
+def _in_the_way(program: Program, imported: Iterable[str]) -> list[str]:
+    """The modules that the program would find elsewhere, or is itself. Whoever has imported them keeps them."""
+    folder = program.search_path or os.devnull
+    try:
+        own = {file.partition(".")[0] for file in os.listdir(folder)}
+    except OSError:
+        own = set()
+    return [
+        name
+        for name in imported
+        if name == program.module
+        or (name.partition(".")[0] in own and not _file_of(name).startswith(os.path.join(folder, "")))
+    ]
+
+
+def _file_of(module: str) -> str:
+    return getattr(sys.modules[module], "__file__", None) or ""
 
 
 def _new_main() -> ModuleType:
@@ -90,8 +115,8 @@ def _run_code(location: str, code: bytes) -> None:
     if sys.version_info < (3, 15):
         main.__cached__ = None
     if code.startswith(MAGIC_NUMBER):
-        main.__loader__ = SourcelessFileLoader("__main__", location)
-        exec(main.__loader__.get_code("__main__"), vars(main))
+        main.__loader__ = loader = SourcelessFileLoader("__main__", location)
+        exec(cast("CodeType", loader.get_code("__main__")), vars(main))
     else:
         main.__loader__ = SourceFileLoader("__main__", location)
         exec(compile(code, location, "exec", dont_inherit=True), vars(main))

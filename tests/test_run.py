@@ -1,0 +1,276 @@
+"""`python -m thread run`: where it exports to, when it reports, and which command lines it refuses."""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from textwrap import dedent
+
+import pytest
+
+import thread._settings
+
+OUR_OWN = """
+    import sys
+    from thread import telemetry
+
+    class Silent:
+        def export(self, snapshot, events):
+            self.snapshot = snapshot
+
+        def shutdown(self, timeout):
+            pass
+
+    class Probe(Silent):
+        def __init__(self, port=None, host="nowhere"):
+            print("serving", host, port, telemetry.configure().slow_wait, file=sys.stderr)
+
+        def shutdown(self, timeout):
+            print("locks", *[(lock.name, lock.acquisitions) for lock in self.snapshot.locks], file=sys.stderr)
+            print("threads", *[(each.target, each.started) for each in self.snapshot.threads], file=sys.stderr)
+            print("exceptions", *[(each.type, each.target) for each in self.snapshot.exceptions], file=sys.stderr)
+
+    def broken():
+        raise RuntimeError("out of order")
+
+    def needy():
+        import a_library_that_nobody_has
+    """
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Holds a program, and a distribution that offers exporters."""
+    library = tmp_path / "library"
+    metadata = library / "our_own-1.0.dist-info"
+    metadata.mkdir(parents=True)
+    metadata.joinpath("METADATA").write_text("Metadata-Version: 2.1\nName: our-own\nVersion: 1.0\n")
+    names = {"probe": "Probe", "silent": "Silent", "broken": "broken", "needy": "needy"}
+    entry_points = "".join(f"{name} = our_own:{factory}\n" for name, factory in names.items())
+    metadata.joinpath("entry_points.txt").write_text(f"[thread.exporters]\n{entry_points}")
+    library.joinpath("our_own.py").write_text(dedent(OUR_OWN))
+    return tmp_path
+
+
+def run(folder: Path, *arguments: str, program: str = "print('ran')", **environment: str) -> tuple[int, str, str]:
+    """Exit status, stdout and stderr of `python -m thread run`."""
+    folder.joinpath("program.py").write_text(dedent(program))
+    kept = {name: value for name, value in os.environ.items() if name == "THREAD_PURE" or "THREAD_" not in name}
+    search_path = os.pathsep.join([str(folder / "library"), os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep)
+    done = subprocess.run(
+        [sys.executable, "-m", "thread", "run", *arguments],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env=kept | {"PYTHONPATH": search_path} | environment,
+    )
+    return done.returncode, done.stdout, done.stderr
+
+
+BUSY = """
+    import atexit, threading
+    first_lock = threading.Lock()
+    def work():
+        with first_lock:
+            raise KeyError("lost")
+    def outlive():
+        threading.main_thread().join()
+        with first_lock:
+            print("thread", flush=True)
+    atexit.register(lambda: (first_lock.acquire(), print("handler", flush=True)))
+    threading.excepthook = lambda _: None
+    for target in work, outlive:
+        threading.Thread(target=target).start()
+    """
+
+
+def test_everything_is_observed_from_the_first_lock_to_the_last_handler(folder: Path) -> None:
+    status, stdout, stderr = run(folder, "--exporter", "probe", "program.py", program=BUSY)
+    assert status == 0
+    assert stdout == "thread\nhandler\n"
+    *_, locks, threads, exceptions = stderr.splitlines()
+    assert "('__main__:first_lock', 3)" in locks
+    assert "('__main__:work', 1)" in threads
+    assert "('__main__:outlive', 1)" in threads
+    assert exceptions == "exceptions ('KeyError', '__main__:work')"
+
+
+def test_the_report_is_the_last_thing_on_stderr(folder: Path) -> None:
+    program = """
+        import atexit, sys, threading
+        atexit.register(sys.stderr.write, "handler\\n")
+        threading.Thread(target=lambda: (threading.main_thread().join(), sys.stderr.write("thread\\n"))).start()
+        sys.exit("message")
+        """
+    status, stdout, stderr = run(folder, "--exporter", "probe", "program.py", program=program)
+    assert (status, stdout) == (1, "")
+    assert [line.split()[0] for line in stderr.splitlines()[1:]] == [
+        *("message", "thread", "handler", "locks", "threads", "exceptions")
+    ]
+
+
+def test_options_reach_the_exporters_that_know_them(folder: Path) -> None:
+    ours = ["--exporter=silent", "--exporter", "probe", "--port", "80", "--slow-wait=2.5"]
+    _, stdout, stderr = run(folder, *ours, "program.py", "--port=1", program="import sys; print(sys.argv)")
+    assert stdout == "['program.py', '--port=1']\n"
+    assert stderr.startswith("serving nowhere 80 0.0025\n")
+    assert run(folder, "--exporter", "probe", "--host=::1", "program.py")[2].startswith("serving ::1 None 0.01\n")
+
+
+def test_the_environment_says_what_the_command_line_does_not(folder: Path) -> None:
+    environment = {"THREAD_EXPORTERS": " silent, probe,", "THREAD_SLOW_WAIT_MS": "3"}
+    assert run(folder, "program.py", **environment)[2].startswith("serving nowhere None 0.003\n")
+    _, _, stderr = run(folder, "--slow-wait", "1", "--exporter", "probe", "program.py", **environment)
+    assert stderr.startswith("serving nowhere None 0.001\n")
+
+
+@pytest.mark.parametrize("arguments", [["--exporter", "none", "program.py"], ["--exporter", "silent", "-m", "program"]])
+def test_nothing_is_said_without_need(folder: Path, arguments: list[str]) -> None:
+    assert run(folder, *arguments) == (0, "ran\n", "")
+
+
+def test_an_unknown_exporter_is_refused_with_those_that_are_known(folder: Path) -> None:
+    status, stdout, stderr = run(folder, "--exporter", "promethius", "program.py")
+    assert (status, stdout) == (2, "")
+    assert "unknown exporter 'promethius': expected one of " in stderr
+    assert "broken" in stderr
+    assert "probe" in stderr
+    assert run(folder, "program.py", THREAD_EXPORTERS="promethius")[0] == 2
+
+
+def test_an_exporter_without_its_library_is_refused_when_it_was_asked_for(folder: Path) -> None:
+    status, stdout, stderr = run(folder, "--exporter", "needy", "program.py")
+    assert (status, stdout) == (2, "")
+    assert "the exporter 'needy' needs a_library_that_nobody_has" in stderr
+
+
+def test_an_exporter_without_its_library_is_left_out_when_nobody_asked_for_it(folder: Path) -> None:
+    folder.joinpath("library", "prometheus_client.py").write_text(
+        "raise ModuleNotFoundError(\"No module named 'prometheus_client'\", name='prometheus_client')\n"
+    )
+    status, stdout, stderr = run(folder, "--port", "9000", "program.py")
+    assert (status, stdout) == (0, "ran\n")
+    first, second, *_ = stderr.splitlines()
+    assert first.startswith("thread: the exporter 'prometheus' needs prometheus_client, which is not installed")
+    assert "thread telemetry" in second
+
+
+def test_an_exporter_that_cannot_be_started_is_one_line_and_the_program_runs(folder: Path) -> None:
+    assert run(folder, "--exporter", "broken", "--exporter", "silent", "program.py") == (
+        0,
+        "ran\n",
+        "thread: the exporter 'broken' cannot be started: RuntimeError: out of order\n",
+    )
+
+
+def test_an_option_that_no_exporter_takes_is_refused(folder: Path) -> None:
+    status, stdout, stderr = run(folder, "--exporter", "silent", "--port", "80", "program.py")
+    assert (status, stdout) == (2, "")
+    assert "argument --port: none of these exporters takes it: silent" in stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        ([], "expected a program"),
+        (["-"], "it cannot be read from stdin"),
+        (["-m"], "expected a module after -m"),
+        (["--port", "http", "program.py"], "argument --port: expected a port number from 0 to 65535, got 'http'"),
+        (["--port", "65536", "program.py"], "argument --port: expected a port number from 0 to 65535, got '65536'"),
+        (["--port"], "argument --port: expected one argument"),
+        (["--slow-wait", "-1", "program.py"], "expected a number of milliseconds, at least 0, got '-1'"),
+        (["--slow-wait", "1e300", "program.py"], "argument --slow-wait: slow_wait: expected a number of seconds"),
+        (["--slow", "5", "program.py"], "unrecognized arguments: --slow 5"),
+        (["-x", "program.py"], "unrecognized arguments: -x"),
+    ],
+)
+def test_a_command_line_that_makes_no_sense_is_a_usage_error(
+    folder: Path, arguments: list[str], complaint: str
+) -> None:
+    status, stdout, stderr = run(folder, *arguments)
+    assert (status, stdout) == (2, "")
+    assert stderr.startswith("usage: ")
+    assert complaint in stderr
+
+
+def test_help_tells_every_option_and_environment_variable(folder: Path) -> None:
+    status, stdout, stderr = run(folder, "--help")
+    assert (status, stderr) == (0, "")
+    source = Path(thread._settings.__file__).read_text()
+    for word in {"--exporter", "--port", "--host", "--slow-wait", "-m", *re.findall(r"THREAD_\w+", source)}:
+        assert word in stdout
+
+
+def test_the_command_is_the_same_as_the_module(folder: Path) -> None:
+    command = folder / "bin" / "thread"
+    command.parent.mkdir()
+    command.write_text("import sys\nfrom thread.__main__ import main\nsys.exit(main())\n")
+    folder.joinpath("program.py").write_text("import sys\nprint(sys.path)\n1 / 0\n")
+    arguments = ["run", "--exporter", "none", "program.py"]
+    by_command, by_module = (
+        subprocess.run([sys.executable, *start, *arguments], cwd=folder, capture_output=True, text=True, timeout=60)
+        for start in ([str(command)], ["-m", "thread"])
+    )
+    assert by_command.returncode == by_module.returncode == 1
+    assert by_command.stdout == by_module.stdout
+    assert by_command.stderr == by_module.stderr
+
+
+def test_the_metrics_page_shows_the_running_program(folder: Path) -> None:
+    pytest.importorskip("prometheus_client")
+    program = """
+        import sys, threading, urllib.request
+        guard = threading.Lock()
+        with guard:
+            print(urllib.request.urlopen(input()).read().decode())
+        """
+    folder.joinpath("program.py").write_text(dedent(program))
+    process = subprocess.Popen(
+        [sys.executable, "-m", "thread", "run", "--exporter", "prometheus", "--port", "0", "program.py"],
+        cwd=folder,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stderr is not None
+    address = re.fullmatch(r"thread: metrics at (http://127\.0\.0\.1:\d+/metrics)\n", process.stderr.readline())
+    assert address is not None
+    stdout, stderr = process.communicate(f"{address[1]}\n", timeout=60)
+    assert 'python_lock_acquisitions_total{python_lock_name="__main__:guard",python_lock_type="lock"} 1.0\n' in stdout
+    assert stderr == ""
+
+
+def test_a_taken_port_is_one_clear_line_and_the_program_runs(folder: Path) -> None:
+    pytest.importorskip("prometheus_client")
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        status, stdout, stderr = run(folder, "--exporter", "prometheus", "--port", str(port), "program.py")
+    assert (status, stdout) == (0, "ran\n")
+    assert len(stderr.splitlines()) == 1
+    assert f"port {port} of 127.0.0.1" in stderr
+
+
+def test_the_console_report_names_the_contended_lock(folder: Path) -> None:
+    pytest.importorskip("rich")
+    program = """
+        import threading, time
+        class Cache:
+            def __init__(self):
+                self._guard = threading.Lock()
+        cache = Cache()
+        cache._guard.acquire()
+        waiter = threading.Thread(target=cache._guard.acquire)
+        waiter.start()
+        time.sleep(0.05)
+        cache._guard.release()
+        waiter.join()
+        """
+    status, stdout, stderr = run(folder, "--exporter", "console", "program.py", program=program)
+    assert (status, stdout) == (0, "")
+    assert "__main__:Cache._guard" in stderr
