@@ -12,21 +12,20 @@ What was recorded is in `thread.telemetry`.
 
 import _thread
 import sys
-from _thread import (
-    TIMEOUT_MAX,
-    _count,
-    _excepthook,
-    _ExceptHookArgs,
-    _local,
-    error,
-    exit,
-    get_ident,
-    get_native_id,
-    interrupt_main,
-    stack_size,
-)
 
 from ._backend import core as _backend_core
+
+TIMEOUT_MAX = _thread.TIMEOUT_MAX
+_ExceptHookArgs = _thread._ExceptHookArgs
+_count = _thread._count
+_excepthook = _thread._excepthook
+_local = _thread._local
+error = _thread.error
+exit = _thread.exit
+get_ident = _thread.get_ident
+get_native_id = _thread.get_native_id
+interrupt_main = _thread.interrupt_main
+stack_size = _thread.stack_size
 
 LockType = _backend_core.LockType
 RLock = _backend_core.RLock
@@ -38,17 +37,22 @@ start_new = start_new_thread
 exit_thread = exit
 
 if sys.version_info >= (3, 12):
-    from _thread import _is_main_interpreter, daemon_threads_allowed
+    _is_main_interpreter = _thread._is_main_interpreter  # type: ignore[attr-defined]
+    daemon_threads_allowed = _thread.daemon_threads_allowed
 
 if sys.version_info >= (3, 13):
-    from _thread import _get_main_thread_ident, _make_thread_handle, _shutdown, _ThreadHandle
-
+    _ThreadHandle = _thread._ThreadHandle
+    _get_main_thread_ident = _thread._get_main_thread_ident  # type: ignore[attr-defined]
+    _make_thread_handle = _thread._make_thread_handle  # type: ignore[attr-defined]
+    _shutdown = _thread._shutdown  # type: ignore[attr-defined]
     lock = LockType
     start_joinable_thread = _backend_core.start_joinable_thread
 else:
-    from _thread import _set_sentinel
+    _set_sentinel = _thread._set_sentinel  # type: ignore[attr-defined]
 
 if sys.version_info >= (3, 14):
-    from _thread import _NAME_MAXLEN, _get_name, set_name
+    _NAME_MAXLEN = _thread._NAME_MAXLEN  # type: ignore[attr-defined]
+    _get_name = _thread._get_name  # type: ignore[attr-defined]
+    set_name = _thread.set_name
 
-del sys
+del _thread, sys

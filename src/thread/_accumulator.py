@@ -36,7 +36,7 @@ class Accumulator(Generic[Record]):
             self.settle(patience=0)
 
     def settle(self, patience: float = _READER_PATIENCE) -> None:
-        """Fold what is pending. Gives up after `patience` seconds, which only a reader that interrupted a fold meets."""
+        """Fold what is pending. Gives up after `patience` seconds, as only a reader that interrupted a fold has to."""
         if not self._guard.acquire(timeout=patience):
             return
         try:

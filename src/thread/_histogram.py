@@ -7,7 +7,7 @@ The bounds 2^j coincide with those of an OpenTelemetry exponential histogram of 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import frexp
+from math import exp2, frexp
 from typing import ClassVar, Final
 
 MIN_EXPONENT: Final = -24
@@ -60,6 +60,6 @@ class Histogram:
         for index, count in enumerate(self.buckets[:-1]):
             if count and seen + count >= rank:
                 share = max(rank - seen, 0.0) / count
-                return min(self.bounds[index] * 2.0 ** (share - 1.0), self.max)
+                return min(self.bounds[index] * exp2(share - 1.0), self.max)
             seen += count
         return self.max

@@ -11,6 +11,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from types import BuiltinFunctionType, CodeType, FunctionType, MethodType
+from typing import Any
 
 RawSite = tuple[str, str, int]
 """Function, file and line, as the core keeps them."""
@@ -159,7 +160,7 @@ def describe_target(function: object) -> str:
     return f"{module or 'builtins'}:{function.__qualname__}"
 
 
-def _unwrap(function: object) -> object | None:
+def _unwrap(function: Any) -> object:
     if isinstance(function, MethodType):
         thread = thread_of(function)
         if thread is None:
@@ -172,7 +173,7 @@ def _unwrap(function: object) -> object | None:
     return None
 
 
-def thread_of(function: object) -> object | None:
+def thread_of(function: object) -> Any:
     """The `threading.Thread` whose `_bootstrap` this bound method is, if it is one."""
     threading = sys.modules.get("threading")
     if threading is None or not isinstance(function, MethodType):

@@ -309,19 +309,30 @@ lock_repr(PyObject *self)
                                 Py_TYPE(self)->tp_name, self);
 }
 
-#define ACQUIRE_SIGNATURE "acquire($self, /, blocking=True, timeout=-1)\n--\n\n"
+#define ACQUIRE_SIGNATURE "($self, /, blocking=True, timeout=-1)\n--\n\n"
 
-PyDoc_STRVAR(acquire_doc, ACQUIRE_SIGNATURE
+PyDoc_STRVAR(acquire_doc, "acquire" ACQUIRE_SIGNATURE
 "Lock the lock and return whether it was acquired.\n\n"
 "Waits for as long as it takes, timeout seconds at most if given, not at all\n"
 "unless blocking. The wait is interruptible.");
+PyDoc_STRVAR(acquire_lock_doc, "acquire_lock" ACQUIRE_SIGNATURE "An obsolete synonym of acquire().");
 PyDoc_STRVAR(release_doc, "release($self, /)\n--\n\n"
 "Release the lock, which need not have been acquired by this thread.\n\n"
 "RuntimeError if it is unlocked.");
+PyDoc_STRVAR(release_lock_doc, "release_lock($self, /)\n--\n\nAn obsolete synonym of release().");
 PyDoc_STRVAR(locked_doc, "locked($self, /)\n--\n\nWhether somebody holds the lock.");
+PyDoc_STRVAR(locked_lock_doc, "locked_lock($self, /)\n--\n\nAn obsolete synonym of locked().");
 PyDoc_STRVAR(enter_doc, "__enter__($self, /)\n--\n\nLock the lock.");
 PyDoc_STRVAR(exit_doc, "__exit__($self, /, *exc_info)\n--\n\nRelease the lock.");
-PyDoc_STRVAR(lock_doc,
+
+/* Up to 3.12 the type could not be called. */
+#if PY_VERSION_HEX >= 0x030D0000
+#define LOCK_SIGNATURE "lock(*, name=None)\n--\n\n"
+#else
+#define LOCK_SIGNATURE ""
+#endif
+
+PyDoc_STRVAR(lock_doc, LOCK_SIGNATURE
 "A lock object is a synchronization primitive: acquired by one thread at a\n"
 "time, released by any.\n\n"
 "acquire() -- lock the lock, possibly blocking until it can be obtained\n"
@@ -332,11 +343,11 @@ PyDoc_STRVAR(lock_doc,
 #define FAST(function) ((PyCFunction)(void (*)(void))(function)), METH_FASTCALL
 
 static PyMethodDef lock_methods[] = {
-    {"acquire_lock", FAST_WITH_KEYWORDS(lock_acquire), acquire_doc},
+    {"acquire_lock", FAST_WITH_KEYWORDS(lock_acquire), acquire_lock_doc},
     {"acquire", FAST_WITH_KEYWORDS(lock_acquire), acquire_doc},
-    {"release_lock", lock_release, METH_NOARGS, release_doc},
+    {"release_lock", lock_release, METH_NOARGS, release_lock_doc},
     {"release", lock_release, METH_NOARGS, release_doc},
-    {"locked_lock", lock_locked, METH_NOARGS, locked_doc},
+    {"locked_lock", lock_locked, METH_NOARGS, locked_lock_doc},
     {"locked", lock_locked, METH_NOARGS, locked_doc},
     {"__enter__", lock_enter, METH_NOARGS, enter_doc},
     {"__exit__", FAST(lock_exit), exit_doc},
@@ -604,14 +615,14 @@ rlock_repr(PyObject *self)
                                 (long)mutex->owner, mutex->owner != 0 ? mutex->depth : 0, self);
 }
 
-PyDoc_STRVAR(rlock_acquire_doc, ACQUIRE_SIGNATURE
+PyDoc_STRVAR(rlock_acquire_doc, "acquire" ACQUIRE_SIGNATURE
 "Lock the lock, once more if this thread owns it, and return whether it was\n"
 "acquired.\n\n"
 "Waits for as long as it takes, timeout seconds at most if given, not at all\n"
 "unless blocking. The wait is interruptible.");
 PyDoc_STRVAR(rlock_release_doc, "release($self, /)\n--\n\n"
 "Release the lock once. RuntimeError unless this thread owns it.");
-PyDoc_STRVAR(rlock_doc,
+PyDoc_STRVAR(rlock_doc, "RLock(*, name=None)\n--\n\n"
 "A re-entrant lock: its owner may acquire it again, and must release it as\n"
 "often.");
 

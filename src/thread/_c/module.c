@@ -277,12 +277,12 @@ py_read_live_threads(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
 }
 
 PyDoc_STRVAR(allocate_lock_doc,
-"allocate_lock(*, name=None)\n--\n\n"
+"allocate_lock($module, /, *, name=None)\n--\n\n"
 "Create a new lock object, initially unlocked.\n\n"
 "name is what its acquisitions and waits are recorded under; without it, the\n"
 "place that creates the lock.");
 PyDoc_STRVAR(start_new_thread_doc,
-"start_new_thread(function, args[, kwargs], *, name=None)\n\n"
+"start_new_thread($module, function, args, kwargs={}, /, *, name=None)\n--\n\n"
 "Start a new thread and return its identifier.\n\n"
 "The thread calls the function with positional arguments from the tuple args\n"
 "and keyword arguments taken from the optional dictionary kwargs. It exits\n"
@@ -292,7 +292,8 @@ PyDoc_STRVAR(start_new_thread_doc,
 "counted under instead of the name of the function.");
 #if PY_VERSION_HEX >= 0x030D0000
 PyDoc_STRVAR(start_joinable_thread_doc,
-"start_joinable_thread(function, handle=None, daemon=True, *, name=None)\n\n"
+"start_joinable_thread($module, /, function, handle=None, daemon=True, *,\n"
+"                      name=None)\n--\n\n"
 "Start a new thread that calls function, and return a handle that is either\n"
 "the one given or a new one. name is what the thread is counted under.");
 #endif

@@ -11,6 +11,7 @@ import sys
 from _thread import get_ident
 from typing import Any, NoReturn
 
+from ._builtin import BuiltinFunction
 from ._places import identity_created
 from ._records import Identity, holds
 from ._state import monotonic_ns
@@ -75,7 +76,7 @@ def _type_name(cls: type) -> str:
 
 
 def _checked(blocking: Any, timeout: Any) -> float | None:
-    """The time-out in seconds, FOREVER, or None for a mere try; raises what the interpreter raises for bad arguments."""
+    """The time-out in seconds, FOREVER, or None for a mere try; bad arguments raise what the interpreter raises."""
     if timeout == -1 and blocking is True:
         return FOREVER
     _raw_allocate().acquire(blocking, timeout)
@@ -146,7 +147,7 @@ class LockType(_Mutex):
         self._raw_release()
 
     def _at_fork_reinit(self) -> None:
-        self._raw._at_fork_reinit()
+        self._raw._at_fork_reinit()  # type: ignore[attr-defined]
         self._owner = self._hold_started = 0
 
     def __repr__(self) -> str:
@@ -212,7 +213,7 @@ class RLock(_Mutex):
             self._release_wholly()
 
     def __exit__(self, *exception: object) -> None:
-        self.release()
+        RLock.release(self)
 
     def _release_wholly(self) -> None:
         self._depth = 0
@@ -234,14 +235,22 @@ class RLock(_Mutex):
 
     def _acquire_restore(self, state: tuple[int, int]) -> None:
         depth, owner = state
-        if not self._raw_acquire(False):
-            acquire_contended(self, FOREVER)
+        interruption: BaseException | None = None
+        while not self._raw_acquire(False):
+            # Condition.wait must not return without its lock: a signal handler's exception has to wait.
+            try:
+                acquire_contended(self, FOREVER)
+                break
+            except BaseException as exception:
+                interruption = exception
         self._acquired()
         self._depth = depth
         self._owner = owner
+        if interruption is not None:
+            raise interruption
 
     def _at_fork_reinit(self) -> None:
-        self._raw._at_fork_reinit()
+        self._raw._at_fork_reinit()  # type: ignore[attr-defined]
         self._owner = self._hold_started = self._depth = 0
 
     if sys.version_info >= (3, 14):
@@ -272,23 +281,15 @@ def _new_lock(name: object, depth: int) -> LockType:
     return lock
 
 
-class _AllocateLock:
-    """Not a function, since one that a class keeps as an attribute would bind its instances."""
-
-    __slots__ = ()
-    __name__ = __qualname__ = "allocate_lock"
-    __module__ = "_thread"
+class _AllocateLock(BuiltinFunction):
+    """Create a new lock object, initially unlocked. `name` names its identity in what is recorded."""
 
     def __call__(self, *args: object, name: str | None = None) -> LockType:
-        """Create a new lock object, initially unlocked. `name` names its identity in what is recorded."""
         if args:
             raise TypeError(f"_thread.allocate_lock() takes no arguments ({len(args)} given)")
         return _new_lock(name, 2)
 
-    def __repr__(self) -> str:
-        return "<built-in function allocate_lock>"
 
-
-allocate_lock = _AllocateLock()
+allocate_lock: _AllocateLock = _AllocateLock("allocate_lock")
 
 __all__ = ["LockType", "RLock", "allocate_lock"]

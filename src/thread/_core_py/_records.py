@@ -168,7 +168,7 @@ holds = Accumulator[tuple[Identity, int]](lambda hold: hold[0].hold.add(hold[1])
 def read_locks() -> list[
     tuple[str, str, str, int, int, int, int, RawHistogram | None, RawHistogram | None, int, int]
 ]:
-    """One row per identity: name, kind, location, live, acquisitions, contentions, timeouts, wait, hold, waiters, oldest wait."""
+    """A row per identity: name, kind, location, live, acquisitions, contentions, timeouts, wait, hold, waiters, age."""
     waits.settle()
     holds.settle()
     now = monotonic_ns()

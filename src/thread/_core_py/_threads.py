@@ -9,12 +9,13 @@ from _thread import get_ident, get_native_id
 from typing import Any
 
 from .. import _lifecycle
+from .._accumulator import Accumulator
 from .._naming import describe_target
 from . import _places
+from ._atomic import Counter
+from ._builtin import BuiltinFunction
 from ._events import push_event
 from ._records import HistogramCounts, RawHistogram
-from .._accumulator import Accumulator
-from ._atomic import Counter
 from ._state import Settings, count_fault, enter_hidden, is_hidden, leave_hidden, monotonic_ns, on_reset
 
 MAX_TARGETS = 1000
@@ -70,8 +71,8 @@ class _Thread:
     )
 
     def __init__(self, function: Any, invocation: tuple[Any, ...], kwargs: dict[str, Any], name: str | None) -> None:
-        self.function = function
-        self.invocation = (invocation, kwargs)
+        self.function: Any = function
+        self.invocation: Any = (invocation, kwargs)
         self.target, self.totals = _target_named(name or describe_target(function))
         self.starter = _places.site_charged(sys._getframe(2))
         self.ident = self.native_id = self.started = 0
@@ -136,7 +137,7 @@ def _print_unraisable(exception: BaseException, function: object) -> None:
         message, culprit = "Exception ignored in thread started by", function
     arguments = (type(exception), exception, exception.__traceback__, message, culprit)
     # The type has no public name; the interpreter's hook insists on it.
-    hook_args = next(cls for cls in tuple.__subclasses__() if cls.__name__ == "UnraisableHookArgs")
+    hook_args: Any = next(cls for cls in tuple.__subclasses__() if cls.__name__ == "UnraisableHookArgs")
     sys.unraisablehook(hook_args(arguments))
 
 
@@ -148,20 +149,15 @@ def _run_hidden(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) ->
         leave_hidden()
 
 
-class _StartNewThread:
-    """Not a function, since one that a class keeps as an attribute would bind its instances."""
+class _StartNewThread(BuiltinFunction):
+    """Start a new thread that calls a function with a tuple of arguments, and return the thread's identifier.
 
-    __slots__ = ()
-    __name__ = __qualname__ = "start_new_thread"
-    __module__ = "_thread"
+    The arguments are the function, the tuple, and optionally a dictionary of keyword arguments. `name` is what the
+    thread is counted under instead of the function's own name. Raises TypeError for arguments that do not fit,
+    RuntimeError if no thread can be started; nothing is counted then.
+    """
 
     def __call__(self, *arguments: Any, name: str | None = None) -> int:
-        """Start a new thread that calls a function with a tuple of arguments, and return the thread's identifier.
-
-        The arguments are the function, the tuple, and optionally a dictionary of keyword arguments. `name` is what
-        the thread is counted under instead of the function's own name. Raises TypeError for arguments that do not
-        fit, RuntimeError if no thread can be started; nothing is counted then.
-        """
         if len(arguments) not in (2, 3):
             bound = "at least 2" if len(arguments) < 2 else "at most 3"
             raise TypeError(f"start_new_thread expected {bound} arguments, got {len(arguments)}")
@@ -176,22 +172,14 @@ class _StartNewThread:
             return _thread.start_new_thread(_run_hidden, (function, args, kwargs))
         return _thread.start_new_thread(_Thread(function, args, kwargs, _checked_name(name)).run, ())
 
-    def __repr__(self) -> str:
-        return "<built-in function start_new_thread>"
+
+start_new_thread: _StartNewThread = _StartNewThread("start_new_thread")
 
 
-start_new_thread = _StartNewThread()
-
-
-class _StartJoinableThread:
-    """Not a function, for the same reason."""
-
-    __slots__ = ()
-    __name__ = __qualname__ = "start_joinable_thread"
-    __module__ = "_thread"
+class _StartJoinableThread(BuiltinFunction):
+    """Start a new thread that calls `function`, and return a handle with which it can be joined."""
 
     def __call__(self, function: Any, handle: Any = None, daemon: Any = True, *, name: str | None = None) -> Any:
-        """Start a new thread that calls `function`, and return a handle with which it can be joined."""
         if not callable(function):
             raise TypeError("thread function must be callable")
         start = _thread.start_joinable_thread  # type: ignore[attr-defined,unused-ignore]
@@ -199,11 +187,8 @@ class _StartJoinableThread:
             return start(lambda: _run_hidden(function, (), {}), handle=handle, daemon=daemon)
         return start(_Thread(function, (), {}, _checked_name(name)).run, handle=handle, daemon=daemon)
 
-    def __repr__(self) -> str:
-        return "<built-in function start_joinable_thread>"
 
-
-start_joinable_thread = _StartJoinableThread()
+start_joinable_thread: _StartJoinableThread = _StartJoinableThread("start_joinable_thread")
 
 
 def _checked_name(name: object) -> str | None:
@@ -216,8 +201,8 @@ def read_threads() -> list[tuple[str, int, int, RawHistogram | None, RawHistogra
     """One row per target: started, finished, start delay, lifetime, CPU time of those finished."""
     _finished.settle()
     return [
-        (name, target.started.value, target.finished, target.start_delay.read(), target.lifetime.read(), target.cpu_time)
-        for name, target in list(_targets.items())
+        (name, t.started.value, t.finished, t.start_delay.read(), t.lifetime.read(), t.cpu_time)
+        for name, t in list(_targets.items())
     ]
 
 
