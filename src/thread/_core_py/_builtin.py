@@ -6,9 +6,21 @@ from __future__ import annotations
 class BuiltinFunction:
     """Not a Python function, since one that a class keeps as an attribute would bind to its instances."""
 
+    __slots__ = ("__name__",)
+
+    __module__ = "_thread"
+
+    def __init_subclass__(cls) -> None:
+        cls.__name__ = "builtin_function_or_method"  # as the interpreter's own error messages call it
+
     def __init__(self, name: str) -> None:
-        self.__name__ = self.__qualname__ = name
-        self.__module__ = "_thread"
+        self.__name__ = name
+
+    def __getattr__(self, attribute: str) -> str:
+        # A class body cannot give its instances this one.
+        if attribute == "__qualname__":
+            return self.__name__
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {attribute!r}")
 
     def __repr__(self) -> str:
         return f"<built-in function {self.__name__}>"

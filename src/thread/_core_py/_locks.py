@@ -284,6 +284,8 @@ def _new_lock(name: object, depth: int) -> LockType:
 class _AllocateLock(BuiltinFunction):
     """Create a new lock object, initially unlocked. `name` names its identity in what is recorded."""
 
+    __slots__ = ()
+
     def __call__(self, *args: object, name: str | None = None) -> LockType:
         if args:
             raise TypeError(f"_thread.allocate_lock() takes no arguments ({len(args)} given)")

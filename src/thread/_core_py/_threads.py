@@ -157,6 +157,8 @@ class _StartNewThread(BuiltinFunction):
     RuntimeError if no thread can be started; nothing is counted then.
     """
 
+    __slots__ = ()
+
     def __call__(self, *arguments: Any, name: str | None = None) -> int:
         if len(arguments) not in (2, 3):
             bound = "at least 2" if len(arguments) < 2 else "at most 3"
@@ -178,6 +180,8 @@ start_new_thread: _StartNewThread = _StartNewThread("start_new_thread")
 
 class _StartJoinableThread(BuiltinFunction):
     """Start a new thread that calls `function`, and return a handle with which it can be joined."""
+
+    __slots__ = ()
 
     def __call__(self, function: Any, handle: Any = None, daemon: Any = True, *, name: str | None = None) -> Any:
         if not callable(function):
