@@ -356,6 +356,7 @@ def test_a_real_program_is_reported(tmp_path: Path) -> None:
             def refresh(self):
                 with self._guard:
                     thread.start_new_thread(self.get, ())
+                    time.sleep(0.05)
                     while not any(lock.oldest_wait > 0.005 for lock in telemetry.snapshot().locks):
                         time.sleep(0.001)
 
