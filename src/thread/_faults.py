@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections import deque
+from collections.abc import Callable
+
 from ._backend import core
 from ._own_threads import Flag, start_own_thread
 
@@ -21,17 +24,29 @@ class FaultLog:
         if self._logged:
             return
         self._logged = True
-        written = Flag()
+        self._written = written = Flag()
+
+        def write() -> None:
+            _write(message, error, written)
+
         try:
-            start_own_thread(lambda: _write(message, error, written))
+            start_own_thread(write)
         except RuntimeError:
-            return
-        self._written = written
+            _unwritten.append(write)
 
     def wait_until_written(self, timeout: float) -> None:
         """Give the log a chance before the process ends."""
         if self._written is not None:
             self._written.wait(timeout)
+
+
+_unwritten: deque[Callable[[], None]] = deque()
+
+
+def write_the_rest() -> None:
+    """Log what no thread could be started for, as from 3.12 on none can while the process exits."""
+    while _unwritten:
+        _unwritten.popleft()()
 
 
 def _write(message: str, error: BaseException | None, written: Flag) -> None:

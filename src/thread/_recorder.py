@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from _thread import RLock
+from _thread import TIMEOUT_MAX, RLock
 from time import monotonic
 
 from . import _live_threads, _snapshot_reader
 from ._backend import core
 from ._event_reader import read_events
 from ._exporting import Exporter, Worker
-from ._faults import FaultLog
+from ._faults import FaultLog, write_the_rest
 from ._own_threads import Flag, start_own_thread
 from ._settings import Settings, SettingsChange
 from ._snapshot import Snapshot
@@ -25,28 +25,39 @@ class Drain:
 
     def __init__(self, recorder: Recorder) -> None:
         self._recorder = recorder
-        self._stopping = Flag()
+        self._flushing = Flag()
+        self._flushed = Flag()
+        self._finishing = Flag()
         self._finished = Flag()
 
     def start(self) -> None:
         """Raises RuntimeError if no thread can be started."""
         start_own_thread(self._run)
 
-    def stop(self, deadline: float) -> None:
+    def flush(self, deadline: float) -> None:
         """Empty the buffer a last time, and wait for that until `deadline`."""
-        self._stopping.set()
+        self._flushing.set()
         core.wake()
+        self._flushed.wait(deadline - monotonic())
+
+    def finish(self, deadline: float) -> None:
+        """Log what is left to log after the flush, and wait for that until `deadline`."""
+        self._finishing.set()
         self._finished.wait(deadline - monotonic())
 
     def _run(self) -> None:
         try:
-            stopping = False
-            while not stopping:
+            flushing = False
+            while not flushing:
                 core.wait_for_events(self._recorder.settings.export_timeout)
                 # Being woken costs the program a switch of threads, so it is not done for every single event.
-                stopping = self._stopping.wait(_BATCH_SECONDS)
+                flushing = self._flushing.wait(_BATCH_SECONDS)
                 self._recorder.pass_events_on()
+            self._flushed.set()
+            self._finishing.wait(TIMEOUT_MAX)
+            write_the_rest()
         finally:
+            self._flushed.set()
             self._finished.set()
 
 
@@ -116,7 +127,7 @@ class Recorder:
         end_of_work = deadline - seconds * _SHARE_OF_LOGGING
         drain = self._drain
         if drain is not None:
-            drain.stop(end_of_work)
+            drain.flush(end_of_work)
         with self._guard:
             for worker in self._workers:
                 if worker.stop(end_of_work, at_exit=at_exit):
@@ -128,6 +139,8 @@ class Recorder:
         leaving = self._leaving
         for worker in leaving:
             worker.wait_until_finished()
+        if drain is not None:
+            drain.finish(deadline)
         for worker in leaving:
             worker.wait_until_logged(deadline)
         with self._guard:
@@ -152,7 +165,8 @@ class Recorder:
         self._faults = FaultLog()
         self._start_from_zero()
         if drain is not None:
-            drain.stop(0.0)
+            drain.flush(0.0)
+            drain.finish(0.0)
         for worker in workers:
             try:
                 self._employ(worker.in_forked_child())

@@ -37,7 +37,8 @@ from __future__ import annotations
 import atexit
 import os
 import warnings
-from typing import TYPE_CHECKING, Any
+from contextlib import AbstractContextManager
+from typing import Any, Unpack
 
 from ._backend import core
 from ._entry_points import create_exporter, resolve
@@ -58,10 +59,6 @@ from ._snapshot import (
     ThreadStats,
     WaitStats,
 )
-
-if TYPE_CHECKING:
-    from contextlib import AbstractContextManager
-    from typing import Unpack
 
 __all__ = [
     "BlockingStats",

@@ -8,10 +8,10 @@ class BuiltinFunction:
 
     __slots__ = ("__name__",)
 
-    __module__ = "_thread"
-
     def __init_subclass__(cls) -> None:
-        cls.__name__ = "builtin_function_or_method"  # as the interpreter's own error messages call it
+        # As the interpreter calls its own, in error messages and where an instance asks for its module.
+        cls.__name__ = "builtin_function_or_method"
+        cls.__module__ = "_thread"
 
     def __init__(self, name: str) -> None:
         self.__name__ = name
