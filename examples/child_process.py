@@ -1,0 +1,74 @@
+"""A Python program in a process of its own that writes to a log, is ended by Ctrl-C and is never left behind."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+
+PATIENCE = 30.0
+"""Seconds that a process has to end after Ctrl-C."""
+
+
+class ChildProcess:
+    """`python ARGUMENTS…`, from entering the `with` block to leaving it at the latest."""
+
+    def __init__(self, arguments: Sequence[str], log: Path) -> None:
+        self.log = log
+        self._command = [sys.executable, *arguments]
+
+    def __enter__(self) -> ChildProcess:
+        environment = os.environ | {"COLUMNS": str(shutil.get_terminal_size(fallback=(120, 24)).columns)}
+        if sys.stdout.isatty():
+            environment.setdefault("FORCE_COLOR", "1")
+        with self.log.open("wb") as log:
+            # In a session of its own, so that Ctrl-C in the terminal reaches this process alone, which then ends its
+            # children one after the other.
+            self._process = subprocess.Popen(
+                self._command,
+                cwd=Path(__file__).parent,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        return self
+
+    def status(self) -> int | None:
+        """The exit status, None while it runs."""
+        return self._process.poll()
+
+    def output(self) -> str:
+        """All that it wrote so far."""
+        return self.log.read_text(errors="replace").strip("\n")
+
+    def interrupt(self) -> tuple[int, str]:
+        """End it as Ctrl-C does. Returns its exit status, and what it wrote from then on or, if it had ended, ever."""
+        written = 0
+        if self._process.poll() is None:
+            written = self.log.stat().st_size
+            self._process.send_signal(signal.SIGINT)
+        try:
+            status = self._process.wait(PATIENCE)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            status = self._process.wait()
+        return status, self.log.read_bytes()[written:].decode(errors="replace").strip("\n")
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if self._process.poll() is None:
+            self._process.kill()
+            self._process.wait()
+
+
+def how_it_ended(status: int) -> str:
+    """An exit status in words."""
+    return f"was ended by {signal.Signals(-status).name}" if status < 0 else f"ended with status {status}"

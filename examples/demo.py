@@ -1,0 +1,170 @@
+"""The shop under load and under observation, in one command: `make demo`.
+
+Starts the service with `python -m thread run`, sends it customers, says where to look and what the metrics page shows
+now and then, and prints the report at the end. Ctrl-C ends it, or DEMO_SECONDS.
+"""
+
+from __future__ import annotations
+
+import http.client
+import math
+import os
+import signal
+import socket
+import sys
+import tempfile
+import time
+from importlib.util import find_spec
+from pathlib import Path
+from types import FrameType
+
+from child_process import ChildProcess, how_it_ended
+
+NEEDED = ("thread", "thread_exporters", "prometheus_client", "rich", "waitress")
+SHOP_PORT = 8080
+METRICS_PORT = 9464
+SECONDS_TO_START = 30.0
+SECONDS_BETWEEN_LOOKS = 5.0
+
+
+class DemoFailedError(Exception):
+    """Something did not go well; the text says what."""
+
+
+def main() -> int:
+    """Status 0 when all went well, 1 when not, 2 when DEMO_SECONDS makes no sense, 130 for Ctrl-C before it ran."""
+    # Python does so too, unless the demo is started in the background of a script: then Ctrl-C would be ignored, by
+    # what it starts as well.
+    signal.signal(signal.SIGINT, _interrupt)
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        seconds = read_seconds(os.environ.get("DEMO_SECONDS", ""))
+    except ValueError as error:
+        print(f"demo: DEMO_SECONDS: {error}", file=sys.stderr)
+        return 2
+    try:
+        check_installation()
+        with tempfile.TemporaryDirectory(prefix="shop-demo-") as folder:
+            run(Path(folder), seconds)
+    except DemoFailedError as failure:
+        print(f"demo: {failure}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("demo: interrupted", file=sys.stderr)
+        return 130
+    return 0
+
+
+def run(folder: Path, seconds: float) -> None:
+    """The demo, for so many seconds or until Ctrl-C."""
+    shop = ("127.0.0.1", choose_port(SHOP_PORT, "the shop"))
+    metrics = ("127.0.0.1", choose_port(METRICS_PORT, "the metrics page"))
+    observe = ["-m", "thread", "run", "--exporter", "prometheus", "--exporter", "console", "--port", str(metrics[1])]
+    with ChildProcess([*observe, "-m", "shop", "--port", str(shop[1])], folder / "shop.log") as service:
+        wait_for_answer(service, shop, "/health")
+        wait_for_answer(service, metrics, "/metrics")
+        print("A small shop, observed while customers come and go.")
+        print(f"  shop     http://{shop[0]}:{shop[1]}/health  /products  /products/CHN-11")
+        print(f"  metrics  http://{metrics[0]}:{metrics[1]}/metrics")
+        print(f"  log      {service.log}")
+        print(f"Ends {'on Ctrl-C' if seconds == math.inf else f'after {seconds:g} s, or on Ctrl-C'}.\n", flush=True)
+        # Bounded also when nobody said how long: no load outlives by more than a day what should have ended it.
+        customers = ["load.py", "--url", f"http://{shop[0]}:{shop[1]}", "--seconds", str(min(seconds, 86_400.0))]
+        with ChildProcess([*customers, "--count", "10000000"], folder / "load.log") as load:
+            try:
+                watch((service, load), metrics, seconds)
+            except KeyboardInterrupt:
+                print()
+            load_status, summary = load.interrupt()
+        service_status, report = service.interrupt()
+    print(f"\nWhat the customers saw\n\n{summary}\n\nWhat the observer saw\n\n{report}", flush=True)
+    if service_status != 0:
+        raise DemoFailedError(f"the service {how_it_ended(service_status)}")
+    if load_status != 0:
+        raise DemoFailedError(f"the load {how_it_ended(load_status)}: requests failed, see above")
+
+
+def watch(processes: tuple[ChildProcess, ...], metrics: tuple[str, int], seconds: float) -> None:
+    """Print what the metrics page says, now and then; until the time is up or one of the processes has ended."""
+    # Not at the top: without the libraries that it needs, the demo says so.
+    from metrics_page import MetricsPage
+
+    started = time.monotonic()
+    elapsed = 0.0
+    while elapsed < seconds and all(process.status() is None for process in processes):
+        time.sleep(min(SECONDS_BETWEEN_LOOKS, seconds - elapsed))
+        elapsed = time.monotonic() - started
+        page = get(metrics, "/metrics")
+        lines = ["the metrics page does not answer"] if page is None else MetricsPage(page).highlights()
+        print(f"{elapsed:5.0f} s  " + "\n         ".join(lines), flush=True)
+
+
+def wait_for_answer(service: ChildProcess, address: tuple[str, int], path: str) -> None:
+    """Returns as soon as the service answers; raises `DemoFailedError` when it ends before, or takes too long."""
+    deadline = time.monotonic() + SECONDS_TO_START
+    while get(address, path) is None:
+        status = service.status()
+        if status is not None or time.monotonic() > deadline:
+            why = "does not answer" if status is None else how_it_ended(status)
+            print(service.output(), file=sys.stderr)
+            raise DemoFailedError(
+                f"the service did not start: http://{address[0]}:{address[1]}{path}: the process {why}"
+            )
+        time.sleep(0.05)
+
+
+def get(address: tuple[str, int], path: str) -> str | None:
+    """What is there, None if there is no answer."""
+    connection = http.client.HTTPConnection(*address, timeout=SECONDS_BETWEEN_LOOKS)
+    try:
+        connection.request("GET", path)
+        response = connection.getresponse()
+        text = response.read().decode()
+    except (OSError, http.client.HTTPException):
+        return None
+    finally:
+        connection.close()
+    return text if response.status == 200 else None
+
+
+def choose_port(wanted: int, what: str) -> int:
+    """The port wanted, or a free one if somebody listens there already."""
+    with socket.socket() as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind(("127.0.0.1", wanted))
+        except OSError as error:
+            listener.bind(("127.0.0.1", 0))
+            print(f"port {wanted} is not to be had ({error.strerror}), {what} takes another")
+        port: int = listener.getsockname()[1]
+        return port
+
+
+def check_installation() -> None:
+    missing = [name for name in NEEDED if find_spec(name) is None]
+    if missing:
+        raise DemoFailedError(
+            f"not installed: {', '.join(missing)}; `make demo` installs what is needed,"
+            " and so does pip install 'thread-telemetry[demo]'"
+        )
+
+
+def read_seconds(text: str) -> float:
+    """How long the demo runs: until Ctrl-C if the text is empty. Raises `ValueError` for what is no time."""
+    if not text:
+        return math.inf
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = math.nan
+    if not 0 < seconds < math.inf:
+        raise ValueError(f"expected a number of seconds above 0, got {text!r}")
+    return seconds
+
+
+def _interrupt(signum: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+if __name__ == "__main__":
+    sys.exit(main())
