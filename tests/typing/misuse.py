@@ -10,6 +10,7 @@ def work(number: int) -> None: ...
 thread.allocate_lock("cache")  # wrong
 thread.allocate_lock(name=1)  # wrong
 thread.start_new_thread(work, [1])  # wrong
+thread.start_new_thread(work, ("1",))  # wrong
 thread.start_new_thread(work, (1,), name=2)  # wrong
 thread.no_such_name  # wrong
 thread.allocate_lock().acquire(timeout="1")  # wrong

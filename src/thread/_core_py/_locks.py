@@ -9,7 +9,7 @@ from __future__ import annotations
 import _thread
 import sys
 from _thread import get_ident
-from typing import Any, NoReturn
+from typing import Any, Never, NoReturn
 
 from ._builtin import BuiltinFunction
 from ._places import identity_created
@@ -286,7 +286,7 @@ class _AllocateLock(BuiltinFunction):
 
     __slots__ = ()
 
-    def __call__(self, *args: object, name: str | None = None) -> LockType:
+    def __call__(self, *args: Never, name: str | None = None) -> LockType:
         if args:
             raise TypeError(f"_thread.allocate_lock() takes no arguments ({len(args)} given)")
         return _new_lock(name, 2)

@@ -6,7 +6,8 @@ import _thread
 import sys
 import time
 from _thread import get_ident, get_native_id
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVarTuple, overload
 
 from .. import _lifecycle
 from .._accumulator import Accumulator
@@ -149,6 +150,9 @@ def _run_hidden(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) ->
         leave_hidden()
 
 
+_Ts = TypeVarTuple("_Ts")
+
+
 class _StartNewThread(BuiltinFunction):
     """Start a new thread that calls a function with a tuple of arguments, and return the thread's identifier.
 
@@ -158,6 +162,22 @@ class _StartNewThread(BuiltinFunction):
     """
 
     __slots__ = ()
+
+    @overload
+    def __call__(
+        self, function: Callable[[*_Ts], object], args: tuple[*_Ts], /, *, name: str | None = None
+    ) -> int: ...
+
+    @overload
+    def __call__(
+        self,
+        function: Callable[..., object],
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        /,
+        *,
+        name: str | None = None,
+    ) -> int: ...
 
     def __call__(self, *arguments: Any, name: str | None = None) -> int:
         if len(arguments) not in (2, 3):
