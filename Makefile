@@ -76,7 +76,7 @@ lint: build
 #: typecheck: mypy --strict and pyright, for the oldest and the newest Python
 typecheck: build
 	@for version in 3.11 3.15; do $(BIN)/mypy --python-version $$version || exit; done
-	@for version in 3.11 3.15; do $(BIN)/pyright --pythonversion $$version || exit; done
+	@for version in 3.11 3.15; do $(BIN)/pyright --pythonpath $(BIN)/python --pythonversion $$version || exit; done
 
 #: sanitize: the C core under the address and undefined-behaviour sanitizers and the interpreter's debug hooks
 sanitize: build
