@@ -105,11 +105,14 @@ def _stored_name(code: CodeType, offset: int) -> tuple[str | None, str] | None:
 
 def _instructions_after(code: CodeType, offset: int) -> Iterator[tuple[str, int]]:
     instructions = code.co_code
+    # 3.11 makes the call at PRECALL or at the CALL that follows, depending on how often it ran before.
+    call_follows = opcode.opname[instructions[offset]] == "PRECALL"
     extended = 0
     seen = 0
     for position in range(offset + 2, len(instructions) - 1, 2):
         name = opcode.opname[instructions[position]]
-        if name == "CACHE":
+        if name == "CACHE" or (name == "CALL" and call_follows):
+            call_follows = call_follows and name == "CACHE"
             continue
         argument = instructions[position + 1] | extended
         if name == "EXTENDED_ARG":

@@ -131,6 +131,9 @@ events_reset(void)
         Py_DECREF(ring_pop());
     }
     dropped = 0;
+    if (wakeup_posted && PyThread_acquire_lock(wakeup, NOWAIT_LOCK)) {
+        wakeup_posted = false;
+    }
 }
 
 uint64_t

@@ -7,7 +7,7 @@ from collections import deque
 from typing import Any
 
 from ._atomic import Counter
-from ._state import Settings, on_reset
+from ._state import Settings, on_fork, on_reset
 
 _buffer: deque[tuple[Any, ...]] = deque()
 _dropped = Counter()
@@ -59,5 +59,11 @@ def wake() -> None:
 def _zero() -> None:
     _buffer.clear()
     _dropped.reset()
+    _wakeup[0].acquire(False)
+
+
+@on_fork
+def _renew_wakeup() -> None:
+    # A thread of the parent may have been asleep in the old one.
     _wakeup[0] = _thread.allocate_lock()
     _wakeup[0].acquire()

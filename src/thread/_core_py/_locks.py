@@ -272,7 +272,8 @@ RLock.__module__ = "_thread"
 def _checked_name(name: object) -> str | None:
     if name is not None and not isinstance(name, str):
         raise TypeError(f"a lock's name must be a str or None, not {type(name).__name__}")
-    return name
+    # An instance of a subclass could run code of its own whenever it is looked up.
+    return None if name is None else str.__str__(name)
 
 
 def _new_lock(name: object, depth: int) -> LockType:

@@ -83,7 +83,6 @@ class Identity:
         self.timeouts = 0
         self.wait = HistogramCounts()
         self.hold = HistogramCounts()
-        self.waiting.clear()
         self.draw_next_sample(0)
 
     def draw_next_sample(self, acquisitions: int) -> None:

@@ -23,6 +23,7 @@ class Settings:
 
 
 _resets: list[Callable[[], None]] = []
+_forks: list[Callable[[], None]] = []
 _reconfigurations: list[Callable[[Mapping[str, int]], None]] = []
 _hidden: dict[int, int] = {}
 _faults = Counter()
@@ -31,6 +32,12 @@ _faults = Counter()
 def on_reset(function: Callable[[], None]) -> Callable[[], None]:
     """Register what returns a part of the core to zero."""
     _resets.append(function)
+    return function
+
+
+def on_fork(function: Callable[[], None]) -> Callable[[], None]:
+    """Register what makes a forked child forget the threads of its parent, before it starts from zero."""
+    _forks.append(function)
     return function
 
 
@@ -46,7 +53,13 @@ def reset() -> None:
         function()
 
 
-os.register_at_fork(after_in_child=reset)
+def _after_fork_in_child() -> None:
+    for function in _forks:
+        function()
+    reset()
+
+
+os.register_at_fork(after_in_child=_after_fork_in_child)
 
 
 _LEAST = {"slow_wait_ns": 0, "hold_sampling": 0, "event_capacity": 1, "stack_depth": 1, "listening": 0}
@@ -106,11 +119,12 @@ def faults() -> int:
     return _faults.value
 
 
-@on_reset
+@on_fork
 def _forget_other_threads() -> None:
     me = get_ident()
-    depth = _hidden.get(me)
-    _hidden.clear()
-    if depth is not None:
-        _hidden[me] = depth
-    _faults.reset()
+    for ident in list(_hidden):
+        if ident != me:
+            del _hidden[ident]
+
+
+on_reset(_faults.reset)

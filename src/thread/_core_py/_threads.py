@@ -17,7 +17,7 @@ from ._atomic import Counter
 from ._builtin import BuiltinFunction
 from ._events import push_event
 from ._records import HistogramCounts, RawHistogram
-from ._state import Settings, count_fault, enter_hidden, is_hidden, leave_hidden, monotonic_ns, on_reset
+from ._state import Settings, count_fault, enter_hidden, is_hidden, leave_hidden, monotonic_ns, on_fork, on_reset
 
 MAX_TARGETS = 1000
 
@@ -218,7 +218,7 @@ start_joinable_thread: _StartJoinableThread = _StartJoinableThread("start_joinab
 def _checked_name(name: object) -> str | None:
     if name is not None and not isinstance(name, str):
         raise TypeError(f"a thread's name must be a str or None, not {type(name).__name__}")
-    return name
+    return None if name is None else str.__str__(name)
 
 
 def read_threads() -> list[tuple[str, int, int, RawHistogram | None, RawHistogram | None, int]]:
@@ -240,13 +240,17 @@ def _zero() -> None:
     _finished.reset()
     _targets.clear()
     _lifecycle.reset()
+    for thread in list(_live):
+        thread.totals = _target_named(thread.target)[1]
+        thread.totals.started.add()
+
+
+@on_fork
+def _forget_other_threads() -> None:
     me = get_ident()
     for thread in list(_live):
         if thread.ident != me:
             del _live[thread]
-        else:
-            thread.totals = _target_named(thread.target)[1]
-            thread.totals.started.add()
 
 
 __all__ = ["read_live_threads", "read_threads", "start_joinable_thread", "start_new_thread"]

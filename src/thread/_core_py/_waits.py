@@ -11,7 +11,7 @@ from .._naming import RawSite
 from . import _places
 from ._events import push_event
 from ._records import Identity, waits
-from ._state import Settings, count_fault, is_hidden, monotonic_ns, on_reset
+from ._state import Settings, count_fault, is_hidden, monotonic_ns, on_fork
 
 FOREVER: Final = -1
 
@@ -136,6 +136,10 @@ def read_current_waits() -> list[tuple[int, str, str, int, int]]:
     ]
 
 
-@on_reset
-def _zero() -> None:
-    _current.clear()
+@on_fork
+def _forget_other_threads() -> None:
+    me = get_ident()
+    for wait in list(_current):
+        if wait.ident != me:
+            del _current[wait]
+            wait.identity.waiting.pop(wait, None)

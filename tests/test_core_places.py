@@ -1,0 +1,96 @@
+"""Which place a lock and a wait are charged to."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from types import ModuleType
+from typing import Any
+
+import pytest
+import thread
+
+
+class Cache:
+    def __init__(self) -> None:
+        self._guard = thread.allocate_lock()
+        self._nested = thread.RLock()
+
+
+class Holder:
+    allocate = thread.allocate_lock
+
+
+def names(core: ModuleType) -> set[tuple[str, str]]:
+    return {(values[0], values[1]) for values in core.read_locks() if values[3] > 0}
+
+
+def test_a_lock_is_called_after_its_attribute(core: ModuleType) -> None:
+    cache = Cache()
+    assert {(f"{__name__}:Cache._guard", "lock"), (f"{__name__}:Cache._nested", "rlock")} <= names(core)
+    [location] = {values[2] for values in core.read_locks() if values[0] == f"{__name__}:Cache._guard"}
+    assert location == f"{__file__}:{Cache.__init__.__code__.co_firstlineno + 1}"
+    del cache
+
+
+def test_all_locks_of_a_place_share_one_identity(core: ModuleType) -> None:
+    caches = [Cache() for _ in range(10)]
+    [live] = [values[3] for values in core.read_locks() if values[:2] == (f"{__name__}:Cache._guard", "lock")]
+    assert live == len(caches)
+
+
+def test_an_allocator_that_a_class_keeps_does_not_bind(core: ModuleType) -> None:
+    lock = Holder().allocate()
+    assert isinstance(lock, thread.LockType)
+
+
+def test_a_lock_of_the_standard_library_is_charged_to_its_caller(
+    core: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(threading, "Lock", thread.allocate_lock)
+
+    class Pipeline:
+        def __init__(self) -> None:
+            self.jobs: queue.Queue[int] = queue.Queue()
+
+    pipeline = Pipeline()
+    called = {name for name, _ in names(core)}
+    assert any(name.endswith("Pipeline.jobs") for name in called)
+    assert not any(name.startswith("queue:") for name in called)
+    del pipeline
+
+
+def test_one_name_is_one_identity_wherever_it_is_given(core: ModuleType) -> None:
+    first = thread.allocate_lock(name="of two places")
+    second = thread.allocate_lock(name="of two places")
+    [live] = [values[3] for values in core.read_locks() if values[0] == "of two places"]
+    assert live == 2
+    del first, second
+
+
+def test_a_name_of_a_subclass_of_str_runs_none_of_its_code(core: ModuleType) -> None:
+    class Odd(str):
+        def __hash__(self) -> int:
+            raise AssertionError("hashed")
+
+        def __eq__(self, other: object) -> bool:
+            raise AssertionError("compared")
+
+    lock = thread.allocate_lock(name=Odd("odd name"))
+    assert ("odd name", "lock") in names(core)
+    del lock
+
+
+def test_callers_variables_are_not_looked_at(core: ModuleType) -> None:
+    class Descriptor:
+        def __get__(self, instance: Any, owner: Any) -> Any:
+            raise AssertionError("read")
+
+    class Owner:
+        trap = Descriptor()
+
+        def __init__(self) -> None:
+            self.lock = thread.allocate_lock()
+
+    Owner()
+    assert core.faults() == 0

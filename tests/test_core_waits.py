@@ -1,0 +1,223 @@
+"""Evidence of slow waits, and who is blamed for them."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from types import ModuleType
+from typing import Any
+
+import pytest
+import thread
+
+FIELDS = (
+    "event",
+    "lock",
+    "kind",
+    "location",
+    "ident",
+    "native_id",
+    "acquire_stack",
+    "acquire_site",
+    "owner_ident",
+    "owner_stack",
+    "owner_site",
+    "waiters",
+    "started",
+    "duration",
+    "gil_wait",
+    "outcome",
+)
+
+
+def slow_waits(core: ModuleType) -> list[dict[str, Any]]:
+    return [dict(zip(FIELDS, event, strict=True)) for event in core.take_events() if event[0] == "slow_wait"]
+
+
+class Contest:
+    """An owner that holds the lock for a while, and a waiter that wants it meanwhile."""
+
+    def __init__(self, lock: Any, held_for: float) -> None:
+        self.lock = lock
+        self.held_for = held_for
+        self.taken = threading.Event()
+
+    def own(self) -> None:
+        with self.lock:
+            self.taken.set()
+            self.work()
+
+    def work(self) -> None:
+        time.sleep(self.held_for)
+
+    def want(self, timeout: float = -1) -> bool:
+        acquired: bool = self.lock.acquire(timeout=timeout)
+        if acquired:
+            self.lock.release()
+        return acquired
+
+    def run(self, timeout: float = -1) -> tuple[int, int]:
+        owner = threading.Thread(target=self.own)
+        owner.start()
+        assert self.taken.wait(60)
+        waiter = threading.Thread(target=self.want, args=(timeout,))
+        waiter.start()
+        assert owner.ident and waiter.ident
+        owner.join(60)
+        waiter.join(60)
+        return owner.ident, waiter.ident
+
+
+@pytest.fixture(autouse=True)
+def listening(core: ModuleType) -> Iterator[None]:
+    core.configure(listening=True, slow_wait_ns=10_000_000)
+    yield
+
+
+def test_a_slow_wait_names_the_owner_and_what_it_was_doing(core: ModuleType) -> None:
+    owner, waiter = Contest(thread.allocate_lock(name="evidence"), held_for=0.08).run()
+    [wait] = slow_waits(core)
+    assert (wait["lock"], wait["kind"], wait["ident"], wait["owner_ident"]) == ("evidence", "lock", waiter, owner)
+    assert wait["owner_site"][0].endswith("Contest.work")
+    assert wait["acquire_site"][0].endswith("Contest.want")
+    assert [site[0].rpartition(".")[2] for site in wait["owner_stack"][:2]] == ["work", "own"]
+    assert wait["acquire_stack"][0] == wait["acquire_site"]
+    assert wait["waiters"] == 1
+    assert wait["outcome"] == "acquired"
+    assert 0.05e9 < wait["duration"] < 5e9
+    assert wait["started"] <= core.monotonic_ns()
+
+
+def test_the_owner_is_seen_where_it_is_during_the_wait_and_not_after(core: ModuleType) -> None:
+    lock = thread.allocate_lock()
+    contest = Contest(lock, held_for=0.08)
+    contest.run()
+    [wait] = slow_waits(core)
+    line_of_sleep = Contest.work.__code__.co_firstlineno + 1
+    assert wait["owner_site"][2] == line_of_sleep
+
+
+def test_a_short_wait_leaves_no_evidence(core: ModuleType) -> None:
+    core.configure(slow_wait_ns=5_000_000_000)
+    Contest(thread.allocate_lock(), held_for=0.03).run()
+    assert slow_waits(core) == []
+
+
+def test_the_threshold_takes_effect_at_once(core: ModuleType) -> None:
+    lock = thread.allocate_lock()
+    core.configure(slow_wait_ns=5_000_000_000)
+    Contest(lock, held_for=0.03).run()
+    core.configure(slow_wait_ns=1_000_000)
+    Contest(lock, held_for=0.03).run()
+    assert len(slow_waits(core)) == 1
+
+
+def test_a_wait_that_times_out_leaves_evidence_too(core: ModuleType) -> None:
+    Contest(thread.allocate_lock(), held_for=0.2).run(timeout=0.05)
+    [wait] = slow_waits(core)
+    assert wait["outcome"] == "timed out"
+    assert 0.05e9 <= wait["duration"] < 0.15e9
+
+
+def test_an_rlock_gives_the_same_evidence(core: ModuleType) -> None:
+    owner, _ = Contest(thread.RLock(name="re-entrant"), held_for=0.05).run()
+    [wait] = slow_waits(core)
+    assert (wait["lock"], wait["kind"], wait["owner_ident"]) == ("re-entrant", "rlock", owner)
+
+
+def test_the_wait_for_the_gil_is_told_apart(core: ModuleType) -> None:
+    if core.NAME != "c":
+        Contest(thread.allocate_lock(), held_for=0.05).run()
+        assert slow_waits(core)[0]["gil_wait"] is None
+        return
+    lock = thread.allocate_lock()
+    stop = threading.Event()
+    spinning = threading.Event()
+
+    def spin() -> None:
+        spinning.set()
+        while not stop.is_set():
+            pass
+
+    spinner = threading.Thread(target=spin)
+    spinner.start()
+    spinning.wait()
+    Contest(lock, held_for=0.05).run()
+    stop.set()
+    spinner.join()
+    [wait] = slow_waits(core)
+    assert 0 <= wait["gil_wait"] <= wait["duration"]
+
+
+def test_nobody_listening_means_no_evidence_but_still_blame(core: ModuleType) -> None:
+    core.configure(listening=False)
+    Contest(thread.allocate_lock(name="unheard"), held_for=0.05).run()
+    assert core.take_events() == []
+    assert [blame[0] for blame in core.read_blame()] == ["unheard"]
+
+
+def test_stacks_are_as_deep_as_the_settings_allow(core: ModuleType) -> None:
+    core.configure(stack_depth=2)
+    Contest(thread.allocate_lock(), held_for=0.05).run()
+    [wait] = slow_waits(core)
+    assert len(wait["owner_stack"]) == 2
+    assert len(wait["acquire_stack"]) == 2
+
+
+def test_blame_adds_up_to_the_time_waited(core: ModuleType) -> None:
+    lock = thread.allocate_lock(name="blamed")
+
+    def work() -> None:
+        for _ in range(30):
+            with lock:
+                time.sleep(0.001)
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for each in threads:
+        each.start()
+    for each in threads:
+        each.join(60)
+    [wait] = [values[7] for values in core.read_locks() if values[0] == "blamed"]
+    rows = [blame for blame in core.read_blame() if blame[0] == "blamed"]
+    assert sum(blame[4] for blame in rows) == wait[0]
+    assert sum(blame[5] for blame in rows) == wait[1]
+    for _, kind, acquire_site, owner_site, _, _ in rows:
+        assert kind == "lock"
+        assert acquire_site[0].endswith("work")
+        assert owner_site == ("unknown", "", 0) or owner_site[0].endswith("work")
+
+
+def test_a_full_buffer_drops_and_counts(core: ModuleType) -> None:
+    core.configure(event_capacity=3, slow_wait_ns=0)
+    lock = thread.allocate_lock()
+    for _ in range(8):
+        Contest(lock, held_for=0.005).run()
+    assert len(slow_waits(core)) == 3
+    assert core.dropped_events() == 5
+
+
+def test_the_drain_thread_is_woken_by_an_event(core: ModuleType) -> None:
+    before = time.monotonic()
+    timer = threading.Timer(0.05, core.push_event, args=(("test",),))
+    timer.start()
+    assert core.wait_for_events(60)
+    assert time.monotonic() - before < 30
+    assert core.take_events() == [("test",)]
+    assert not core.wait_for_events(0) or core.take_events() == []
+
+
+def test_waking_without_an_event_ends_the_sleep(core: ModuleType) -> None:
+    threading.Timer(0.02, core.wake).start()
+    before = time.monotonic()
+    core.wait_for_events(60)
+    assert time.monotonic() - before < 30
+
+
+def test_a_smaller_buffer_keeps_the_newest_events(core: ModuleType) -> None:
+    for number in range(6):
+        core.push_event(("test", number))
+    core.configure(event_capacity=2)
+    kept = core.take_events()
+    assert len(kept) + core.dropped_events() == 6
+    assert kept[-1] == ("test", 5)

@@ -1,0 +1,166 @@
+"""Names that are read off code objects."""
+
+from __future__ import annotations
+
+import os
+import sys
+from types import CodeType, FrameType
+from typing import Any
+
+import pytest
+from thread._naming import describe_place, describe_site, describe_target, is_internal, module_of
+
+places: list[tuple[str, str]] = []
+
+
+class Lock:
+    """Stands where a lock is created: notes what the place is called."""
+
+    def __init__(self) -> None:
+        frame: FrameType = sys._getframe(1)
+        places.append(describe_place(frame.f_code, frame.f_lasti, module_of(frame.f_globals)))
+
+
+@pytest.fixture(autouse=True)
+def forget() -> None:
+    places.clear()
+
+
+def name() -> str:
+    [(called, location)] = places
+    assert location.startswith(f"{__file__}:")
+    return called.removeprefix(f"{__name__}:")
+
+
+def test_an_attribute_of_self() -> None:
+    class Cache:
+        def __init__(self) -> None:
+            self._guard = Lock()
+
+    Cache()
+    assert name() == "test_an_attribute_of_self.<locals>.Cache._guard"
+
+
+def test_an_attribute_of_the_class_in_a_class_method() -> None:
+    class Cache:
+        guard: Any = None
+
+        @classmethod
+        def prepare(cls) -> None:
+            cls.guard = Lock()
+
+    Cache.prepare()
+    assert name().endswith("Cache.guard")
+
+
+def test_a_class_attribute() -> None:
+    class Cache:
+        guard = Lock()
+
+    assert name().endswith("Cache.guard")
+
+
+def test_an_attribute_of_another_object() -> None:
+    class Session:
+        pass
+
+    session: Any = Session()
+    session.guard = Lock()
+    assert name() == "test_an_attribute_of_another_object.session.guard"
+
+
+def test_a_local_variable() -> None:
+    guard = Lock()
+    assert name() == "test_a_local_variable.guard"
+    del guard
+
+
+def test_a_variable_that_an_inner_function_uses() -> None:
+    guard = Lock()
+    assert name() == "test_a_variable_that_an_inner_function_uses.guard"
+    (lambda: guard)()
+
+
+def test_two_targets_at_once() -> None:
+    class Pair:
+        def __init__(self) -> None:
+            self.first = self.second = Lock()
+
+    Pair()
+    assert name().endswith("Pair.first")
+
+
+def test_an_annotated_attribute_with_many_names_before_it() -> None:
+    source = "\n".join(f"v{i} = {i}" for i in range(300)) + "\nguard = Lock()\n"
+    exec(compile(source, __file__, "exec"), {"Lock": Lock, "__name__": __name__})
+    assert name() == "guard"
+
+
+def test_a_global_of_a_function() -> None:
+    exec(compile("def f():\n    global guard\n    guard = Lock()\nf()", __file__, "exec"), {"Lock": Lock, "__name__": __name__})
+    assert name() == "f.guard"
+
+
+def test_a_lock_that_is_not_stored_is_called_after_its_line() -> None:
+    def use(lock: Lock) -> Lock:
+        return lock
+
+    used = use(Lock())
+    line = test_a_lock_that_is_not_stored_is_called_after_its_line.__code__.co_firstlineno + 4
+    assert name() == f"test_a_lock_that_is_not_stored_is_called_after_its_line:{line}"
+    del used
+
+
+def test_an_element_of_a_list_is_called_after_its_line() -> None:
+    locks = [Lock()]
+    assert name().rpartition(":")[2].isdigit()
+    del locks
+
+
+def test_a_site_is_called_after_its_function() -> None:
+    frame = sys._getframe()
+    line = frame.f_lineno + 1
+    site = describe_site(frame.f_code, frame.f_lasti, "shop.cache")
+    assert site[0] == "shop.cache.test_a_site_is_called_after_its_function"
+    assert site[1] == __file__
+    assert abs(site[2] - line) <= 1
+
+
+def test_the_site_of_a_modules_own_code_is_called_after_the_module() -> None:
+    code: CodeType = compile("x = 1\n", "/shop/cache.py", "exec")
+    assert describe_site(code, 0, "shop.cache")[0] == "shop.cache"
+
+
+@pytest.mark.parametrize(
+    ("path", "internal"),
+    [
+        (os.__file__, True),
+        (os.path.join(os.path.dirname(os.__file__), "concurrent", "futures", "thread.py"), True),
+        (os.path.join(os.path.dirname(os.__file__), "site-packages", "flask", "app.py"), False),
+        (os.path.join(os.path.dirname(os.__file__), "site-packages", "prometheus_client", "metrics.py"), True),
+        ("/usr/lib/python3/dist-packages/opentelemetry/sdk/trace.py", True),
+        ("<frozen importlib._bootstrap>", True),
+        ("<stdin>", False),
+        (__file__, False),
+        ("/srv/shop/opentelemetry/tracing.py", False),
+    ],
+)
+def test_what_is_charged_to_its_caller(path: str, internal: bool) -> None:
+    assert is_internal(path) is internal
+
+
+def test_a_target_that_computes_its_attributes_is_not_asked_for_them() -> None:
+    class Proxy:
+        def __getattr__(self, attribute: str) -> Any:
+            raise AssertionError(f"asked for {attribute}")
+
+        def __call__(self) -> None:
+            pass
+
+    assert describe_target(Proxy()).endswith("Proxy")
+
+
+def test_a_target_that_is_a_class_or_a_builtin() -> None:
+    assert describe_target(Lock) == f"{__name__}:Lock"
+    assert describe_target(print) == "builtins:print"
+    assert describe_target([].append) == "builtins:list.append"
