@@ -33,10 +33,7 @@ class DemoFailedError(Exception):
 
 def main() -> int:
     """Status 0 when all went well, 1 when not, 2 when DEMO_SECONDS makes no sense, 130 for Ctrl-C before it ran."""
-    # Python does so too, unless the demo is started in the background of a script: then Ctrl-C would be ignored, by
-    # what it starts as well.
-    signal.signal(signal.SIGINT, _interrupt)
-    signal.signal(signal.SIGTERM, _interrupt)
+    interruption = Interruption()
     try:
         seconds = read_seconds(os.environ.get("DEMO_SECONDS", ""))
     except ValueError as error:
@@ -45,7 +42,7 @@ def main() -> int:
     try:
         check_installation()
         with tempfile.TemporaryDirectory(prefix="shop-demo-") as folder:
-            run(Path(folder), seconds)
+            run(Path(folder), seconds, interruption)
     except DemoFailedError as failure:
         print(f"demo: {failure}", file=sys.stderr)
         return 1
@@ -55,14 +52,35 @@ def main() -> int:
     return 0
 
 
-def run(folder: Path, seconds: float) -> None:
+class Interruption:
+    """Ctrl-C or SIGTERM: the first asks for the end, the second does not wait for it and raises KeyboardInterrupt."""
+
+    def __init__(self) -> None:
+        self.came = False
+        # For Ctrl-C as well: a script that starts the demo in the background has it ignored, by what it starts too.
+        signal.signal(signal.SIGINT, self._handle)
+        signal.signal(signal.SIGTERM, self._handle)
+
+    def sleep(self, seconds: float) -> None:
+        """Returns after so many seconds, or soon after the interruption came."""
+        deadline = time.monotonic() + seconds
+        while not self.came and (left := deadline - time.monotonic()) > 0:
+            time.sleep(min(left, 0.1))
+
+    def _handle(self, signum: int, frame: FrameType | None) -> None:
+        if self.came:
+            raise KeyboardInterrupt
+        self.came = True
+
+
+def run(folder: Path, seconds: float, interruption: Interruption) -> None:
     """The demo, for so many seconds or until Ctrl-C."""
     shop = ("127.0.0.1", choose_port(SHOP_PORT, "the shop"))
     metrics = ("127.0.0.1", choose_port(METRICS_PORT, "the metrics page"))
     observe = ["-m", "thread", "run", "--exporter", "prometheus", "--exporter", "console", "--port", str(metrics[1])]
     with ChildProcess([*observe, "-m", "shop", "--port", str(shop[1])], folder / "shop.log") as service:
-        wait_for_answer(service, shop, "/health")
-        wait_for_answer(service, metrics, "/metrics")
+        wait_for_answer(service, shop, "/health", interruption)
+        wait_for_answer(service, metrics, "/metrics", interruption)
         print("A small shop, observed while customers come and go.")
         print(f"  shop     http://{shop[0]}:{shop[1]}/health  /products  /products/CHN-11")
         print(f"  metrics  http://{metrics[0]}:{metrics[1]}/metrics")
@@ -71,35 +89,35 @@ def run(folder: Path, seconds: float) -> None:
         # Bounded also when nobody said how long: no load outlives by more than a day what should have ended it.
         customers = ["load.py", "--url", f"http://{shop[0]}:{shop[1]}", "--seconds", str(min(seconds, 86_400.0))]
         with ChildProcess([*customers, "--count", "10000000"], folder / "load.log") as load:
-            try:
-                watch((service, load), metrics, seconds)
-            except KeyboardInterrupt:
-                print()
+            watch((service, load), metrics, seconds, interruption)
             load_status, summary = load.interrupt()
         service_status, report = service.interrupt()
     print(f"\nWhat the customers saw\n\n{summary}\n\nWhat the observer saw\n\n{report}", flush=True)
     if service_status != 0:
         raise DemoFailedError(f"the service {how_it_ended(service_status)}")
-    if load_status != 0:
+    # Ctrl-C may come before the load can handle it; then it has not begun.
+    if load_status not in (0, -signal.SIGINT):
         raise DemoFailedError(f"the load {how_it_ended(load_status)}: requests failed, see above")
 
 
-def watch(processes: tuple[ChildProcess, ...], metrics: tuple[str, int], seconds: float) -> None:
-    """Print what the metrics page says, now and then; until the time is up or one of the processes has ended."""
+def watch(
+    processes: tuple[ChildProcess, ...], metrics: tuple[str, int], seconds: float, interruption: Interruption
+) -> None:
+    """Print what the metrics page says, now and then; until the time is up, Ctrl-C, or the end of a process."""
     # Not at the top: without the libraries that it needs, the demo says so.
     from metrics_page import MetricsPage
 
     started = time.monotonic()
     elapsed = 0.0
-    while elapsed < seconds and all(process.status() is None for process in processes):
-        time.sleep(min(SECONDS_BETWEEN_LOOKS, seconds - elapsed))
+    while elapsed < seconds and not interruption.came and all(process.status() is None for process in processes):
+        interruption.sleep(min(SECONDS_BETWEEN_LOOKS, seconds - elapsed))
         elapsed = time.monotonic() - started
         page = get(metrics, "/metrics")
         lines = ["the metrics page does not answer"] if page is None else MetricsPage(page).highlights()
         print(f"{elapsed:5.0f} s  " + "\n         ".join(lines), flush=True)
 
 
-def wait_for_answer(service: ChildProcess, address: tuple[str, int], path: str) -> None:
+def wait_for_answer(service: ChildProcess, address: tuple[str, int], path: str, interruption: Interruption) -> None:
     """Returns as soon as the service answers; raises `DemoFailedError` when it ends before, or takes too long."""
     deadline = time.monotonic() + SECONDS_TO_START
     while get(address, path) is None:
@@ -110,7 +128,9 @@ def wait_for_answer(service: ChildProcess, address: tuple[str, int], path: str) 
             raise DemoFailedError(
                 f"the service did not start: http://{address[0]}:{address[1]}{path}: the process {why}"
             )
-        time.sleep(0.05)
+        interruption.sleep(0.05)
+        if interruption.came:
+            raise KeyboardInterrupt
 
 
 def get(address: tuple[str, int], path: str) -> str | None:
@@ -160,10 +180,6 @@ def read_seconds(text: str) -> float:
     if not 0 < seconds < math.inf:
         raise ValueError(f"expected a number of seconds above 0, got {text!r}")
     return seconds
-
-
-def _interrupt(signum: int, frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
 
 
 if __name__ == "__main__":

@@ -96,7 +96,7 @@ class Application:
 
     def _check_out(self, body: dict[str, Any]) -> Answer:
         country = body.get("country")
-        if country not in DELIVERY_COUNTRIES:
+        if not isinstance(country, str) or country not in DELIVERY_COUNTRIES:
             raise Refused(HTTPStatus.BAD_REQUEST, f"expected a country of {', '.join(sorted(DELIVERY_COUNTRIES))}")
         try:
             order = place_order(self._shop.pool, str(body.get("customer")), country)
