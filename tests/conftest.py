@@ -69,3 +69,14 @@ def wait_until() -> WaitUntil:
             time.sleep(0.001)
 
     return wait_until
+
+
+@pytest.fixture
+def telemetry(core: ModuleType) -> Iterator[ModuleType]:
+    """`thread.telemetry`: stopped, and with its default settings again, after the test."""
+    from thread import telemetry
+
+    default = telemetry.Settings()
+    yield telemetry
+    telemetry.stop()
+    telemetry.configure(**{name: getattr(default, name) for name in default.__slots__})
