@@ -23,7 +23,7 @@ def restored() -> Iterator[None]:
 
 
 def run(program: str) -> str:
-    """What a fresh interpreter prints when it executes the program."""
+    """What the program prints in an interpreter of its own, that has not imported `threading` yet."""
     done = subprocess.run([sys.executable, "-c", dedent(program)], capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stderr) == (0, "")
     return done.stdout
@@ -157,6 +157,27 @@ def test_greenlets_in_place_of_threads_are_refused(monkeypatch: pytest.MonkeyPat
     with pytest.raises(RuntimeError, match="expected its _allocate_lock to be the interpreter's, got .*gevent is"):
         instrument()
     assert dict(vars(threading)) == before
+
+
+def test_greenlets_that_are_there_before_threading_do_not_spoil_its_import() -> None:
+    output = run(
+        """
+        import _thread, sys, warnings
+        from thread import telemetry
+        telemetry.instrument()
+        native = _thread.allocate_lock
+        def allocate_lock():
+            return native()
+        _thread.allocate_lock = allocate_lock
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            import threading
+        print(*[warning.message for warning in caught])
+        print(threading._CRLock is _thread.RLock, any("thread" in repr(finder) for finder in sys.meta_path))
+        """
+    )
+    assert output.startswith("cannot observe threading: expected its _allocate_lock to be the interpreter's")
+    assert output.endswith("True False\n")
 
 
 @pytest.mark.parametrize(("library", "patch"), [("gevent.monkey", "patch_all"), ("eventlet", "monkey_patch")])

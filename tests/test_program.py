@@ -55,7 +55,7 @@ WHO_AM_I = """
 
 PROGRAMS = {
     "identity": WHO_AM_I,
-    "ends": "print('done')",
+    "evaluates its annotations": "def f(x: 1 + 1): pass\nprint(f.__annotations__)",
     "exits with a status": "import sys; sys.exit(3)",
     "exits with a message": "import sys; sys.exit('sorry')",
     "exits at once": "import os; os._exit(7)",
@@ -250,6 +250,7 @@ def test_a_script_does_what_it_does_under_python(folder: Path, program: str) -> 
 def test_a_module_does_what_it_does_under_python(folder: Path, program: str) -> None:
     write(folder, program=PROGRAMS[program])
     check_same(folder, ["-m", "program", "--port", "one"])
+    check_same(folder, ["-mprogram", "--", "-m"])
 
 
 @pytest.mark.parametrize("name", ["package", "package.part", "package.__main__"])

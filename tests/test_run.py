@@ -119,7 +119,9 @@ def test_options_reach_the_exporters_that_know_them(folder: Path) -> None:
     _, stdout, stderr = run(folder, *ours, "program.py", "--port=1", program="import sys; print(sys.argv)")
     assert stdout == "['program.py', '--port=1']\n"
     assert stderr.startswith("serving nowhere 80 0.0025\n")
-    assert run(folder, "--exporter", "probe", "--host=::1", "program.py")[2].startswith("serving ::1 None 0.01\n")
+    _, stdout, stderr = run(folder, "--exporter", "probe", "--host=::1", "--", "program.py")
+    assert stdout == "ran\n"
+    assert stderr.startswith("serving ::1 None 0.01\n")
 
 
 def test_the_environment_says_what_the_command_line_does_not(folder: Path) -> None:

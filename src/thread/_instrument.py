@@ -7,6 +7,7 @@ are. Its own bookkeeping goes on with the locks that it has.
 from __future__ import annotations
 
 import sys
+import warnings
 from types import BuiltinFunctionType, ModuleType
 from typing import TYPE_CHECKING, Any, Final
 
@@ -26,7 +27,6 @@ else:
 _OBSERVED["_CRLock"] = core.RLock
 
 _originals: dict[str, object] = {}
-_instrumented = False
 
 
 def instrument() -> None:
@@ -36,7 +36,8 @@ def instrument() -> None:
     If the program has not imported `threading`, it will be observed once it does. A second call does nothing.
 
     Raises RuntimeError if the threads of `threading` are not the interpreter's, as with gevent or eventlet; nothing
-    is replaced then. Safe to call from any thread.
+    is replaced then. Where that shows only when `threading` is imported, it is a RuntimeWarning. Safe to call from any
+    thread.
     """
     if "threading" in sys.modules:
         import threading  # It may be half-way through its import in another thread: this waits.
@@ -52,20 +53,15 @@ def uninstrument() -> None:
     What somebody else has replaced since is left alone. Without `instrument` before it, nothing happens. Safe to call
     from any thread.
     """
-    global _instrumented
     if _importer in sys.meta_path:
         sys.meta_path.remove(_importer)
     threading = sys.modules.get("threading")
     for name, original in _originals.items():
         if getattr(threading, name, None) is _OBSERVED[name]:
             setattr(threading, name, original)
-    _instrumented = False
 
 
 def _replace_in(threading: ModuleType) -> None:
-    global _instrumented
-    if _instrumented:
-        return
     for name in "_allocate_lock", _START:
         native = getattr(threading, name)
         if not isinstance(native, BuiltinFunctionType) and native is not _OBSERVED.get(name):
@@ -79,7 +75,6 @@ def _replace_in(threading: ModuleType) -> None:
         if found is not observed:
             _originals[name] = found
             setattr(threading, name, observed)
-    _instrumented = True
 
 
 def _suspects() -> str:
@@ -116,7 +111,11 @@ class _ThreadingLoader:
         self._loader.exec_module(module)
         if _importer in sys.meta_path:
             sys.meta_path.remove(_importer)
-            _replace_in(module)
+            try:
+                _replace_in(module)
+            except RuntimeError as error:
+                # Whoever imports `threading` has asked for nothing, and must get it.
+                warnings.warn(str(error), RuntimeWarning, stacklevel=2)
 
 
 _importer: Final = _ThreadingImporter()
