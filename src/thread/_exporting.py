@@ -10,7 +10,7 @@ from typing import Protocol, runtime_checkable
 
 from ._events import Event
 from ._faults import FaultLog
-from ._own_threads import Flag, forget_in_threading, start_own_thread
+from ._own_threads import Alarm, Flag, forget_in_threading, start_own_thread
 from ._settings import Settings
 from ._snapshot import Snapshot
 
@@ -66,7 +66,7 @@ class Worker:
         self._settings = settings
         self._snapshot = snapshot
         self._events: deque[Event] = deque()
-        self._wakeup = Flag()
+        self._alarm = Alarm()
         self._finished = Flag()
         self._deadline: float | None = None
         self._at_exit = False
@@ -91,7 +91,7 @@ class Worker:
 
     def wake(self) -> None:
         """Make the worker look again at the settings and at its queue."""
-        self._wakeup.set()
+        self._alarm.ring()
 
     def report_if_hung(self) -> None:
         """Count a call that has not returned for `export_timeout`."""
@@ -122,11 +122,13 @@ class Worker:
         """Wait until the fault of this exporter, if there is one, is in the log."""
         self._faults.wait_until_written(deadline - monotonic())
 
-    def in_forked_child(self) -> Worker:
-        """Its successor in a child: the exporter lives on, the thread and the locks do not."""
-        # The thread that forked may be this worker's own. In the child it goes on after the fork, and must end.
+    def abandon(self) -> None:
+        """Do not call the exporter again."""
         self._abandoned = True
         self.stop(0.0)
+
+    def successor_in_child(self) -> Worker:
+        """Who calls the exporter in a forked child, where this worker has no thread, or one that is to end."""
         return Worker(self.exporter, self.name, settings=self._settings, snapshot=self._snapshot, forked=True)
 
     def _run(self) -> None:
@@ -152,7 +154,7 @@ class Worker:
             remaining = began + self._settings().export_interval - monotonic()
             if remaining <= 0 or self._has_many_events():
                 return True
-            self._wakeup.take(remaining)
+            self._alarm.sleep(remaining)
         return False
 
     def _has_many_events(self) -> bool:

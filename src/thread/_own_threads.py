@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import sys
-from _thread import allocate_lock, get_ident, stack_size, start_new_thread
+from _thread import LockType, allocate_lock, get_ident, stack_size, start_new_thread
 from collections.abc import Callable
 from typing import Final
 
@@ -17,7 +17,30 @@ _SYNCHRONOUS_SIGNALS: Final = ("SIGABRT", "SIGBUS", "SIGFPE", "SIGILL", "SIGSEGV
 
 
 class Flag:
-    """A condition that becomes true once, to be waited for. Safe to use in signal handlers and finalizers."""
+    """A condition that becomes true once, for many to wait for. Safe in signal handlers and finalizers."""
+
+    __slots__ = ("_lock", "is_set")
+
+    def __init__(self) -> None:
+        # The lock only makes others sleep. A signal handler may interrupt one of them that has just got the lock.
+        self.is_set = False
+        self._lock = allocate_lock()
+        self._lock.acquire()
+
+    def set(self) -> None:
+        """Make it true. Nothing happens if it is."""
+        self.is_set = True
+        _release(self._lock)
+
+    def wait(self, timeout: float) -> bool:
+        """Wait until it is true, `timeout` seconds at most. Returns whether it is."""
+        if not self.is_set and self._lock.acquire(timeout=max(timeout, 0.0)):
+            _release(self._lock)
+        return self.is_set
+
+
+class Alarm:
+    """Ends the sleep of the one thread that sleeps in it, now or the next time. Safe in signal handlers."""
 
     __slots__ = ("_lock",)
 
@@ -25,23 +48,20 @@ class Flag:
         self._lock = allocate_lock()
         self._lock.acquire()
 
-    def set(self) -> None:
-        """Make it true. Nothing happens if it is."""
-        try:
-            self._lock.release()
-        except RuntimeError:
-            pass
+    def ring(self) -> None:
+        """Wake the sleeper. To ring twice is to ring once."""
+        _release(self._lock)
 
-    def wait(self, timeout: float) -> bool:
-        """Wait until it is true, `timeout` seconds at most. Returns whether it is."""
-        if not self.take(timeout):
-            return False
-        self.set()
-        return True
-
-    def take(self, timeout: float) -> bool:
-        """The same, and make it false again: how one thread sleeps until another wakes it."""
+    def sleep(self, timeout: float) -> bool:
+        """Sleep until it rings, `timeout` seconds at most. Returns whether it rang."""
         return self._lock.acquire(timeout=max(timeout, 0.0))
+
+
+def _release(lock: LockType) -> None:
+    try:
+        lock.release()
+    except RuntimeError:
+        pass
 
 
 def start_own_thread(run: Callable[[], object]) -> None:

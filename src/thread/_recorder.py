@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from _thread import TIMEOUT_MAX, RLock
+from _thread import TIMEOUT_MAX
 from time import monotonic
 
 from . import _live_threads, _snapshot_reader
@@ -34,6 +34,11 @@ class Drain:
         """Raises RuntimeError if no thread can be started."""
         start_own_thread(self._run)
 
+    @property
+    def is_flushing(self) -> bool:
+        """Whether it passes no more events on than it does already."""
+        return self._flushing.is_set
+
     def flush(self, deadline: float) -> None:
         """Empty the buffer a last time, and wait for that until `deadline`."""
         self._flushing.set()
@@ -62,59 +67,77 @@ class Drain:
 
 
 class Recorder:
-    """The state behind `thread.telemetry`. Its methods may be called in any thread and in signal handlers."""
+    """The state behind `thread.telemetry`. Its methods may be called in any thread, signal handler and finalizer.
+
+    No lock guards it: whoever held the lock might be interrupted by one who has to wait for somebody that wants the
+    lock. Instead, every step is one operation on a dictionary, which no thread switch divides, and whoever derives
+    one thing from another looks afterwards whether it still follows.
+    """
 
     def __init__(self) -> None:
         self.settings = Settings()
+        self._changes: SettingsChange = {}
         self._faults = FaultLog()
         self._start_from_zero()
 
     def _start_from_zero(self) -> None:
-        # Guards assignments only, and is re-entrant: a signal handler may stop what it interrupted the start of.
-        self._guard = RLock()
-        self._drain: Drain | None = None
-        self._workers: tuple[Worker, ...] = ()
-        self._leaving: tuple[Worker, ...] = ()
+        self._drains: dict[int, Drain] = {}
+        self._workers: dict[int, Worker] = {}
+        self._leaving: dict[int, Worker] = {}
         self._dropped = 0
 
     def configure(self, changes: SettingsChange) -> Settings:
         """Change settings, at once, and return those in force. Raises as `Settings` does; nothing is changed then."""
-        with self._guard:
-            self.settings = settings = self.settings.changed(changes)
+        self.settings.changed(changes)
+        self._changes.update(changes)
+        self._put_in_force()
+        for worker in list(self._workers.values()):
+            worker.wake()
+        core.wake()
+        return self.settings
+
+    def _put_in_force(self) -> None:
+        changes: SettingsChange | None = None
+        while changes != self._changes:
+            changes = self._changes.copy()
+            self.settings = settings = Settings(**changes)
             core.configure(
                 slow_wait_ns=round(settings.slow_wait * 1e9),
                 hold_sampling=settings.hold_sampling,
                 event_capacity=settings.event_capacity,
                 stack_depth=settings.stack_depth,
             )
-        for worker in self._workers:
-            worker.wake()
-        core.wake()
-        return settings
+
+    def _listen_if_anybody_wants_events(self) -> None:
+        wanted: bool | None = None
+        while wanted != bool(self._workers):
+            wanted = bool(self._workers)
+            core.configure(listening=wanted)
 
     def snapshot(self) -> Snapshot:
-        """What was recorded until now. Takes no lock."""
+        """What was recorded until now."""
         return read_snapshot(dropped_by_exporters=self._dropped)
 
     @property
     def exporter_names(self) -> frozenset[str]:
         """What the exporters at work are called."""
-        return frozenset([worker.name for worker in self._workers])
+        return frozenset([worker.name for worker in list(self._workers.values())])
 
     def add(self, name: str, exporter: Exporter) -> None:
         """Begin to call an exporter, unless it is being called already. Raises RuntimeError if no thread can start."""
-        with self._guard:
-            if not any(worker.exporter is exporter for worker in self._workers):
-                self._employ(Worker(exporter, name, settings=lambda: self.settings, snapshot=self.snapshot))
+        if id(exporter) not in self._workers:
+            self._employ(Worker(exporter, name, settings=lambda: self.settings, snapshot=self.snapshot))
 
     def _employ(self, worker: Worker) -> None:
+        # Started before it is to be found, for whoever finds it may wait for its end.
         worker.start()
-        self._workers += (worker,)
-        if self._drain is None:
+        if self._workers.setdefault(id(worker.exporter), worker) is not worker:
+            worker.abandon()
+        if all(drain.is_flushing for drain in list(self._drains.values())):
             drain = Drain(self)
             drain.start()
-            self._drain = drain
-            core.configure(listening=True)
+            self._drains[id(drain)] = drain
+        self._listen_if_anybody_wants_events()
 
     def stop(self, timeout: float | None = None, *, at_exit: bool = False) -> None:
         """Hand the exporters the last events and a last snapshot, and shut them down.
@@ -125,32 +148,30 @@ class Recorder:
         seconds = self.settings.export_timeout if timeout is None else timeout
         deadline = monotonic() + seconds
         end_of_work = deadline - seconds * _SHARE_OF_LOGGING
-        drain = self._drain
-        if drain is not None:
+        drains = list(self._drains.values())
+        for drain in drains:
             drain.flush(end_of_work)
-        with self._guard:
-            for worker in self._workers:
-                if worker.stop(end_of_work, at_exit=at_exit):
-                    self._leaving += (worker,)
-            self._workers = ()
-            self._drain = None
-            core.configure(listening=False)
+        for worker in list(self._workers.values()):
+            if worker.stop(end_of_work, at_exit=at_exit):
+                self._leaving[id(worker)] = worker
+            self._workers.pop(id(worker.exporter), None)
+        self._listen_if_anybody_wants_events()
         # Also those that another call is stopping at this moment: the process may exit after this one.
-        leaving = self._leaving
+        leaving = list(self._leaving.values())
         for worker in leaving:
             worker.wait_until_finished()
-        if drain is not None:
+        for drain in drains:
             drain.finish(deadline)
+            self._drains.pop(id(drain), None)
         for worker in leaving:
             worker.wait_until_logged(deadline)
-        with self._guard:
-            self._leaving = tuple([worker for worker in self._leaving if worker not in leaving])
+            self._leaving.pop(id(worker), None)
 
     def pass_events_on(self) -> None:
         """Give every exporter the events that came since the last call, and look whether one of them hangs."""
         try:
             events = read_events()
-            for worker in self._workers:
+            for worker in list(self._workers.values()):
                 self._dropped += worker.offer(events)
                 worker.report_if_hung()
         except Exception as error:
@@ -160,16 +181,17 @@ class Recorder:
         """Go on in a child, where none of the parent's threads runs and whatever lock they held stays locked."""
         _live_threads.after_fork_in_child()
         _snapshot_reader.after_fork_in_child()
-        drain, workers = self._drain, self._workers
-        core.configure(listening=False)
+        drains, workers = list(self._drains.values()), list(self._workers.values())
         self._faults = FaultLog()
         self._start_from_zero()
-        if drain is not None:
+        self._listen_if_anybody_wants_events()
+        for drain in drains:
             drain.flush(0.0)
             drain.finish(0.0)
         for worker in workers:
+            worker.abandon()
             try:
-                self._employ(worker.in_forked_child())
+                self._employ(worker.successor_in_child())
             except RuntimeError as error:
                 self._faults.report(f"the exporter {worker.name} could not be started in a forked child", error)
 

@@ -1,0 +1,28 @@
+"""Runs programs in interpreters of their own, for what a test cannot do to the one that it runs in."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from textwrap import dedent
+
+
+def run(source: str, *arguments: str, timeout: float = 60.0, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run a program given as text. It ends by itself, or the test fails after `timeout` seconds."""
+    # The interpreter warns of every fork of a process with threads.
+    warnings = "ignore:This process:DeprecationWarning"
+    return subprocess.run(
+        [sys.executable, "-W", warnings, "-c", dedent(source), *arguments],
+        env=os.environ | environment,
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+    )
+
+
+def output_of(source: str, *arguments: str, timeout: float = 60.0, **environment: str) -> list[str]:
+    """The lines that a program prints, which has to succeed and be silent on stderr."""
+    finished = run(source, *arguments, timeout=timeout, **environment)
+    assert (finished.returncode, finished.stderr) == (0, ""), finished.stderr
+    return finished.stdout.splitlines()

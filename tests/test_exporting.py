@@ -1,0 +1,337 @@
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterator, Sequence
+from types import ModuleType
+from typing import Any
+
+import pytest
+from conftest import WaitUntil
+from recording import FailingExporter, HangingExporter, RecordingExporter
+
+from thread._events import Event
+from thread._exporting import Exporter, Worker, check_exporter
+from thread._own_threads import Flag
+from thread._settings import Settings
+from thread._snapshot import Snapshot
+
+NEVER = 3600.0
+
+
+class Harness:
+    """Makes workers whose settings can be changed."""
+
+    def __init__(self) -> None:
+        self.settings = Settings(export_interval=NEVER)
+        self.workers: list[Worker] = []
+        self.snapshots = 0
+
+    def start(self, exporter: Exporter, **options: Any) -> Worker:
+        worker = Worker(exporter, "x", settings=lambda: self.settings, snapshot=self.snapshot, **options)
+        self.workers.append(worker)
+        worker.start()
+        return worker
+
+    def snapshot(self) -> Snapshot:
+        self.snapshots += 1
+        return Snapshot(taken_at=float(self.snapshots))
+
+    def stop(self, worker: Worker, timeout: float = 10.0, **options: bool) -> bool:
+        wanted = worker.stop(time.monotonic() + timeout, **options)
+        worker.wait_until_finished()
+        return wanted
+
+
+@pytest.fixture
+def harness(core: ModuleType, wait_until: WaitUntil) -> Iterator[Harness]:
+    harness = Harness()
+    yield harness
+    for worker in harness.workers:
+        if isinstance(worker.exporter, HangingExporter):
+            worker.exporter.gate.set()
+        worker.stop(0.0)
+    wait_until(lambda: core.hidden_count() == 0)
+
+
+def events(count: int) -> list[Any]:
+    return [f"event {number}" for number in range(count)]
+
+
+def messages(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [record.getMessage() for record in caplog.records if record.name == "thread.telemetry"]
+
+
+def test_any_object_with_the_two_methods_is_an_exporter() -> None:
+    exporter = RecordingExporter()
+    assert isinstance(exporter, Exporter)
+    assert check_exporter(exporter) is exporter
+
+
+class WithoutShutdown:
+    def export(self, snapshot: Snapshot, events: Sequence[Event]) -> None: ...
+
+
+@pytest.mark.parametrize(
+    ("wrong", "came"),
+    [
+        (5, "got 5, which has no method 'export'"),
+        (None, "got None, which has no method 'export'"),
+        (WithoutShutdown(), "which has no method 'shutdown'"),
+        (RecordingExporter, "got the class RecordingExporter instead of an instance of it"),
+    ],
+)
+def test_what_is_no_exporter_is_a_clear_error(wrong: object, came: str) -> None:
+    with pytest.raises(
+        TypeError, match=r"^expected an exporter, an object with export\(snapshot, events\) and "
+    ) as raised:
+        check_exporter(wrong)
+    assert str(raised.value).endswith(came)
+
+
+def test_it_exports_at_every_interval(harness: Harness, wait_until: WaitUntil) -> None:
+    harness.settings = Settings(export_interval=0.001)
+    exporter = RecordingExporter()
+    harness.start(exporter)
+    wait_until(lambda: len(exporter.snapshots) >= 3)
+    assert [snapshot.taken_at for snapshot in exporter.snapshots[:3]] == [1.0, 2.0, 3.0]
+
+
+def test_a_new_interval_is_in_force_at_once(harness: Harness, wait_until: WaitUntil) -> None:
+    exporter = RecordingExporter()
+    worker = harness.start(exporter)
+    harness.settings = Settings(export_interval=0.001)
+    worker.wake()
+    wait_until(lambda: exporter.snapshots)
+
+
+def test_being_woken_is_no_reason_to_export(harness: Harness) -> None:
+    exporter = RecordingExporter()
+    worker = harness.start(exporter)
+    for _ in range(10):
+        worker.wake()
+    harness.stop(worker)
+    assert len(exporter.snapshots) == 1
+
+
+def test_events_arrive_once_and_in_order(harness: Harness, wait_until: WaitUntil) -> None:
+    exporter = RecordingExporter()
+    worker = harness.start(exporter)
+    harness.settings = Settings(export_interval=0.001)
+    for event in events(100):
+        worker.offer([event])
+    harness.stop(worker)
+    assert exporter.events == events(100)
+
+
+def test_many_events_are_not_left_waiting_for_the_interval(harness: Harness, wait_until: WaitUntil) -> None:
+    harness.settings = Settings(export_interval=NEVER, event_capacity=10)
+    exporter = RecordingExporter()
+    worker = harness.start(exporter)
+    assert worker.offer(events(6)) == 0
+    wait_until(lambda: exporter.events == events(6))
+
+
+def test_events_without_room_are_dropped_and_told(harness: Harness, wait_until: WaitUntil) -> None:
+    harness.settings = Settings(export_interval=0.001, event_capacity=10)
+    exporter = HangingExporter()
+    worker = harness.start(exporter)
+    wait_until(lambda: exporter.calls == 1)
+    assert worker.offer(events(8)) == 0
+    assert worker.offer(events(8)) == 6
+    assert worker.offer(events(8)) == 8
+    exporter.gate.set()
+    wait_until(lambda: exporter.events)
+    assert exporter.events[:10] == events(8) + events(2)
+
+
+def test_it_exports_a_last_time_and_shuts_down(harness: Harness) -> None:
+    exporter = RecordingExporter()
+    worker = harness.start(exporter)
+    worker.offer(events(1))
+    assert harness.stop(worker, timeout=10)
+    assert len(exporter.snapshots) == 1
+    assert exporter.events == events(1)
+    (timeout,) = exporter.timeouts
+    assert 0 < timeout <= 10
+
+
+def test_stopping_twice_shuts_down_once(harness: Harness) -> None:
+    exporter = RecordingExporter()
+    worker = harness.start(exporter)
+    harness.stop(worker)
+    harness.stop(worker)
+    assert len(exporter.timeouts) == 1
+
+
+def test_without_time_left_it_only_shuts_down(harness: Harness, wait_until: WaitUntil) -> None:
+    exporter = RecordingExporter()
+    worker = harness.start(exporter)
+    worker.stop(time.monotonic() - 1)
+    wait_until(lambda: exporter.timeouts == [0.0])
+    assert not exporter.snapshots
+
+
+@pytest.mark.parametrize("error", [ZeroDivisionError("x"), SystemExit(3), KeyboardInterrupt()])
+def test_an_exporter_that_raises_is_called_again_and_logged_once(
+    harness: Harness,
+    core: ModuleType,
+    caplog: pytest.LogCaptureFixture,
+    wait_until: WaitUntil,
+    error: BaseException,
+) -> None:
+    harness.settings = Settings(export_interval=0.001)
+    exporter = FailingExporter(error)
+    worker = harness.start(exporter)
+    wait_until(lambda: exporter.calls >= 3)
+    harness.stop(worker)
+    worker.wait_until_logged(time.monotonic() + 10)
+    assert len(exporter.timeouts) == 1
+    assert core.faults() == exporter.calls + 1
+    assert messages(caplog) == ["the exporter x failed; further failures are counted, not logged"]
+    assert caplog.records[0].levelno == logging.ERROR
+    assert f"{type(error).__name__}" in caplog.text
+
+
+def test_an_exporter_that_hangs_is_counted_and_logged_once(
+    harness: Harness, core: ModuleType, caplog: pytest.LogCaptureFixture, wait_until: WaitUntil
+) -> None:
+    harness.settings = Settings(export_interval=0.001, export_timeout=0.02)
+    exporter = HangingExporter()
+    worker = harness.start(exporter)
+    wait_until(lambda: exporter.calls == 1)
+    worker.report_if_hung()
+    assert core.faults() == 0
+
+    def found() -> bool:
+        worker.report_if_hung()
+        return bool(core.faults() == 1)
+
+    wait_until(found)
+    worker.report_if_hung()
+    assert core.faults() == 1
+    worker.wait_until_logged(time.monotonic() + 10)
+    assert messages(caplog) == ["the exporter x has not returned for 0.02 s, the program goes on"]
+
+
+def test_one_that_hangs_for_ever_is_left_behind(
+    harness: Harness, core: ModuleType, caplog: pytest.LogCaptureFixture, wait_until: WaitUntil
+) -> None:
+    harness.settings = Settings(export_interval=0.001)
+    exporter = HangingExporter()
+    worker = harness.start(exporter)
+    wait_until(lambda: exporter.calls == 1)
+    began = time.monotonic()
+    harness.stop(worker, timeout=0.05)
+    assert 0.05 <= time.monotonic() - began < 5
+    worker.wait_until_logged(time.monotonic() + 10)
+    assert core.faults() == 1
+    assert messages(caplog) == ["the exporter x did not come to its end in time, the program goes on"]
+
+
+def test_when_it_comes_back_it_shuts_down_after_all(harness: Harness, wait_until: WaitUntil) -> None:
+    harness.settings = Settings(export_interval=0.001)
+    exporter = HangingExporter()
+    worker = harness.start(exporter)
+    wait_until(lambda: exporter.calls == 1)
+    harness.stop(worker, timeout=0.001)
+    exporter.gate.set()
+    wait_until(lambda: exporter.timeouts == [0.0])
+    assert exporter.calls == 1
+
+
+def test_an_exporter_that_hangs_holds_up_no_other(harness: Harness, wait_until: WaitUntil) -> None:
+    harness.settings = Settings(export_interval=0.001)
+    hanging, other = HangingExporter(), RecordingExporter()
+    harness.start(hanging)
+    harness.start(other)
+    wait_until(lambda: hanging.calls == 1 and len(other.snapshots) >= 3)
+
+
+def test_an_exporter_may_stop_itself(harness: Harness, core: ModuleType, wait_until: WaitUntil) -> None:
+    class Suicidal(RecordingExporter):
+        def export(self, snapshot: Snapshot, events: Sequence[Event]) -> None:
+            super().export(snapshot, events)
+            harness.stop(worker)
+
+    harness.settings = Settings(export_interval=0.001)
+    exporter = Suicidal()
+    worker = Worker(exporter, "x", settings=lambda: harness.settings, snapshot=harness.snapshot)
+    worker.start()
+    wait_until(lambda: exporter.timeouts)
+    assert core.faults() == 0
+
+
+def test_what_an_exporter_creates_is_not_observed(harness: Harness, core: ModuleType, wait_until: WaitUntil) -> None:
+    class Creative(RecordingExporter):
+        def export(self, snapshot: Snapshot, events: Sequence[Event]) -> None:
+            core.allocate_lock(name="an exporter's own")
+            core.start_new_thread(int, (), name="an exporter's own")
+            super().export(snapshot, events)
+
+    exporter = Creative()
+    harness.stop(harness.start(exporter))
+    assert exporter.snapshots
+    assert "an exporter's own" not in [row[0] for row in (*core.read_locks(), *core.read_threads())]
+
+
+class Forkable(RecordingExporter):
+    def __init__(self, answer: Callable[[], object]) -> None:
+        super().__init__()
+        self.arrived = 0
+        self._answer = answer
+
+    def after_fork_in_child(self) -> object:
+        assert not self.snapshots
+        self.arrived += 1
+        return self._answer()
+
+
+@pytest.mark.parametrize(("answer", "ends"), [(True, True), (None, False), (False, False), (1, False)])
+def test_in_a_child_the_end_at_exit_is_the_parents_unless_the_exporter_wants_it(
+    harness: Harness, wait_until: WaitUntil, answer: object, ends: bool
+) -> None:
+    harness.settings = Settings(export_interval=0.001)
+    exporter = Forkable(lambda: answer)
+    worker = harness.start(exporter, forked=True)
+    wait_until(lambda: exporter.snapshots)
+    assert exporter.arrived == 1
+    assert harness.stop(worker, at_exit=True) is ends
+    wait_until(lambda: worker._finished.wait(0))
+    assert len(exporter.timeouts) == ends
+
+
+def test_in_a_child_an_exporter_that_knows_no_forks_is_exported_to(harness: Harness, wait_until: WaitUntil) -> None:
+    harness.settings = Settings(export_interval=0.001)
+    exporter = RecordingExporter()
+    worker = harness.start(exporter, forked=True)
+    wait_until(lambda: exporter.snapshots)
+    assert harness.stop(worker)
+    assert len(exporter.timeouts) == 1
+
+
+def test_a_child_that_exits_at_once_still_asks_the_exporter(harness: Harness) -> None:
+    exporter = Forkable(lambda: True)
+    worker = Worker(exporter, "x", settings=lambda: harness.settings, snapshot=harness.snapshot, forked=True)
+    assert worker.stop(time.monotonic() + 10, at_exit=True)
+    worker.start()
+    worker.wait_until_finished()
+    assert (exporter.arrived, len(exporter.snapshots), len(exporter.timeouts)) == (1, 1, 1)
+
+
+def test_the_successor_in_a_child_calls_the_exporter_and_the_old_worker_never_again(
+    harness: Harness, core: ModuleType, wait_until: WaitUntil
+) -> None:
+    harness.settings = Settings(export_interval=0.001)
+    exporter = HangingExporter()
+    worker = harness.start(exporter)
+    wait_until(lambda: exporter.calls == 1)
+    successor = worker.successor_in_child()
+    worker.abandon()
+    exporter.gate.set()
+    wait_until(lambda: worker._finished.wait(0))
+    assert (exporter.calls, exporter.timeouts) == (1, [])
+    harness.workers[:] = [successor]
+    exporter.gate = Flag()
+    successor.start()
+    wait_until(lambda: exporter.calls == 2)

@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+import logging
+from types import ModuleType
+
+import pytest
+from conftest import WaitUntil
+from programs import output_of, run
+
+from thread._faults import FaultLog
+
+
+def logged(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [record.getMessage() for record in caplog.records if record.name == "thread.telemetry"]
+
+
+def test_every_fault_is_counted_and_the_first_is_logged(
+    core: ModuleType, caplog: pytest.LogCaptureFixture, wait_until: WaitUntil
+) -> None:
+    faults = FaultLog()
+    for number in range(3):
+        faults.report(f"fault {number}", ValueError("reason"))
+    faults.wait_until_written(10)
+    assert core.faults() == 3
+    assert logged(caplog) == ["fault 0"]
+    assert "ValueError: reason" in caplog.text
+    wait_until(lambda: core.hidden_count() == 0)
+
+
+def test_it_waits_for_no_log_handler(core: ModuleType, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.handler.lock or pytest.fail("the handler has no lock"):
+        faults = FaultLog()
+        faults.report("fault")
+        faults.wait_until_written(0.01)
+        assert not logged(caplog)
+    faults.wait_until_written(10)
+    assert logged(caplog) == ["fault"]
+
+
+def test_a_log_handler_that_fails_is_counted_as_well(core: ModuleType, wait_until: WaitUntil) -> None:
+    class Broken(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            raise OSError("disk full")
+
+    broken = Broken()
+    logging.getLogger("thread.telemetry").addHandler(broken)
+    try:
+        FaultLog().report("fault")
+        wait_until(lambda: core.faults() == 2)
+    finally:
+        logging.getLogger("thread.telemetry").removeHandler(broken)
+
+
+def test_a_program_that_logs_nothing_sees_one_line_on_stderr() -> None:
+    finished = run(
+        """
+        from thread._faults import FaultLog
+
+        faults = FaultLog()
+        faults.report("the exporter x failed")
+        faults.report("the exporter x failed")
+        faults.wait_until_written(10)
+        """
+    )
+    assert finished.stderr == "the exporter x failed\n"
+
+
+def test_logging_is_not_imported_before_there_is_a_fault() -> None:
+    assert output_of("import sys, thread._faults; print('logging' in sys.modules)") == ["False"]

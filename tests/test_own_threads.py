@@ -1,0 +1,143 @@
+from __future__ import annotations
+
+import _thread
+import signal
+import threading
+from types import ModuleType
+
+import pytest
+from conftest import WaitUntil
+from programs import output_of
+
+from thread._own_threads import Alarm, Flag, start_own_thread
+
+
+def test_a_flag_is_waited_for_by_as_many_as_want() -> None:
+    flag = Flag()
+    assert not flag.wait(0.001)
+    flag.set()
+    flag.set()
+    assert flag.wait(0)
+    assert flag.wait(0)
+
+
+def test_one_that_was_interrupted_while_waiting_is_in_nobodys_way() -> None:
+    flag = Flag()
+    flag.set()
+    flag._lock.acquire()  # as a waiter has when a signal handler interrupts it
+    assert flag.wait(0)
+    flag.set()
+    assert flag.wait(0)
+
+
+def test_an_alarm_is_over_when_it_has_rung() -> None:
+    alarm = Alarm()
+    alarm.ring()
+    alarm.ring()
+    assert alarm.sleep(0)
+    assert not alarm.sleep(0.001)
+
+
+def test_a_time_that_is_up_already_is_no_error() -> None:
+    assert not Flag().wait(-1)
+    assert not Alarm().sleep(-1)
+
+
+def test_a_flag_ends_the_sleep_of_another_thread() -> None:
+    flag, woken = Flag(), Flag()
+    start_own_thread(lambda: flag.wait(30) and woken.set())
+    flag.set()
+    assert woken.wait(10)
+
+
+def test_our_threads_are_not_observed_and_not_listed(core: ModuleType) -> None:
+    before = threading.enumerate()
+    arrived, go = Flag(), Flag()
+
+    def work() -> None:
+        arrived.set()
+        go.wait(30)
+
+    start_own_thread(work)
+    try:
+        assert arrived.wait(10)
+        assert core.hidden_count() == 1
+        assert not any(started for _, started, *_ in core.read_threads())
+        assert not core.read_live_threads()
+        assert threading.enumerate() == before
+    finally:
+        go.set()
+
+
+def test_locks_that_they_create_are_not_observed(core: ModuleType) -> None:
+    done = Flag()
+
+    def work() -> None:
+        core.allocate_lock(name="test_own_threads")
+        done.set()
+
+    start_own_thread(work)
+    assert done.wait(10)
+    assert "test_own_threads" not in [row[0] for row in core.read_locks()]
+
+
+def test_what_threading_invents_for_them_is_forgotten_when_they_end(core: ModuleType, wait_until: WaitUntil) -> None:
+    before = threading.enumerate()
+    names = []
+    start_own_thread(lambda: names.append(threading.current_thread().name))
+    wait_until(lambda: names and core.hidden_count() == 0)
+    assert threading.enumerate() == before
+
+
+def test_an_error_in_one_is_counted_and_not_printed(
+    core: ModuleType, wait_until: WaitUntil, capfd: pytest.CaptureFixture[str]
+) -> None:
+    start_own_thread(lambda: 1 // 0)
+    wait_until(lambda: core.faults() == 1)
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.skipif(not hasattr(signal, "pthread_sigmask"), reason="there are no signal masks here")
+def test_signals_that_the_program_waits_for_are_not_delivered_to_our_threads() -> None:
+    assert output_of(
+        """
+        import os, signal, time
+        from thread._own_threads import Flag, start_own_thread
+
+        arrived, done = Flag(), Flag()
+        start_own_thread(lambda: arrived.set() or done.wait(30))
+        assert arrived.wait(10)
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1})
+        os.kill(os.getpid(), signal.SIGUSR1)     # ends the process if there is a thread that lets it through
+        print(signal.sigwait({signal.SIGUSR1}).name)
+        """
+    ) == ["SIGUSR1"]
+
+
+@pytest.mark.skipif(not hasattr(signal, "pthread_sigmask"), reason="there are no signal masks here")
+def test_a_crash_in_one_of_them_can_be_caught() -> None:
+    masks: list[set[int]] = []
+    done = Flag()
+
+    def work() -> None:
+        masks.append(signal.pthread_sigmask(signal.SIG_BLOCK, ()))
+        done.set()
+
+    start_own_thread(work)
+    assert done.wait(10)
+    assert signal.SIGINT in masks[0]
+    assert signal.SIGSEGV not in masks[0]
+
+
+def test_small_stacks_are_for_the_programs_own_threads(wait_until: WaitUntil) -> None:
+    def deep(levels: int) -> int:
+        return levels and sum(map(deep, [levels - 1]))
+
+    depths = []
+    before = _thread.stack_size(64 * 1024)
+    try:
+        start_own_thread(lambda: depths.append(deep(150) + 1))
+        assert _thread.stack_size() == 64 * 1024
+    finally:
+        _thread.stack_size(before)
+    wait_until(lambda: depths == [1])
