@@ -578,7 +578,12 @@ static PyObject *
 rlock_release_save(PyObject *self, PyObject *Py_UNUSED(ignored))
 {
     Mutex *mutex = (Mutex *)self;
-    if (mutex->owner == 0) {
+#if PY_VERSION_HEX >= 0x030E0000
+    bool releasable = is_owned_by_this_thread(mutex);
+#else
+    bool releasable = mutex->owner != 0; /* any thread may, as with the interpreter's own */
+#endif
+    if (!releasable) {
         return release_unowned();
     }
     PyObject *state = Py_BuildValue("(kk)", mutex->depth, mutex->owner);
@@ -652,11 +657,21 @@ rlock_vectorcall(PyObject *Py_UNUSED(type), PyObject *const *args, size_t nargsf
     return mutex_create(&RLockType, KIND_RLOCK, name);
 }
 
-/* The arguments of a subclass are its own affair. */
+/* The arguments of a subclass are its own affair; since 3.15 only of one that has an `__init__` of its own. */
+static bool
+takes_any_arguments(const PyTypeObject *type)
+{
+#if PY_VERSION_HEX >= 0x030F0000
+    return type->tp_init != RLockType.tp_init;
+#else
+    return type != &RLockType;
+#endif
+}
+
 static PyObject *
 rlock_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
-    if (type != &RLockType) {
+    if (takes_any_arguments(type)) {
         return mutex_create(type, KIND_RLOCK, NULL);
     }
     return create_by_new(type, KIND_RLOCK, raw_rlock, args, kwargs);

@@ -173,8 +173,10 @@ class RLock(_Mutex):
         name = None
         if cls is RLock:
             name = kwargs.pop("name", None)
-            if args or kwargs:
-                _RawRLock(*args, **kwargs)
+        # The arguments of a subclass are its own affair; since 3.15 only of one that has an `__init__` of its own.
+        plain = cls.__init__ is object.__init__ if sys.version_info >= (3, 15) else cls is RLock
+        if plain and (args or kwargs):
+            _RawRLock(*args, **kwargs)
         self = object.__new__(cls)
         self._depth = 0
         self._initialize(identity_created("rlock", _checked_name(name), sys._getframe(1)))
@@ -227,7 +229,7 @@ class RLock(_Mutex):
         return self._depth if self._owner == get_ident() else 0
 
     def _release_save(self) -> tuple[int, int]:
-        if not self._depth:
+        if not (self._is_owned() if sys.version_info >= (3, 14) else self._depth):
             raise RuntimeError("cannot release un-acquired lock")
         state = (self._depth, self._owner)
         self._release_wholly()
