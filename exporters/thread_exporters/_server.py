@@ -8,7 +8,8 @@ import os
 import signal
 import socket
 import socketserver
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import Any, Final
 from wsgiref.simple_server import WSGIRequestHandler
@@ -47,7 +48,8 @@ class MetricsServer(ThreadingWSGIServer):
         self._open = True
         self._serving = _thread.allocate_lock()
         self._serving.acquire()
-        _start_hidden(self._serve)
+        with _all_signals_blocked():
+            _start_hidden(self._serve)
 
     @property
     def url(self) -> str:
@@ -84,7 +86,6 @@ class MetricsServer(ThreadingWSGIServer):
         _log.debug("a request for metrics from %s broke off", client_address, exc_info=True)
 
     def _serve(self) -> None:
-        _leave_signals_to_the_program()
         try:
             while self._open:
                 self.handle_request()
@@ -104,9 +105,16 @@ def _start_hidden(run: Callable[[], object]) -> None:
     _thread.start_new_thread(run_hidden, ())
 
 
-def _leave_signals_to_the_program() -> None:
-    # A program that blocks a signal in all its threads, to wait for it, would die of it if it came here. Threads that
-    # answer requests are started from here and inherit this. What the processor raises stays with the thread it is for.
-    if hasattr(signal, "pthread_sigmask"):
-        crashes = {signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SIGSEGV}
-        signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals() - crashes)
+@contextmanager
+def _all_signals_blocked() -> Iterator[None]:
+    # A program that blocks a signal in all its threads, to wait for it, would die of it if it came to one of ours.
+    # They inherit what is blocked when they start. What the processor raises stays with the thread it is for.
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    crashes = {signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SIGSEGV}
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals() - crashes)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)

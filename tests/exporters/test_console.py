@@ -119,6 +119,15 @@ def test_a_slow_wait_shows_both_stacks() -> None:
     assert "shop.refresh.refresh_forever (/app/shop/refresh.py:10)" in text
 
 
+def test_stacks_end_where_the_program_begins() -> None:
+    wait = slow_wait()
+    entry = Site("threading.Thread._bootstrap", "/usr/lib/python3/threading.py", 1030)
+    text = report(snapshot_of_a_shop(), [replace(wait, acquire_stack=(*wait.acquire_stack, entry))])
+    assert "_bootstrap" not in text
+    text = report(snapshot_of_a_shop(), [replace(wait, acquire_stack=(entry,))])
+    assert "_bootstrap" in text
+
+
 def test_of_many_slow_waits_the_longest_of_each_kind_are_kept() -> None:
     exporter = ConsoleExporter(file := io.StringIO())
     for start in range(0, 1000, 100):
@@ -180,6 +189,16 @@ def test_names_and_sites_are_whole_at_every_width(columns: int, monkeypatch: pyt
     if columns == 200:
         assert text.count(str(LONG)) == 2
         assert f"  {LONG_NAME}  lock, /app/shop/cache.py:31\n" in text
+
+
+def test_a_site_that_needs_two_lines_is_broken_before_its_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    place = Site("shop.inventory.ReservationBook.reserve_all", "/srv/shop/inventory.py", 17)
+    text = report(Snapshot(taken_at=NOON, locks=(lock(waiters=1),), waits=(WaitStats(HOT, place, GET, 3, 2.5),)))
+    lines = text.splitlines()
+    [at] = [number for number, line in enumerate(lines) if line.endswith(place.function)]
+    indentation = lines[at].index(place.function) + 2
+    assert lines[at + 1] == " " * indentation + "(/srv/shop/inventory.py:17)"
 
 
 def test_numbers_and_tracebacks_are_never_cut_nor_broken(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -309,20 +328,43 @@ def test_a_forked_child_reports_its_own_doings_and_only_if_there_are_any() -> No
     exporter.export(snapshot_of_a_shop(), [slow_wait(), unhandled_exception()])
     exporter.after_fork_in_child()
     idle = replace(lock(), acquisitions=0)
-    exporter.export(Snapshot(taken_at=NOON, locks=(idle,)), ())
+    of_the_parent = ThreadStats("of the parent", 0, 0, 0, histogram(), histogram(), 0.0)
+    exporter.export(Snapshot(taken_at=NOON, locks=(idle,), threads=(of_the_parent,)), ())
     exporter.shutdown(5.0)
     assert file.getvalue() == ""
 
     exporter.after_fork_in_child()
-    exporter.export(Snapshot(taken_at=NOON, locks=(lock("of the child", wait=histogram(0.1)),)), ())
+    locks = (lock("of the child", wait=histogram(0.1)),)
+    exporter.export(Snapshot(taken_at=NOON, locks=locks, threads=(of_the_parent,)), ())
     exporter.shutdown(5.0)
     assert "of the child" in file.getvalue()
     assert "Slow waits" not in file.getvalue()
+    assert "of the parent" not in file.getvalue()
 
 
 def test_rich_is_not_imported_before_the_report() -> None:
     program = "import sys, thread_exporters.console; sys.exit('rich.console' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", program]).returncode == 0
+
+
+def test_the_main_thread_stays_the_main_thread() -> None:
+    program = """
+        import _thread
+        from thread_exporters.console import ConsoleExporter
+
+        def make_a_report(done):
+            import thread_exporters._report
+            done.release()
+
+        done = _thread.allocate_lock()
+        done.acquire()
+        _thread.start_new_thread(make_a_report, (done,))
+        done.acquire()
+        import threading
+        print(threading.main_thread() is threading.current_thread())
+    """
+    ran = subprocess.run([sys.executable, "-c", textwrap.dedent(program)], capture_output=True, text=True)
+    assert (ran.stdout, ran.stderr) == ("True\n", "")
 
 
 def test_a_missing_library_is_an_import_error_of_the_module() -> None:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from handmade import snapshot_of_a_shop
 
@@ -94,8 +96,10 @@ def test_blame_of_two_locks_with_one_name_is_added_up() -> None:
 
 
 def test_blocking_is_added_up_over_its_sites() -> None:
-    points = dict(named("python.blocking.duration").read(snapshot_of_a_shop()))
-    queue = points["queue",]
-    assert isinstance(queue, Histogram)
-    assert (queue.count, queue.sum, queue.max, sum(queue.buckets)) == (3, 4.5, 2.0, 3)
-    assert set(points) == {("queue",), ("join",)}
+    snapshot = snapshot_of_a_shop()
+    for rows in (snapshot.blocking, snapshot.blocking[::-1]):
+        points = dict(named("python.blocking.duration").read(replace(snapshot, blocking=rows)))
+        queue = points["queue",]
+        assert isinstance(queue, Histogram)
+        assert (queue.count, queue.sum, queue.max, sum(queue.buckets)) == (3, 4.5, 2.0, 3)
+        assert set(points) == {("queue",), ("join",)}

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
+import struct
 import subprocess
 import sys
 import textwrap
@@ -21,6 +23,7 @@ import thread
 from thread import telemetry
 from thread.telemetry import Exporter, Site, Snapshot, WaitStats
 from thread_exporters._metrics import METRICS
+from thread_exporters._server import MetricsServer
 from thread_exporters.prometheus import PrometheusExporter, from_environment
 
 OPENMETRICS = "application/openmetrics-text; version=1.0.0"
@@ -87,9 +90,13 @@ def test_both_formats_parse_and_hold_every_metric(
         family = found[metric.prometheus_name.removesuffix("_total")]
         assert family.documentation == metric.description
         assert family.type == {"updowncounter": "gauge"}.get(metric.instrument, metric.instrument)
+        assert family.unit == (metric.prometheus_unit if form == "openmetrics" else "")
         for sample in family.samples:
             assert set(sample.labels) - {"le"} == set(metric.prometheus_labels)
     assert value(found, "python_lock_acquisitions_total", python_lock_name="quiet") == 1000
+    assert value(found, "python_lock_wait_duration_seconds_count", python_lock_name=HOT) == 4
+    assert value(found, "python_lock_hold_duration_seconds_count", python_lock_name=HOT) == 2
+    assert value(found, "python_thread_duration_seconds_sum", python_thread_target="shop.worker:work") == 3
     assert value(found, "python_thread_cpu_time_seconds_total", python_thread_target="shop.worker:work") == 0.5
     assert value(found, "python_thread_unhandled_exceptions_total", error_type="ValueError") == 5
     assert value(found, "python_lock_blame_time_seconds_total", code_line_number="44") == 2.5
@@ -104,13 +111,14 @@ def test_openmetrics_is_spoken_when_asked_for(exporter: PrometheusExporter) -> N
 def test_buckets_are_cumulative_and_agree_with_count_and_sum(
     exporter: PrometheusExporter, show: Callable[[Snapshot], None]
 ) -> None:
-    show(Snapshot(taken_at=0.0, locks=(lock(wait=histogram(1e-9, 0.001, 0.001, 0.5, 100.0)),)))
+    durations = (1e-9, 0.001, 0.001, 0.5, 100.0, 1e5)
+    show(Snapshot(taken_at=0.0, locks=(lock(wait=histogram(*durations)),)))
     samples = families(exporter)["python_lock_wait_duration_seconds"].samples
     buckets = {float(s.labels["le"]): s.value for s in samples if s.name.endswith("_bucket")}
     for bound, count in buckets.items():
-        assert count == sum(duration <= bound for duration in (1e-9, 0.001, 0.001, 0.5, 100.0))
-    assert [s.value for s in samples if s.name.endswith("_count")] == [5]
-    assert [s.value for s in samples if s.name.endswith("_sum")] == [pytest.approx(100.502)]
+        assert count == sum(duration <= bound for duration in durations)
+    assert [s.value for s in samples if s.name.endswith("_count")] == [6]
+    assert [s.value for s in samples if s.name.endswith("_sum")] == [pytest.approx(100100.502)]
 
 
 def test_histograms_and_gauges_exist_only_for_locks_that_were_waited_for(
@@ -228,6 +236,52 @@ def test_shutdown_does_not_wait_for_a_client_that_asks_nothing(registry: Collect
             idle.recv(1)
 
 
+def test_shutdown_takes_no_longer_than_it_may(registry: CollectorRegistry, monkeypatch: pytest.MonkeyPatch) -> None:
+    stuck, ended = threading.Event(), threading.Event()
+
+    def hang(server: MetricsServer) -> None:
+        stuck.set()
+        ended.wait()
+
+    monkeypatch.setattr(MetricsServer, "handle_request", hang)
+    exporter = PrometheusExporter(registry, port=0)
+    assert stuck.wait(10)
+    exporter.shutdown(0.01)
+    ended.set()
+
+
+def test_a_client_that_hangs_up_is_no_matter_for_stderr(
+    exporter: PrometheusExporter,
+    wait_until: Callable[[Callable[[], object]], None],
+    caplog: pytest.LogCaptureFixture,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    caplog.set_level("DEBUG", "thread.telemetry")
+    host, port = (exporter.url or "").removeprefix("http://").removesuffix("/metrics").split(":")
+    with socket.create_connection((host, int(port))) as client:
+        client.sendall(b"GET /metr")
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    wait_until(lambda: "broke off" in caplog.text)
+    assert capfd.readouterr().err == ""
+
+
+@pytest.mark.skipif(not hasattr(signal, "sigwait"), reason="no sigwait here")
+def test_signals_are_left_to_the_program() -> None:
+    program = """
+        import os, signal
+        from prometheus_client import CollectorRegistry
+        from thread_exporters.prometheus import PrometheusExporter
+
+        exporter = PrometheusExporter(CollectorRegistry(), port=0)
+        assert not signal.pthread_sigmask(signal.SIG_BLOCK, ())
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1})
+        os.kill(os.getpid(), signal.SIGUSR1)
+        print(signal.sigwait({signal.SIGUSR1}).name)
+    """
+    ran = subprocess.run([sys.executable, "-c", textwrap.dedent(program)], capture_output=True, text=True)
+    assert (ran.returncode, ran.stdout, ran.stderr) == (0, "SIGUSR1\n", "")
+
+
 def test_a_registry_is_not_collected_from_twice(exporter: PrometheusExporter, registry: CollectorRegistry) -> None:
     with pytest.raises(ValueError, match="expected a registry without the metrics of thread.telemetry, got one that"):
         PrometheusExporter(registry)
@@ -283,14 +337,16 @@ def test_a_wrong_port_in_the_environment_is_named(text: str, monkeypatch: pytest
         from_environment()
 
 
-def test_the_environment_chooses_the_address_and_an_option_overrides_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("THREAD_PORT", "not looked at")
-    monkeypatch.setenv("THREAD_HOST", "localhost")
-    exporter = from_environment(port=0)
-    try:
-        assert (exporter.url or "").startswith(("http://127.0.0.1:", "http://[::1]:"))
-    finally:
-        exporter.shutdown(5.0)
+def test_the_environment_chooses_the_address(
+    taken_port: int, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("THREAD_PORT", str(taken_port))
+    from_environment().shutdown(0.0)
+    monkeypatch.setenv("THREAD_HOST", "a..b")
+    from_environment().shutdown(0.0)
+    from_environment(port=1, host="c..d").shutdown(0.0)
+    addresses = [record.args[:2] for record in caplog.records if record.args]
+    assert addresses == [(taken_port, "127.0.0.1"), (taken_port, "a..b"), (1, "c..d")]
 
 
 def test_ipv6_is_served(registry: CollectorRegistry) -> None:
