@@ -1,0 +1,156 @@
+"""How two sides are measured against each other: in short alternating turns of one process."""
+
+from __future__ import annotations
+
+import _thread
+import gc
+import itertools
+import statistics
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from types import ModuleType
+
+import thread
+
+from ._promises import CALIBRATING, Measured
+
+OURS: ModuleType = _thread if CALIBRATING else thread
+THEIRS: ModuleType = _thread
+
+Side = Callable[[int], int]
+"""Does its work so many times and returns the nanoseconds that it took."""
+
+clock = time.perf_counter_ns
+UNROLLED = 8
+
+
+def loop(statement: str, **names: object) -> Side:
+    """A side that executes a statement, which sees `names` as local variables.
+
+    Each side is compiled on its own, since the interpreter specializes bytecode for the types that it meets there.
+    The statement is repeated in the body, so that the loop itself weighs little, and the same on both sides.
+    """
+    body = "\n        ".join([statement] * UNROLLED)
+    source = f"""
+def side(count, {"".join(f"{name}={name}, " for name in names)}clock=clock, repeat=repeat):
+    start = clock()
+    for _ in repeat(None, count):
+        {body}
+    return clock() - start
+"""
+    namespace: dict[str, object] = {**names, "clock": clock, "repeat": itertools.repeat}
+    exec(compile(source, f"<{statement}>", "exec"), namespace)
+    side: Side = namespace["side"]  # type: ignore[assignment]
+
+    def run(count: int) -> int:
+        return side(-(-count // UNROLLED))
+
+    return run
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """What alternating turns of two sides took, in nanoseconds for each piece of work."""
+
+    ours: tuple[float, ...]
+    theirs: tuple[float, ...]
+
+    @property
+    def times(self) -> Measured:
+        """How much of their time we take."""
+        return Measured(tuple(ours / theirs for ours, theirs in zip(self.ours, self.theirs, strict=True)), self._detail)
+
+    @property
+    def speeds(self) -> Measured:
+        """How many times as much we do in the same time."""
+        return Measured(tuple(theirs / ours for ours, theirs in zip(self.ours, self.theirs, strict=True)), self._detail)
+
+    @property
+    def _detail(self) -> str:
+        return f"{duration(statistics.median(self.ours))} against {duration(statistics.median(self.theirs))}"
+
+
+def compare(ours: Side, theirs: Side, *, seconds: float, turn: float = 0.004) -> Comparison:
+    """Let two sides take turns of `turn` seconds each, `seconds` in all. Who begins changes from round to round."""
+    with undisturbed():
+        count = _count_for(turn, theirs)
+        # Both are warm when each has run for as long as the interpreter needs to specialize what it runs.
+        for _ in range(3):
+            ours(count)
+            theirs(count)
+        took: list[tuple[float, float]] = []
+        deadline = clock() + int(seconds * 1e9)
+        while clock() < deadline or len(took) < 3:
+            if len(took) % 2:
+                of_theirs = theirs(count)
+                of_ours = ours(count)
+            else:
+                of_ours = ours(count)
+                of_theirs = theirs(count)
+            took.append((of_ours / count, of_theirs / count))
+    return Comparison(tuple(pair[0] for pair in took), tuple(pair[1] for pair in took))
+
+
+def _count_for(turn: float, side: Side) -> int:
+    """How often the work is done in `turn` seconds."""
+    count = 1
+    while (took := side(count)) < turn * 1e9 / 2:
+        count = max(2 * count, min(10 * count, int(count * turn * 1e9 / max(took, 1))))
+    return max(1, int(count * turn * 1e9 / took))
+
+
+@contextmanager
+def undisturbed() -> Iterator[None]:
+    """Without the garbage collector, whose time would be charged to whoever happens to run."""
+    gc.collect()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+
+
+def in_threads(count: int, work: Callable[[], object]) -> int:
+    """Let so many raw threads do the work at once; nanoseconds from the start signal to the end of the last."""
+    gate, finished = _thread.allocate_lock(), _thread.allocate_lock()
+    gate.acquire()
+    finished.acquire()
+    waiting = [None] * count
+    # Who takes the bottom one is the last.
+    others_run = [False] + [True] * (count - 1)
+
+    def run() -> None:
+        waiting.pop()
+        with gate:
+            pass
+        work()
+        if not others_run.pop():
+            finished.release()
+
+    before = _thread._count()
+    for _ in range(count):
+        _thread.start_new_thread(run, ())
+    while waiting:
+        time.sleep(0.0001)
+    start = clock()
+    gate.release()
+    finished.acquire()
+    took = clock() - start
+    wait_for_threads(before)
+    return took
+
+
+def wait_for_threads(running: int) -> None:
+    """Return when no more than so many threads run."""
+    while _thread._count() > running:
+        time.sleep(0)
+
+
+def duration(nanoseconds: float) -> str:
+    """A duration as people write it."""
+    for unit, size in (("ns", 1.0), ("µs", 1e3), ("ms", 1e6)):
+        if nanoseconds < 1000 * size:
+            return f"{nanoseconds / size:.3g} {unit}"
+    return f"{nanoseconds / 1e9:.3g} s"
