@@ -53,13 +53,13 @@ def main() -> int:
 
 
 class Interruption:
-    """Ctrl-C or SIGTERM: the first asks for the end, the second does not wait for it and raises KeyboardInterrupt."""
+    """Ctrl-C, SIGTERM or the end of the terminal: the first asks for the end, the second does not wait for it and raises KeyboardInterrupt."""
 
     def __init__(self) -> None:
         self.came = False
         # For Ctrl-C as well: a script that starts the demo in the background has it ignored, by what it starts too.
-        signal.signal(signal.SIGINT, self._handle)
-        signal.signal(signal.SIGTERM, self._handle)
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, self._handle)
 
     def sleep(self, seconds: float) -> None:
         """Returns after so many seconds, or soon after the interruption came."""

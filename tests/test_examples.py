@@ -147,6 +147,7 @@ def test_a_changed_price_is_shown_at_once(shop: Shop) -> None:
         ("POST", "/baskets/ben", {"sku": "BIKE"}, 400),
         ("POST", "/baskets/ben", {"sku": "CHN-11", "quantity": 0}, 400),
         ("POST", "/baskets/ben", ["CHN-11"], 400),
+        ("POST", "/checkout", None, 400),
         ("POST", "/checkout", {"customer": "ben", "country": "JP"}, 400),
         ("POST", "/checkout", {"customer": "ben", "country": ["DE"]}, 400),
         ("POST", "/prices", {"sku": "CHN-11", "cents": 1.5}, 400),
@@ -360,7 +361,8 @@ def test_the_demo_names_the_hot_lock_and_the_dead_worker() -> None:
     assert re.search(r"raised at +shop\.fulfilment\.postage +\(\S*fulfilment\.py:\d+\)", report)
 
 
-def test_ctrl_c_ends_the_demo_with_the_report() -> None:
+@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGHUP])
+def test_ctrl_c_or_a_closed_terminal_ends_the_demo_with_the_report(ending: signal.Signals) -> None:
     needs_exporters()
     demo = subprocess.Popen(
         [sys.executable, str(EXAMPLES / "demo.py")],
@@ -372,7 +374,7 @@ def test_ctrl_c_ends_the_demo_with_the_report() -> None:
     assert demo.stdout is not None
     while not (line := demo.stdout.readline()).startswith("Ends on Ctrl-C"):
         assert line, "the demo ended by itself"
-    demo.send_signal(signal.SIGINT)
+    demo.send_signal(ending)
     report, errors = demo.communicate(timeout=60)
     assert demo.returncode == 0, report + errors
     assert "Coverage" in report
@@ -383,7 +385,8 @@ def test_a_service_that_does_not_start_ends_the_demo_with_one_clear_line(tmp_pat
     (tmp_path / "waitress.py").write_text("raise ImportError")
     path = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep)
 
-    demo = run_example("demo.py", DEMO_SECONDS="4", PYTHONPATH=path)
+    # In less time than the demo gives a service that is still starting.
+    demo = run_example("demo.py", timeout=20, DEMO_SECONDS="4", PYTHONPATH=path)
 
     assert demo.returncode == 1
     assert re.search(r"^shop: waitress is not installed", demo.stderr, re.MULTILINE)
