@@ -53,7 +53,7 @@ def main() -> int:
 
 
 class Interruption:
-    """Ctrl-C, SIGTERM or the end of the terminal: the first asks for the end, the second does not wait for it and raises KeyboardInterrupt."""
+    """Ctrl-C, SIGTERM or a closed terminal: the first asks for the end, the second raises KeyboardInterrupt."""
 
     def __init__(self) -> None:
         self.came = False
