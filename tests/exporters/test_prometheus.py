@@ -268,11 +268,12 @@ def test_a_client_that_hangs_up_is_no_matter_for_stderr(
 @pytest.mark.skipif(not hasattr(signal, "sigwait"), reason="no sigwait here")
 def test_signals_are_left_to_the_program() -> None:
     program = """
-        import os, signal
+        import os, signal, urllib.request
         from prometheus_client import CollectorRegistry
         from thread_exporters.prometheus import PrometheusExporter
 
         exporter = PrometheusExporter(CollectorRegistry(), port=0)
+        urllib.request.urlopen(exporter.url, timeout=30).read()
         assert not signal.pthread_sigmask(signal.SIG_BLOCK, ())
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1})
         os.kill(os.getpid(), signal.SIGUSR1)
