@@ -86,8 +86,9 @@ def run(folder: Path, seconds: float, interruption: Interruption) -> None:
         print(f"  metrics  http://{metrics[0]}:{metrics[1]}/metrics")
         print(f"  log      {service.log}")
         print(f"Ends {'on Ctrl-C' if seconds == math.inf else f'after {seconds:g} s, or on Ctrl-C'}.\n", flush=True)
-        # Bounded also when nobody said how long: no load outlives by more than a day what should have ended it.
-        customers = ["load.py", "--url", f"http://{shop[0]}:{shop[1]}", "--seconds", str(min(seconds, 86_400.0))]
+        # Longer than needed, for it is ended from here; bounded all the same, whatever becomes of this process.
+        load_seconds = min(seconds + 60, 86_400)
+        customers = ["load.py", "--url", f"http://{shop[0]}:{shop[1]}", "--seconds", str(load_seconds)]
         with ChildProcess([*customers, "--count", "10000000"], folder / "load.log") as load:
             watch((service, load), metrics, seconds, interruption)
             load_status, summary = load.interrupt()

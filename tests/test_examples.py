@@ -352,6 +352,8 @@ def test_the_demo_names_the_hot_lock_and_the_dead_worker() -> None:
     # While it runs
     assert re.search(r"\d s  shop\.cache:Cache\._guard: waited for [\d.]+ s in total", report)
     assert re.search(r"\d+ ended by KeyError in shop\.fulfilment:Fulfilment\._work", report)
+    # What its customers saw
+    assert re.search(r"^product page +\d+ +0 ", report, re.MULTILINE)
     # The closing report: the lock, its waiters' and its owner's sites, the exception and its place
     assert re.search(r"shop\.cache:Cache\._guard +lock, \S*cache\.py:\d+", report)
     assert re.search(r"in \d+ waits? +shop\.cache\.Cache\.get +\(\S*cache\.py:\d+\)", report)
