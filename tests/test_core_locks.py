@@ -393,8 +393,12 @@ def test_dropped_locks_are_no_longer_live_and_leave_nothing_behind(core: ModuleT
     assert row(core, "dropped")["live"] == 100
     del locks[:40]
     assert row(core, "dropped")["live"] == 60
+    with locks[0]:
+        pass
     locks.clear()
     assert row(core, "dropped")["live"] == 0
+    core.reset()
+    assert "dropped" not in {values[0] for values in core.read_locks()}
 
 
 def test_a_million_locks_created_and_dropped_leave_memory_flat(core: ModuleType) -> None:

@@ -66,7 +66,7 @@ class WaitStats:
     owner_site: Site
     """Where the thread that held the lock was meanwhile."""
     count: int
-    """How many waits began so."""
+    """How many waits met that owner there; a long wait may meet several in turn."""
     time: float
     """How long was waited in total. Over all rows of a lock this adds up to `LockStats.wait.sum`."""
 

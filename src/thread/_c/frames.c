@@ -39,21 +39,19 @@ innermost_code(int *offset)
 #endif
 }
 
-static PyThreadState *
-thread_state_of(unsigned long ident)
-{
-    PyThreadState *tstate = PyInterpreterState_ThreadHead(PyInterpreterState_Get());
-    while (tstate != NULL && tstate->thread_id != ident) {
-        tstate = PyThreadState_Next(tstate);
-    }
-    return tstate;
-}
-
+/* A thread that is about to start has the ident of its starter for a moment, but no frames yet: up to 3.11 its state
+ * is made by the starter. So the search goes on after a state without frames. */
 PyFrameObject *
 frame_of_thread(unsigned long ident)
 {
-    PyThreadState *tstate = ident == 0 ? NULL : thread_state_of(ident);
-    return tstate == NULL ? NULL : PyThreadState_GetFrame(tstate);
+    PyFrameObject *frame = NULL;
+    PyThreadState *tstate = ident == 0 ? NULL : PyInterpreterState_ThreadHead(PyInterpreterState_Get());
+    for (; tstate != NULL && frame == NULL; tstate = PyThreadState_Next(tstate)) {
+        if (tstate->thread_id == ident) {
+            frame = PyThreadState_GetFrame(tstate);
+        }
+    }
+    return frame;
 }
 
 PyObject *

@@ -181,12 +181,22 @@ identity_read(const Identity *identity, int64_t now)
                          histogram_read(identity->wait), histogram_read(identity->hold), waiters, now - oldest);
 }
 
+/* No lock of it exists, and nothing happened to one since everything was zeroed. */
+static bool
+is_unused(const Identity *identity)
+{
+    return identity->live == 0 && identity->acquisitions == 0 && identity->wait == NULL;
+}
+
 PyObject *
 identities_read(void)
 {
     PyObject *rows = PyList_New(0);
     int64_t now = monotonic_ns();
     for (Py_ssize_t i = 0; rows != NULL && i < identity_count; i++) {
+        if (is_unused(identities[i])) {
+            continue;
+        }
         PyObject *row = identity_read(identities[i], now);
         if (row == NULL || PyList_Append(rows, row) < 0) {
             Py_CLEAR(rows);

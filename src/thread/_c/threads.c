@@ -496,6 +496,9 @@ threads_read(void)
 {
     PyObject *rows = PyList_New(0);
     for (Target *target = first_target; rows != NULL && target != NULL; target = target->next) {
+        if (target->started == 0) {
+            continue; /* known from before everything was zeroed */
+        }
         PyObject *row =
             Py_BuildValue("OKKNNL", target->name, target->started, target->finished,
                           histogram_read(target->start_delay), histogram_read(target->lifetime), target->cpu_time_ns);

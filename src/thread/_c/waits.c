@@ -36,7 +36,7 @@ struct Waiter {
     int64_t evidence_due; /* when the wait becomes a slow one; FOREVER once that was seen to */
     int64_t woken_at;     /* end of the last sleep, before the GIL was had */
     int64_t charged_until;
-    uint64_t charges;
+    PyObject *charged_site; /* the owner site of the last charge, NULL before the first */
     PyObject *acquire_site; /* borrowed: sites live as long as the process */
     PyObject *owner_site;
     PyObject *evidence; /* a tuple, or NULL */
@@ -171,7 +171,7 @@ waiter_begin(Mutex *mutex)
     waiter->ident = this_thread();
     waiter->started = waiter->charged_until = waiter->woken_at = monotonic_ns();
     waiter->evidence_due = waiter->started + settings.slow_wait_ns;
-    waiter->charges = 0;
+    waiter->charged_site = NULL;
     waiter->evidence = NULL;
     waiter->acquire_site = site_of_this_thread();
     waiter->owner_site = site_of_thread(mutex->owner);
@@ -207,13 +207,13 @@ waiter_leave(Waiter *waiter, WaitOutcome outcome)
 
 /* ---- what is recorded ---- */
 
-/* Charge the time since the last look to the owner seen at the last look. */
+/* Charge the time since the last look to the owner seen at the last look. A wait counts once for each owner met. */
 static void
 waiter_charge(Waiter *waiter, int64_t now)
 {
-    blame_add(waiter->mutex->identity, waiter->acquire_site, waiter->owner_site, waiter->charges == 0,
-              now - waiter->charged_until);
-    waiter->charges++;
+    blame_add(waiter->mutex->identity, waiter->acquire_site, waiter->owner_site,
+              waiter->owner_site != waiter->charged_site, now - waiter->charged_until);
+    waiter->charged_site = waiter->owner_site;
     waiter->charged_until = now;
 }
 

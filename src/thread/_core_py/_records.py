@@ -85,6 +85,10 @@ class Identity:
         self.hold = HistogramCounts()
         self.draw_next_sample(0)
 
+    def is_unused(self) -> bool:
+        """No lock of it exists, and nothing happened to one since everything was zeroed."""
+        return self.created.value == self.dropped.value and not self.acquired.value and not self.wait.count
+
     def draw_next_sample(self, acquisitions: int) -> None:
         """Choose the next acquisition whose hold is timed.
 
@@ -144,10 +148,12 @@ def _fold_wait(wait: Wait) -> None:
         identity.contentions += 1
     elif outcome == "timed out":
         identity.timeouts += 1
-    for position, (acquire_site, owner_site, nanoseconds) in enumerate(shares):
+    charged_site = None
+    for acquire_site, owner_site, nanoseconds in shares:
         blame = _blame_of(identity, acquire_site, owner_site)
-        blame[0] += position == 0
+        blame[0] += owner_site is not charged_site
         blame[1] += nanoseconds
+        charged_site = owner_site
 
 
 def _blame_of(identity: Identity, acquire_site: RawSite, owner_site: RawSite) -> list[int]:
@@ -173,6 +179,8 @@ def read_locks() -> list[
     now = monotonic_ns()
     rows = []
     for identity in list(_identities.values()):
+        if identity.is_unused():
+            continue
         since = list(identity.waiting.values())
         rows.append(
             (
@@ -193,7 +201,7 @@ def read_locks() -> list[
 
 
 def read_blame() -> list[tuple[str, str, RawSite, RawSite, int, int]]:
-    """One row per lock, acquire site and owner site: with how many waits began so, and nanoseconds waited."""
+    """One row per lock, acquire site and owner site: with how many waits met that owner, and nanoseconds waited."""
     waits.settle()
     return [
         (identity.name, identity.kind, acquire_site, owner_site, count, nanoseconds)
