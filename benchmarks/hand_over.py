@@ -1,7 +1,8 @@
 """Many threads that want one lock, whose owner gives up the GIL while it has it: how often a second they get it.
 
-The owner sleeps, if only for a moment, and the lock changes hands each time; or it makes a short system call, and
-whether another thread gets ahead of it in that time is a matter of luck.
+The owner sleeps, if only for a moment, and the lock changes hands each time. Or it makes a short system call: whether
+another thread gets ahead of it in that time is a matter of luck, so much so that the interpreter's lock measured
+against itself comes out anywhere from 0.7 to 1.5. Nothing is promised of that; it is here to be looked at.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from functools import partial
 from types import ModuleType
 
 from ._harness import OURS, THEIRS, Side, compare, in_threads, loop
-from ._promises import Measured, Row, at_least
+from ._promises import Measured, Promise, Row, at_least
 from ._script import main
 
 THREADS = (2, 8, 32)
@@ -33,19 +34,19 @@ def measure(threads: int, work: partial[Side]) -> Measured:
     return compare(side(OURS, threads, work), side(THEIRS, threads, work), seconds=2.5, turn=0.05).speeds
 
 
-def row(name: str, threads: int, what: str, work: partial[Side]) -> Row:
+def row(name: str, threads: int, what: str, work: partial[Side], promise: Promise | None) -> Row:
     return Row(
         f"{name}-{threads}",
         f"{threads} threads, the owner {what}, operations a second",
         "the interpreter's lock",
-        at_least(0.97),
+        promise,
         partial(measure, threads, work),
     )
 
 
 ROWS = (
-    *(row("hand-over", threads, "sleeps a moment", SLEEP) for threads in THREADS),
-    *(row("system-call", threads, "makes a system call", READ) for threads in THREADS),
+    *(row("hand-over", threads, "sleeps a moment", SLEEP, at_least(0.97)) for threads in THREADS),
+    *(row("system-call", threads, "makes a system call", READ, None) for threads in THREADS),
 )
 
 if __name__ == "__main__":
