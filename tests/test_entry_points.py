@@ -29,8 +29,9 @@ class Faulty(Shelf):
 
 def observer():
     from thread._backend import core
-    core.allocate_lock(name="made by a factory")
-    return Shelf()
+    shelf = Shelf()
+    shelf.lock = core.allocate_lock(name="made by a factory")
+    return shelf
 
 def number():
     return 5
@@ -115,7 +116,8 @@ def test_a_factory_that_makes_no_exporter_is_a_type_error(install: Install) -> N
 
 def test_what_a_factory_creates_is_not_observed(install: Install, core: ModuleType) -> None:
     install(observer="shelf_exporters:observer")
-    create_exporter("observer", {})
+    exporter = create_exporter("observer", {})
+    assert exporter
     assert "made by a factory" not in [row[0] for row in core.read_locks()]
     assert core.hidden_count() == 0
 
@@ -157,6 +159,13 @@ def test_if_one_is_not_to_be_had_the_others_are_let_go(install: Install, core: M
         resolve(["shelf", "faulty", "no such exporter"])
     assert [exporter.timeouts for exporter in shelves.Shelf.created] == [[0.0], [0.0]]
     assert core.faults() == 1
+
+
+def test_nor_is_one_made_for_settings_that_are_refused(install: Install, telemetry: ModuleType) -> None:
+    shelves = install(shelf="shelf_exporters:Shelf")
+    with pytest.raises(ValueError, match=r"^stack_depth: "):
+        telemetry.start("shelf", stack_depth=0)
+    assert not shelves.Shelf.created
 
 
 def test_before_anything_is_made_the_objects_are_looked_at(install: Install) -> None:

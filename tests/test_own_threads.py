@@ -1,8 +1,8 @@
 from __future__ import annotations
 
-import _thread
 import signal
 import threading
+import time
 from types import ModuleType
 
 import pytest
@@ -25,9 +25,27 @@ def test_one_that_was_interrupted_while_waiting_is_in_nobodys_way() -> None:
     flag = Flag()
     flag.set()
     flag._lock.acquire()  # as a waiter has when a signal handler interrupts it
-    assert flag.wait(0)
+    began = time.monotonic()
+    assert flag.wait(10)
+    assert time.monotonic() - began < 5
     flag.set()
     assert flag.wait(0)
+
+
+def test_a_flag_wakes_all_that_sleep(wait_until: WaitUntil) -> None:
+    flag = Flag()
+    asleep, woken = [], []
+
+    def sleep() -> None:
+        asleep.append(True)
+        woken.append(flag.wait(60))
+
+    for _ in range(3):
+        start_own_thread(sleep)
+    wait_until(lambda: len(asleep) == 3)
+    time.sleep(0.02)
+    flag.set()
+    wait_until(lambda: woken == [True] * 3)
 
 
 def test_an_alarm_is_over_when_it_has_rung() -> None:
@@ -69,15 +87,10 @@ def test_our_threads_are_not_observed_and_not_listed(core: ModuleType) -> None:
         go.set()
 
 
-def test_locks_that_they_create_are_not_observed(core: ModuleType) -> None:
-    done = Flag()
-
-    def work() -> None:
-        core.allocate_lock(name="test_own_threads")
-        done.set()
-
-    start_own_thread(work)
-    assert done.wait(10)
+def test_locks_that_they_create_are_not_observed(core: ModuleType, wait_until: WaitUntil) -> None:
+    locks: list[object] = []
+    start_own_thread(lambda: locks.append(core.allocate_lock(name="test_own_threads")))
+    wait_until(lambda: locks)
     assert "test_own_threads" not in [row[0] for row in core.read_locks()]
 
 
@@ -129,15 +142,20 @@ def test_a_crash_in_one_of_them_can_be_caught() -> None:
     assert signal.SIGSEGV not in masks[0]
 
 
-def test_small_stacks_are_for_the_programs_own_threads(wait_until: WaitUntil) -> None:
-    def deep(levels: int) -> int:
-        return levels and sum(map(deep, [levels - 1]))
+def test_small_stacks_are_for_the_programs_own_threads() -> None:
+    assert output_of(
+        """
+        import _thread
+        from functools import partial
+        from thread._own_threads import Flag, start_own_thread
 
-    depths = []
-    before = _thread.stack_size(64 * 1024)
-    try:
-        start_own_thread(lambda: depths.append(deep(150) + 1))
-        assert _thread.stack_size() == 64 * 1024
-    finally:
-        _thread.stack_size(before)
-    wait_until(lambda: depths == [1])
+        def deep(levels):
+            return 1 if levels == 0 else next(map(partial(deep), [levels - 1]))
+
+        done = Flag()
+        _thread.stack_size(32 * 1024)
+        start_own_thread(lambda: deep(300) and done.set())
+        assert done.wait(10)
+        print(_thread.stack_size())
+        """
+    ) == ["32768"]

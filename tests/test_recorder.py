@@ -92,6 +92,7 @@ def test_after_stop_nothing_of_ours_runs(telemetry: ModuleType, core: ModuleType
     wait_until(lambda: core.hidden_count() == 3)
     telemetry.stop()
     wait_until(lambda: core.hidden_count() == 0)
+    assert not (recorder._workers or recorder._leaving or recorder._drains)
 
 
 def test_it_can_be_started_again(telemetry: ModuleType, core: ModuleType, wait_until: WaitUntil) -> None:
@@ -192,6 +193,55 @@ def test_an_exporter_that_hangs_is_noticed_while_the_program_runs(
         )
     )
     hanging.gate.set()
+
+
+def test_a_shorter_time_out_is_in_force_at_once(telemetry: ModuleType, wait_until: WaitUntil) -> None:
+    hanging = HangingExporter()
+    telemetry.start(hanging, export_interval=OFTEN, export_timeout=3600)
+    wait_until(lambda: hanging.calls == 1)
+    time.sleep(0.1)  # by now the drain thread sleeps for an hour
+    telemetry.configure(export_timeout=0.05)
+    wait_until(lambda: telemetry.snapshot().coverage.faults == 1)
+    hanging.gate.set()
+
+
+def test_settings_changed_while_others_are_being_put_in_force(
+    telemetry: ModuleType, core: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    in_force: dict[str, float] = {}
+    interrupted = []
+
+    def configure(**settings: float) -> None:
+        if not interrupted:
+            interrupted.append(True)
+            telemetry.configure(event_capacity=7)
+        in_force.update(settings)
+
+    monkeypatch.setattr(core, "configure", configure)
+    returned = telemetry.configure(stack_depth=5)
+    assert (returned.stack_depth, returned.event_capacity) == (5, 7)
+    assert (in_force["stack_depth"], in_force["event_capacity"]) == (5, 7)
+
+
+def test_a_start_while_a_stop_ends_the_listening(
+    telemetry: ModuleType, core: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    genuine = core.configure
+    in_force: dict[str, float] = {}
+    exporter = RecordingExporter()
+
+    def configure(**settings: float) -> None:
+        if settings == {"listening": False} and not recorder._workers and not exporter.timeouts:
+            exporter.timeouts.append(0.0)
+            telemetry.start(exporter)
+        in_force.update(settings)
+        genuine(**settings)
+
+    telemetry.start(RecordingExporter())
+    with monkeypatch.context() as patched:
+        patched.setattr(core, "configure", configure)
+        telemetry.stop()
+    assert in_force["listening"] is True
 
 
 def test_events_that_an_exporter_has_no_time_for_are_counted(

@@ -88,6 +88,8 @@ def test_what_it_starts_is_not_in_its_own_snapshot(
 def test_settings_are_in_force_at_once(telemetry: ModuleType, core: ModuleType, wait_until: WaitUntil) -> None:
     exporter = RecordingExporter()
     telemetry.start(exporter, export_interval=3600)
+    wait_until(lambda: core.hidden_count() == 2)
+    time.sleep(0.02)  # by now the worker sleeps for an hour
     telemetry.configure(export_interval=0.001, hold_sampling=1)
     wait_until(lambda: exporter.snapshots)
     guard = core.allocate_lock(name="sampled")
@@ -197,16 +199,15 @@ def test_what_is_created_hidden_is_not_observed(telemetry: ModuleType, core: Mod
     ended = []
 
     def work() -> None:
-        core.allocate_lock(name="created by a hidden thread")
-        ended.append(True)
+        ended.append(core.allocate_lock(name="created by a hidden thread"))
 
     with telemetry.hidden():
         with telemetry.hidden():
             pass
-        core.allocate_lock(name="hidden")
+        kept = [core.allocate_lock(name="hidden")]
         core.start_new_thread(work, (), name="hidden")
     wait_until(lambda: ended)
-    core.allocate_lock(name="seen")
+    kept.append(core.allocate_lock(name="seen"))
     names = [lock.name for lock in telemetry.snapshot().locks]
     assert "seen" in names
     assert not {"hidden", "created by a hidden thread"} & set(names)
@@ -260,10 +261,11 @@ def test_the_example_of_the_documentation_runs(telemetry: ModuleType) -> None:
 
 
 def test_a_snapshot_needs_no_start(telemetry: ModuleType, core: ModuleType) -> None:
-    core.allocate_lock(name="not started")
+    kept = core.allocate_lock(name="not started")
     taken = telemetry.snapshot()
     assert isinstance(taken, telemetry.Snapshot)
     assert "not started" in [lock.name for lock in taken.locks]
+    assert not kept.locked()
 
 
 def test_our_exporters_can_be_had_by_name(telemetry: ModuleType) -> None:

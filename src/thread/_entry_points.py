@@ -82,7 +82,7 @@ def _find(name: str) -> EntryPoint:
 
 
 def _missing_library(entry_point: EntryPoint, error: ModuleNotFoundError) -> str:
-    library = (error.name or "a library").partition(".")[0]
+    library = error.name or "a library"
     distribution = entry_point.dist
     extras = distribution.metadata.get_all("Provides-Extra") if distribution is not None else None
     if distribution is not None and entry_point.name in (extras or ()):

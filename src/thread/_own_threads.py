@@ -10,8 +10,6 @@ from typing import Final
 
 from ._backend import core
 
-_STACK_SIZE: Final = 1024 * 1024
-
 # What the processor raises in a thread has to reach that thread, or a crash would end in silence.
 _SYNCHRONOUS_SIGNALS: Final = ("SIGABRT", "SIGBUS", "SIGFPE", "SIGILL", "SIGSEGV", "SIGSYS", "SIGTRAP")
 
@@ -69,16 +67,12 @@ def start_own_thread(run: Callable[[], object]) -> None:
 
     Raises RuntimeError if no thread can be started.
     """
-    program_chose = stack_size()
-    if 0 < program_chose < _STACK_SIZE:
-        # The stacks that a program finds large enough for its own threads may be too small for an exporter.
-        stack_size(_STACK_SIZE)
-        try:
-            start_new_thread(_run, (run,))
-        finally:
-            stack_size(program_chose)
-    else:
+    # The stacks that a program finds large enough for its own threads may be too small for an exporter.
+    chosen_by_program = stack_size(0)
+    try:
         start_new_thread(_run, (run,))
+    finally:
+        stack_size(chosen_by_program)
 
 
 def _run(run: Callable[[], object]) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from _thread import TIMEOUT_MAX
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
-from math import isfinite
 from typing import Final, NamedTuple, TypedDict, cast
 
 
@@ -35,7 +34,7 @@ class _Rule(NamedTuple):
         wanted = (int, float) if self.type is float else int
         if isinstance(value, bool) or not isinstance(value, wanted):
             raise TypeError(f"{name}: expected {self.meaning}, got {value!r}")
-        if not isfinite(value) or not self.least <= value <= self.most:
+        if not self.least <= value <= self.most:
             raise ValueError(f"{name}: expected {self.meaning}, got {value!r}")
 
 
