@@ -1,0 +1,88 @@
+"""Descriptions of exceptions that nobody handled."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from thread import _lifecycle
+
+
+@pytest.fixture(autouse=True)
+def from_zero() -> Iterator[None]:
+    _lifecycle.reset()
+    yield
+    _lifecycle.reset()
+
+
+def describe(exception: BaseException, target: str = "shop:work") -> tuple[Any, ...]:
+    try:
+        raise exception
+    except BaseException as caught:
+        return _lifecycle.describe_exception(caught, target, 1, 2, 3)
+
+
+class OutOfStock(Exception):
+    def __str__(self) -> str:
+        return "none left"
+
+
+class Unspeakable(Exception):
+    def __str__(self) -> str:
+        raise RuntimeError("no words")
+
+
+def test_a_description_is_of_strings_and_numbers() -> None:
+    _, kind, message, target, ident, native_id, at, traceback, site = describe(OutOfStock())
+    assert (kind, message, target) == (f"{__name__}.OutOfStock", "none left", "shop:work")
+    assert (ident, native_id, at) == (1, 2, 3)
+    assert traceback.endswith(f"{__name__}.OutOfStock: none left\n")
+    assert site == (f"{__name__}.describe", __file__, describe.__code__.co_firstlineno + 2)
+
+
+def test_a_builtin_exception_is_called_by_its_name_alone() -> None:
+    assert describe(ValueError("x"))[1] == "ValueError"
+
+
+def test_an_exception_that_cannot_be_printed_is_described_all_the_same() -> None:
+    assert describe(Unspeakable())[1] == f"{__name__}.Unspeakable"
+
+
+def test_causes_are_part_of_the_stack_trace() -> None:
+    try:
+        try:
+            raise KeyError("first")
+        except KeyError as error:
+            raise ValueError("second") from error
+    except ValueError as error:
+        traceback = describe(error)[7]
+    assert "KeyError: 'first'" in traceback
+    assert "The above exception was the direct cause" in traceback
+
+
+def test_an_enormous_message_is_cut_in_the_middle() -> None:
+    _, _, message, _, _, _, _, traceback, _ = describe(ValueError("x" * 1_000_000))
+    assert len(message) <= _lifecycle.MAX_TEXT
+    assert len(traceback) <= _lifecycle.MAX_TEXT + 10
+    assert "[…]" in traceback
+
+
+def test_exceptions_are_counted_by_type_and_target() -> None:
+    for target in ("shop:work", "shop:work", "shop:serve"):
+        describe(ValueError(target), target)
+    rows = {(kind, target): (count, last) for kind, target, count, last, _ in _lifecycle.read_exceptions()}
+    assert {key: count for key, (count, _) in rows.items()} == {
+        ("ValueError", "shop:work"): 2,
+        ("ValueError", "shop:serve"): 1,
+    }
+    assert "ValueError: shop:serve" in rows["ValueError", "shop:serve"][1]
+
+
+def test_types_without_end_are_bounded() -> None:
+    for number in range(_lifecycle.MAX_EXCEPTION_STATS + 20):
+        describe(type(f"Error{number}", (Exception,), {})())
+    rows = _lifecycle.read_exceptions()
+    assert len(rows) == _lifecycle.MAX_EXCEPTION_STATS + 1
+    assert sum(count for _, _, count, _, _ in rows) == _lifecycle.MAX_EXCEPTION_STATS + 20
+    assert ("other", "other", 20) in {row[:3] for row in rows}
