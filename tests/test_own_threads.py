@@ -153,9 +153,9 @@ def test_small_stacks_are_for_the_programs_own_threads() -> None:
             return 1 if levels == 0 else next(map(partial(deep), [levels - 1]))
 
         done = Flag()
-        _thread.stack_size(32 * 1024)
+        _thread.stack_size(64 * 1024)
         start_own_thread(lambda: deep(300) and done.set())
         assert done.wait(10)
         print(_thread.stack_size())
         """
-    ) == ["32768"]
+    ) == ["65536"]
