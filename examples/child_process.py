@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
@@ -47,6 +48,12 @@ class ChildProcess:
     def output(self) -> str:
         """All that it wrote so far."""
         return self.log.read_text(errors="replace").strip("\n")
+
+    def wait_for_output(self) -> None:
+        """Returns when it has written something, or ended: Ctrl-C in the middle of its imports may look like a bug."""
+        deadline = time.monotonic() + PATIENCE
+        while not self.log.stat().st_size and self._process.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.01)
 
     def interrupt(self) -> tuple[int, str]:
         """End it as Ctrl-C does. Returns its exit status, and what it wrote from then on or, if it had ended, ever."""

@@ -90,6 +90,7 @@ def run(folder: Path, seconds: float, interruption: Interruption) -> None:
         load_seconds = min(seconds + 60, 86_400)
         customers = ["load.py", "--url", f"http://{shop[0]}:{shop[1]}", "--seconds", str(load_seconds)]
         with ChildProcess([*customers, "--count", "10000000"], folder / "load.log") as load:
+            load.wait_for_output()
             watch((service, load), metrics, seconds, interruption)
             load_status, summary = load.interrupt()
         service_status, report = service.interrupt()

@@ -154,6 +154,7 @@ def main() -> int:
         return 1
     visits = plan(skus, seed=options.seed, rate=options.rate, seconds=options.seconds, count=options.count)
     load = Load(address, visits, options.threads)
+    print(f"load: {options.rate:g} visits a second to http://{address[0]}:{address[1]}", file=sys.stderr, flush=True)
     load.run()
     print(summary(load), flush=True)
     return 1 if any(latencies.failed for latencies in load.latencies.values()) else 0

@@ -36,7 +36,7 @@ def test_adding_and_settling_inside_a_fold_neither_waits_nor_loses() -> None:
         if record < 600:
             # As a signal handler does that interrupts the fold.
             accumulator.add(record + 1)
-            accumulator.settle(patience=0)
+            accumulator.settle()
 
     accumulator = Accumulator(fold)
     accumulator.add(0)

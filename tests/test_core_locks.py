@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _thread
 import gc
 import signal
 import sys
@@ -13,8 +14,8 @@ from contextlib import contextmanager
 from types import ModuleType
 from typing import Any
 
-import _thread
 import pytest
+
 import thread
 
 HERE = __file__
@@ -312,7 +313,9 @@ def test_an_rlock_counts_its_outermost_acquisition(core: ModuleType) -> None:
 
 def test_waiting_for_a_condition_is_neither_a_hold_nor_contention(core: ModuleType) -> None:
     core.configure(hold_sampling=1)
-    for kind, lock in (("lock", thread.allocate_lock(name="of a condition")), ("rlock", thread.RLock(name="of a condition"))):
+    makers = {"lock": thread.allocate_lock, "rlock": thread.RLock}
+    for kind, make in makers.items():
+        lock = make(name="of a condition")  # type: ignore[operator]
         condition = threading.Condition(lock)  # type: ignore[arg-type]
         with condition:
             condition.wait(0.2)

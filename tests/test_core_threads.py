@@ -13,8 +13,9 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-import thread
 from conftest import WaitUntil
+
+import thread
 from thread import _lifecycle
 
 
@@ -172,7 +173,9 @@ def test_an_unhandled_exception_is_recorded_and_printed_as_ever(
     printed.clear()
 
 
-def test_an_exception_is_not_kept_alive(core: ModuleType, wait_until: WaitUntil, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_exception_is_not_kept_alive(
+    core: ModuleType, wait_until: WaitUntil, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(sys, "unraisablehook", lambda args: None)
     references = []
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 
 import pytest
+
 from thread._histogram import BUCKET_COUNT, MAX_EXPONENT, MIN_EXPONENT, Histogram, bucket_index
 
 
@@ -16,7 +17,7 @@ def histogram_of(*durations: float) -> Histogram:
 
 
 def test_a_bucket_includes_its_upper_bound() -> None:
-    for exponent in range(0, MAX_EXPONENT + 1):
+    for exponent in range(MAX_EXPONENT + 1):
         nanoseconds = 2**exponent * 1_000_000_000
         assert Histogram.bounds[bucket_index(nanoseconds)] == 2.0**exponent
         assert bucket_index(nanoseconds + 1_000) == bucket_index(nanoseconds) + 1

@@ -8,6 +8,7 @@ from types import CodeType, FrameType
 from typing import Any
 
 import pytest
+
 from thread._naming import describe_place, describe_site, describe_target, is_internal, module_of
 
 places: list[tuple[str, str]] = []
@@ -97,7 +98,8 @@ def test_an_annotated_attribute_with_many_names_before_it() -> None:
 
 
 def test_a_global_of_a_function() -> None:
-    exec(compile("def f():\n    global guard\n    guard = Lock()\nf()", __file__, "exec"), {"Lock": Lock, "__name__": __name__})
+    source = "def f():\n    global guard\n    guard = Lock()\nf()"
+    exec(compile(source, __file__, "exec"), {"Lock": Lock, "__name__": __name__})
     assert name() == "f.guard"
 
 

@@ -28,6 +28,7 @@ class Accumulator(Generic[Record]):
         """Forget what is pending, as a child after fork does: a parent's thread may have held the guard."""
         self._pending: deque[Record] = deque()
         self._guard = _thread.allocate_lock()
+        self._folding = 0
 
     def add(self, record: Record) -> None:
         """Safe in any thread, signal handler or finalizer."""
@@ -36,11 +37,16 @@ class Accumulator(Generic[Record]):
             self.settle(patience=0)
 
     def settle(self, patience: float = _READER_PATIENCE) -> None:
-        """Fold what is pending. Gives up after `patience` seconds, as only a reader that interrupted a fold has to."""
-        if not self._guard.acquire(timeout=patience):
+        """Fold what is pending, waiting `patience` seconds at most for another thread that does.
+
+        Returns at once where it interrupted a fold of its own thread, which goes on afterwards.
+        """
+        if self._folding == _thread.get_ident() or not self._guard.acquire(timeout=patience):
             return
+        self._folding = _thread.get_ident()
         try:
             while self._pending:
                 self._fold(self._pending.popleft())
         finally:
+            self._folding = 0
             self._guard.release()
