@@ -21,6 +21,7 @@
 #include <Python.h>
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -163,11 +164,24 @@ typedef struct {
     PyObject_HEAD
     Identity *identity;
     PyObject *weakrefs;
-    unsigned long owner;  /* ident of the thread that holds it, 0: unlocked */
-    Waiter *queue;        /* the first of those that wait, NULL: nobody waits */
-    int64_t hold_started; /* when it was acquired, 0: this hold is not sampled */
-    unsigned long depth;  /* RLock: how often its owner has acquired it */
+    _Atomic(unsigned long) owner; /* ident of the thread that holds it, 0: unlocked; written with the GIL held */
+    Waiter *queue;                /* the first of those that wait, NULL: nobody waits */
+    int64_t hold_started;         /* when it was acquired, 0: this hold is not sampled */
+    unsigned long depth;          /* RLock: how often its owner has acquired it */
 } Mutex;
+
+static inline unsigned long
+mutex_owner(Mutex *mutex)
+{
+    return atomic_load_explicit(&mutex->owner, memory_order_relaxed);
+}
+
+/* Enough while nobody waits; waits.c says what releasing takes otherwise. */
+static inline void
+mutex_set_owner(Mutex *mutex, unsigned long owner)
+{
+    atomic_store_explicit(&mutex->owner, owner, memory_order_relaxed);
+}
 
 #define FOREVER INT64_MAX
 
@@ -176,8 +190,8 @@ typedef enum { WAIT_ACQUIRED, WAIT_TIMED_OUT, WAIT_INTERRUPTED } WaitOutcome;
 /* Wait for a mutex that somebody holds. When acquired, this thread is its owner already; when interrupted, the
  * exception is set. Signal handlers run during the wait only if it is interruptible. */
 WaitOutcome mutex_wait(Mutex *mutex, int64_t timeout_ns, bool interruptible);
-/* Called with the mutex unlocked and somebody in its queue. */
-void mutex_wake_next(Mutex *mutex);
+/* Unlock a mutex that somebody waits for, and tell the first of them. */
+void mutex_release_to_waiters(Mutex *mutex);
 void waits_after_fork(void);
 PyObject *waits_read(void);
 /* How many threads wait for locks of an identity, and since when the first of them does (`now` if none). */

@@ -37,7 +37,7 @@ hold_end(Mutex *mutex)
 static inline void
 mutex_acquired(Mutex *mutex, unsigned long owner)
 {
-    mutex->owner = owner;
+    mutex_set_owner(mutex, owner);
     Identity *identity = mutex->identity;
     if (UNLIKELY(++identity->acquisitions == identity->next_sample)) {
         hold_begin(mutex);
@@ -50,9 +50,11 @@ mutex_release_eventful(Mutex *mutex)
     if (mutex->hold_started != 0) {
         hold_end(mutex);
     }
-    mutex->owner = 0;
     if (mutex->queue != NULL) {
-        mutex_wake_next(mutex);
+        mutex_release_to_waiters(mutex);
+    }
+    else {
+        mutex_set_owner(mutex, 0);
     }
     Py_RETURN_NONE;
 }
@@ -64,7 +66,7 @@ mutex_release(Mutex *mutex)
     if (UNLIKELY(((uintptr_t)mutex->queue | (uint64_t)mutex->hold_started) != 0)) {
         return mutex_release_eventful(mutex);
     }
-    mutex->owner = 0;
+    mutex_set_owner(mutex, 0);
     Py_RETURN_NONE;
 }
 
@@ -77,7 +79,7 @@ mutex_acquire_contended(Mutex *mutex, int64_t timeout_ns)
     }
     WaitOutcome outcome = mutex_wait(mutex, timeout_ns, true);
     if (outcome == WAIT_ACQUIRED) {
-        mutex_acquired(mutex, mutex->owner);
+        mutex_acquired(mutex, mutex_owner(mutex));
         return 1;
     }
     return outcome == WAIT_TIMED_OUT ? 0 : -1;
@@ -86,7 +88,7 @@ mutex_acquire_contended(Mutex *mutex, int64_t timeout_ns)
 static void
 mutex_reinitialize(Mutex *mutex)
 {
-    mutex->owner = 0;
+    mutex_set_owner(mutex, 0);
     mutex->queue = NULL;
     mutex->hold_started = 0;
     mutex->depth = 0;
@@ -228,7 +230,7 @@ parse_acquire(PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames, int64_
 static inline int
 lock_acquire_for(Mutex *mutex, int64_t timeout_ns)
 {
-    if (LIKELY(mutex->owner == 0)) {
+    if (LIKELY(mutex_owner(mutex) == 0)) {
         mutex_acquired(mutex, this_thread());
         return 1;
     }
@@ -245,7 +247,7 @@ static PyObject *
 lock_enter(PyObject *self, PyObject *Py_UNUSED(ignored))
 {
     Mutex *mutex = (Mutex *)self;
-    if (UNLIKELY(mutex->owner != 0)) {
+    if (UNLIKELY(mutex_owner(mutex) != 0)) {
         return lock_enter_contended(mutex);
     }
     mutex_acquired(mutex, this_thread());
@@ -280,7 +282,7 @@ static PyObject *
 lock_release(PyObject *self, PyObject *Py_UNUSED(ignored))
 {
     Mutex *mutex = (Mutex *)self;
-    return LIKELY(mutex->owner != 0) ? mutex_release(mutex) : release_unlocked();
+    return LIKELY(mutex_owner(mutex) != 0) ? mutex_release(mutex) : release_unlocked();
 }
 
 static PyObject *
@@ -292,7 +294,7 @@ lock_exit(PyObject *self, PyObject *const *Py_UNUSED(args), Py_ssize_t Py_UNUSED
 static PyObject *
 lock_locked(PyObject *self, PyObject *Py_UNUSED(ignored))
 {
-    return PyBool_FromLong(((Mutex *)self)->owner != 0);
+    return PyBool_FromLong(mutex_owner((Mutex *)self) != 0);
 }
 
 static PyObject *
@@ -305,7 +307,7 @@ mutex_at_fork_reinit(PyObject *self, PyObject *Py_UNUSED(ignored))
 static PyObject *
 lock_repr(PyObject *self)
 {
-    return PyUnicode_FromFormat("<%s %s object at %p>", ((Mutex *)self)->owner != 0 ? "locked" : "unlocked",
+    return PyUnicode_FromFormat("<%s %s object at %p>", mutex_owner((Mutex *)self) != 0 ? "locked" : "unlocked",
                                 Py_TYPE(self)->tp_name, self);
 }
 
@@ -484,7 +486,7 @@ rlock_reenter(Mutex *mutex)
 static int
 rlock_acquire_for(Mutex *mutex, int64_t timeout_ns)
 {
-    if (mutex->owner == this_thread()) {
+    if (mutex_owner(mutex) == this_thread()) {
         return rlock_reenter(mutex);
     }
     int acquired = lock_acquire_for(mutex, timeout_ns);
@@ -504,7 +506,7 @@ static PyObject *
 rlock_enter(PyObject *self, PyObject *Py_UNUSED(ignored))
 {
     Mutex *mutex = (Mutex *)self;
-    if (UNLIKELY(mutex->owner != 0)) {
+    if (UNLIKELY(mutex_owner(mutex) != 0)) {
         return rlock_enter_contended(mutex);
     }
     mutex->depth = 1;
@@ -530,9 +532,9 @@ rlock_acquire(PyObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject 
 }
 
 static inline bool
-is_owned_by_this_thread(const Mutex *mutex)
+is_owned_by_this_thread(Mutex *mutex)
 {
-    return mutex->owner != 0 && mutex->owner == this_thread();
+    return mutex_owner(mutex) != 0 && mutex_owner(mutex) == this_thread();
 }
 
 NOINLINE static PyObject *
@@ -570,7 +572,7 @@ rlock_is_owned(PyObject *self, PyObject *Py_UNUSED(ignored))
 static PyObject *
 rlock_recursion_count(PyObject *self, PyObject *Py_UNUSED(ignored))
 {
-    const Mutex *mutex = (Mutex *)self;
+    Mutex *mutex = (Mutex *)self;
     return PyLong_FromUnsignedLong(is_owned_by_this_thread(mutex) ? mutex->depth : 0);
 }
 
@@ -581,12 +583,12 @@ rlock_release_save(PyObject *self, PyObject *Py_UNUSED(ignored))
 #if PY_VERSION_HEX >= 0x030E0000
     bool releasable = is_owned_by_this_thread(mutex);
 #else
-    bool releasable = mutex->owner != 0; /* any thread may, as with the interpreter's own */
+    bool releasable = mutex_owner(mutex) != 0; /* any thread may, as with the interpreter's own */
 #endif
     if (!releasable) {
         return release_unowned();
     }
-    PyObject *state = Py_BuildValue("(kk)", mutex->depth, mutex->owner);
+    PyObject *state = Py_BuildValue("(kk)", mutex->depth, mutex_owner(mutex));
     if (state != NULL) {
         mutex->depth = 0;
         Py_DECREF(mutex_release(mutex));
@@ -603,7 +605,7 @@ rlock_acquire_restore(PyObject *self, PyObject *args)
         return NULL;
     }
     /* Condition.wait must not return without its lock, so no signal handler can end this wait. */
-    if (mutex->owner != 0 && mutex_wait(mutex, FOREVER, false) != WAIT_ACQUIRED) {
+    if (mutex_owner(mutex) != 0 && mutex_wait(mutex, FOREVER, false) != WAIT_ACQUIRED) {
         return NULL;
     }
     mutex_acquired(mutex, owner);
@@ -614,10 +616,10 @@ rlock_acquire_restore(PyObject *self, PyObject *args)
 static PyObject *
 rlock_repr(PyObject *self)
 {
-    const Mutex *mutex = (Mutex *)self;
+    Mutex *mutex = (Mutex *)self;
     return PyUnicode_FromFormat("<%s %s object owner=%ld count=%lu at %p>",
-                                mutex->owner != 0 ? "locked" : "unlocked", Py_TYPE(self)->tp_name,
-                                (long)mutex->owner, mutex->owner != 0 ? mutex->depth : 0, self);
+                                mutex_owner(mutex) != 0 ? "locked" : "unlocked", Py_TYPE(self)->tp_name,
+                                (long)mutex_owner(mutex), mutex_owner(mutex) != 0 ? mutex->depth : 0, self);
 }
 
 PyDoc_STRVAR(rlock_acquire_doc, "acquire" ACQUIRE_SIGNATURE

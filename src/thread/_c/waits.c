@@ -1,22 +1,29 @@
 /* What happens when a lock is not to be had at once.
  *
- * States of a waiter. Every transition is made by a thread that holds the GIL.
+ * States of a waiter:
  *
  *     state    | meaning                              | left when
- *     ---------+--------------------------------------+--------------------------------------------------------------
+ *     ---------+--------------------------------------+----------------------------------------------------------
  *     QUEUED   | asleep in the queue of the mutex     | release() finds it first in the queue      -> WOKEN
- *     WOKEN    | told that the mutex was released     | it runs and the mutex is free              -> owner, leaves
- *              |                                      | it runs and another thread was faster      -> QUEUED
+ *     WOKEN    | told that the mutex was released     | the mutex is free when it looks            -> owner, leaves
+ *              |                                      | another thread was faster                  -> QUEUED
  *              |                                      | the same, and it has waited FAIR_AFTER_NS  -> OVERDUE
  *     OVERDUE  | asleep, and next in any case         | release() makes it the owner               -> GRANTED
+ *              |                                      | released while it became so                -> WOKEN
  *     GRANTED  | owner before it runs                 | it runs                                    -> owner, leaves
  *
  * A waiter whose time is up, or whose signal handler raised, leaves from any state. It keeps the mutex if it was
- * granted it and its time was up; if it gives up a mutex that was offered to it, the next waiter is woken.
+ * granted it and its time was up; if it gives up a mutex that was offered to it, the next waiter is told.
  *
- * Only the first in the queue is ever woken, and only once until it has run: a thread that acquires and releases in
- * a loop meanwhile pays for no second wake. That thread may be faster than the waiter (a mutex with barging, as in
- * parking_lot and WebKit); FAIR_AFTER_NS bounds for how long. */
+ * Only the first in the queue is ever told, and only once until it has looked: a thread that acquires and releases
+ * in a loop meanwhile pays for no second wake. That thread may be faster than the waiter (a mutex with barging, as
+ * in parking_lot and WebKit); FAIR_AFTER_NS bounds for how long.
+ *
+ * The mutex changes hands with the GIL held. A waiter that was woken looks at `owner` before it asks for the GIL,
+ * which the thread that was faster would have to give up to it for nothing. So `state` and `owner` are atomic: who
+ * releases stores the owner and then reads the state, who goes back to sleep stores the state and then reads the
+ * owner, and sequential consistency lets at least one of them see what the other did. A semaphore is released by
+ * whoever changes the state to WOKEN or GRANTED on behalf of the waiter, and taken once for each such change. */
 #include "core.h"
 
 #define FAIR_AFTER_NS 100000000 /* 100 ms: rare enough not to make a convoy of the queue, see benchmarks/ */
@@ -29,8 +36,8 @@ struct Waiter {
     Waiter *newer, *older;   /* among all waiters of the process */
     Mutex *mutex;            /* a strong reference */
     PyThread_type_lock semaphore;
-    bool posted; /* the semaphore was released and not yet taken again */
-    WaiterState state;
+    _Atomic(int) state; /* a WaiterState */
+    bool told;          /* it is WOKEN or GRANTED, and the semaphore was taken for it */
     unsigned long ident;
     int64_t started;
     int64_t evidence_due; /* when the wait becomes a slow one; FOREVER once that was seen to */
@@ -96,28 +103,49 @@ queue_remove(Mutex *mutex, Waiter *waiter)
     }
 }
 
-static void
-waiter_post(Waiter *waiter)
+static bool
+state_changes(Waiter *waiter, WaiterState from, WaiterState to)
 {
-    if (!waiter->posted) {
-        waiter->posted = true;
-        PyThread_release_lock(waiter->semaphore);
-    }
+    int expected = from;
+    return atomic_compare_exchange_strong(&waiter->state, &expected, to);
 }
 
 void
-mutex_wake_next(Mutex *mutex)
+mutex_release_to_waiters(Mutex *mutex)
 {
     Waiter *head = mutex->queue;
-    if (head->state == QUEUED) {
-        head->state = WOKEN;
-        waiter_post(head);
+    if (state_changes(head, OVERDUE, GRANTED)) {
+        mutex_set_owner(mutex, head->ident);
+        PyThread_release_lock(head->semaphore);
+        return;
     }
-    else if (head->state == OVERDUE) {
-        head->state = GRANTED;
-        mutex->owner = head->ident;
-        waiter_post(head);
+    atomic_store(&mutex->owner, 0);
+    if (state_changes(head, QUEUED, WOKEN) || state_changes(head, OVERDUE, WOKEN)) {
+        PyThread_release_lock(head->semaphore);
     }
+}
+
+/* Whether it was told. With the GIL held nobody else changes the state, and who changed it has released the semaphore. */
+static bool
+waiter_was_told(Waiter *waiter)
+{
+    int state = atomic_load(&waiter->state);
+    if (state != WOKEN && state != GRANTED) {
+        return false;
+    }
+    if (!waiter->told) {
+        PyThread_acquire_lock(waiter->semaphore, WAIT_LOCK);
+        waiter->told = true;
+    }
+    return true;
+}
+
+/* Back to sleep: another thread has the mutex. */
+static void
+waiter_rearm(Waiter *waiter)
+{
+    waiter->told = false;
+    atomic_store(&waiter->state, monotonic_ns() - waiter->started > FAIR_AFTER_NS ? OVERDUE : QUEUED);
 }
 
 /* ---- the life of a waiter ---- */
@@ -146,10 +174,6 @@ waiter_allocate(void)
 static void
 waiter_free(Waiter *waiter)
 {
-    if (waiter->posted) {
-        PyThread_acquire_lock(waiter->semaphore, NOWAIT_LOCK);
-        waiter->posted = false;
-    }
     if (spare_count < SPARE_WAITERS) {
         spare[spare_count++] = waiter;
         return;
@@ -167,14 +191,15 @@ waiter_begin(Mutex *mutex)
         return NULL;
     }
     waiter->mutex = (Mutex *)Py_NewRef(mutex);
-    waiter->state = QUEUED;
+    atomic_store(&waiter->state, QUEUED);
+    waiter->told = false;
     waiter->ident = this_thread();
     waiter->started = waiter->charged_until = waiter->woken_at = monotonic_ns();
     waiter->evidence_due = waiter->started + settings.slow_wait_ns;
     waiter->charged_site = NULL;
     waiter->evidence = NULL;
     waiter->acquire_site = site_of_this_thread();
-    waiter->owner_site = site_of_thread(mutex->owner);
+    waiter->owner_site = site_of_thread(mutex_owner(mutex));
     queue_append(mutex, waiter);
     waiter->newer = NULL;
     waiter->older = newest;
@@ -197,11 +222,11 @@ waiter_leave(Waiter *waiter, WaitOutcome outcome)
     if (outcome == WAIT_ACQUIRED) {
         return;
     }
-    if (waiter->state == GRANTED) {
-        mutex->owner = 0;
+    if (waiter_was_told(waiter) && atomic_load(&waiter->state) == GRANTED) {
+        mutex_set_owner(mutex, 0);
     }
-    if (mutex->owner == 0 && mutex->queue != NULL) {
-        mutex_wake_next(mutex);
+    if (mutex_owner(mutex) == 0 && mutex->queue != NULL) {
+        mutex_release_to_waiters(mutex);
     }
 }
 
@@ -225,12 +250,12 @@ waiter_take_evidence(Waiter *waiter)
     PAUSE_COLLECTOR;
     waiter_charge(waiter, monotonic_ns());
     waiter->evidence_due = FOREVER;
-    waiter->owner_site = site_of_thread(mutex->owner);
+    waiter->owner_site = site_of_thread(mutex_owner(mutex));
     if (settings.listening && !is_hidden()) {
         int64_t oldest;
         Py_ssize_t waiters = waits_of_identity(mutex->identity, 0, &oldest);
-        waiter->evidence = Py_BuildValue("NOkNOn", stack_of_thread(waiter->ident), waiter->acquire_site, mutex->owner,
-                                         stack_of_thread(mutex->owner), waiter->owner_site, waiters);
+        waiter->evidence = Py_BuildValue("NOkNOn", stack_of_thread(waiter->ident), waiter->acquire_site, mutex_owner(mutex),
+                                         stack_of_thread(mutex_owner(mutex)), waiter->owner_site, waiters);
         if (waiter->evidence == NULL) {
             count_fault();
         }
@@ -280,25 +305,47 @@ earlier(int64_t a, int64_t b)
     return a < b ? a : b;
 }
 
-/* Sleep until woken, until a point in time, or until a signal arrives. */
+/* Without the GIL: whether another thread was faster, so that there is nothing to do but to sleep again. */
+static bool
+waiter_was_overtaken(Waiter *waiter)
+{
+    Mutex *mutex = waiter->mutex;
+    if (atomic_load(&waiter->state) == GRANTED || atomic_load(&mutex->owner) == 0) {
+        return false;
+    }
+    waiter_rearm(waiter);
+    if (atomic_load(&mutex->owner) != 0) {
+        return true;
+    }
+    /* Released in between. Who did that has seen the new state and releases the semaphore, or nobody does. */
+    waiter->told = state_changes(waiter, QUEUED, WOKEN) || state_changes(waiter, OVERDUE, WOKEN);
+    return !waiter->told;
+}
+
+static PY_TIMEOUT_T
+microseconds_until(int64_t until)
+{
+    if (until == FOREVER) {
+        return -1;
+    }
+    int64_t left = until - monotonic_ns();
+    return left <= 0 ? 0 : (PY_TIMEOUT_T)(left / 1000 + 1);
+}
+
+/* Sleep until the mutex can be had, until a point in time, or until a signal arrives. */
 static PyLockStatus
 waiter_sleep(Waiter *waiter, int64_t until)
 {
-    PY_TIMEOUT_T microseconds = -1;
-    if (until != FOREVER) {
-        int64_t left = until - monotonic_ns();
-        microseconds = left <= 0 ? 0 : (PY_TIMEOUT_T)(left / 1000 + 1);
-    }
     PyLockStatus status;
     int64_t woken_at;
     Py_BEGIN_ALLOW_THREADS
-    status = PyThread_acquire_lock_timed(waiter->semaphore, microseconds, 1);
+    do {
+        status = PyThread_acquire_lock_timed(waiter->semaphore, microseconds_until(until), 1);
+        waiter->told = status == PY_LOCK_ACQUIRED;
+    } while (waiter->told && waiter_was_overtaken(waiter));
     woken_at = monotonic_ns();
     Py_END_ALLOW_THREADS
     waiter->woken_at = woken_at;
-    if (status == PY_LOCK_ACQUIRED) {
-        waiter->posted = false;
-    }
     return status;
 }
 
@@ -306,15 +353,16 @@ static bool
 waiter_takes(Waiter *waiter)
 {
     Mutex *mutex = waiter->mutex;
-    if (waiter->state == GRANTED) {
+    bool told = waiter_was_told(waiter);
+    if (told && atomic_load(&waiter->state) == GRANTED) {
         return true;
     }
-    if (mutex->owner == 0) {
-        mutex->owner = waiter->ident;
+    if (mutex_owner(mutex) == 0) {
+        mutex_set_owner(mutex, waiter->ident);
         return true;
     }
-    if (waiter->state == WOKEN) {
-        waiter->state = waiter->woken_at - waiter->started > FAIR_AFTER_NS ? OVERDUE : QUEUED;
+    if (told) {
+        waiter_rearm(waiter);
     }
     return false;
 }
@@ -398,7 +446,7 @@ waits_read(void)
     Copy *copy = copies;
     for (Waiter *waiter = newest; waiter != NULL; waiter = waiter->older) {
         if (waiter->mutex->identity != &unobserved_identity) {
-            *copy++ = (Copy){waiter->ident, waiter->mutex->owner, waiter->started, waiter->mutex->identity};
+            *copy++ = (Copy){waiter->ident, mutex_owner(waiter->mutex), waiter->started, waiter->mutex->identity};
         }
     }
     PyObject *rows = PyList_New(0);
