@@ -81,6 +81,7 @@ typedef struct {
     uint64_t buckets[BUCKET_COUNT];
 } Histogram;
 
+void histogram_init(void);
 void histogram_add(Histogram **histogram, int64_t duration_ns); /* allocated when first needed */
 void histogram_reset(Histogram **histogram);
 PyObject *histogram_read(const Histogram *histogram);

@@ -1,21 +1,27 @@
 /* Counts of durations, in the layout of `thread._histogram`. */
 #include "core.h"
 
-#include <math.h>
+/* The bounds in whole nanoseconds, rounded down: which is all that whole nanoseconds can be compared with. */
+static int64_t bounds[BUCKET_COUNT - 1];
 
+void
+histogram_init(void)
+{
+    for (int i = 0; i < BUCKET_COUNT - 1; i++) {
+        int exponent = i + MIN_EXPONENT;
+        bounds[i] = exponent < 0 ? INT64_C(1000000000) >> -exponent : INT64_C(1000000000) << exponent;
+    }
+}
+
+/* A bucket includes its upper bound. Most durations are short, or few. */
 static int
 bucket_index(int64_t duration_ns)
 {
-    if (duration_ns <= 0) {
-        return 0;
+    int index = 0;
+    while (index < BUCKET_COUNT - 1 && duration_ns > bounds[index]) {
+        index++;
     }
-    int exponent;
-    double mantissa = frexp((double)duration_ns * 1e-9, &exponent);
-    if (mantissa == 0.5) {
-        exponent--; /* a bucket includes its upper bound */
-    }
-    int index = exponent - MIN_EXPONENT;
-    return index < 0 ? 0 : index >= BUCKET_COUNT ? BUCKET_COUNT - 1 : index;
+    return index;
 }
 
 void

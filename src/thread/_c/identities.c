@@ -30,8 +30,24 @@ random_bits(void)
     return random_state * UINT64_C(2685821657736338717);
 }
 
-/* A geometric distribution makes each acquisition equally likely to be sampled whatever came before, so that no
- * regular pattern of the program can hide from the samples or attract them. */
+/* How many acquisitions are passed over before the next sample: the geometric distribution, tabulated, since its
+ * logarithm would be the dearest part of a sample. It makes each acquisition as likely to be sampled as any other,
+ * whatever came before, so that no regular pattern of the program can hide from the samples or attract them. */
+#define SKIP_BITS 10
+#define SKIPS (1 << SKIP_BITS)
+
+static uint64_t skips[SKIPS];
+static uint64_t period_of_skips = 0;
+
+static void
+tabulate_skips(uint64_t period)
+{
+    for (int i = 0; i < SKIPS; i++) {
+        skips[i] = (uint64_t)(log((i + 0.5) / SKIPS) / log1p(-1.0 / (double)period));
+    }
+    period_of_skips = period;
+}
+
 void
 identity_draw_next_sample(Identity *identity)
 {
@@ -43,14 +59,10 @@ identity_draw_next_sample(Identity *identity)
         identity->next_sample = identity->acquisitions + 1;
     }
     else {
-        double uniform = ((double)(random_bits() >> 11) + 1.0) * 0x1p-53; /* (0, 1] */
-        static uint64_t scaled_period = 0;
-        static double scale = 0.0;
-        if (scaled_period != period) {
-            scaled_period = period;
-            scale = 1.0 / log1p(-1.0 / (double)period);
+        if (period != period_of_skips) {
+            tabulate_skips(period);
         }
-        identity->next_sample = identity->acquisitions + 1 + (uint64_t)(log(uniform) * scale);
+        identity->next_sample = identity->acquisitions + 1 + skips[random_bits() >> (64 - SKIP_BITS)];
     }
 }
 

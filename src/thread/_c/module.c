@@ -363,6 +363,7 @@ check_platform(void)
 static int
 floors_init(void)
 {
+    histogram_init();
     PyObject *naming = PyImport_ImportModule("thread._naming");
     PyObject *lifecycle = naming == NULL ? NULL : PyImport_ImportModule("thread._lifecycle");
     int result = -1;
