@@ -87,10 +87,7 @@ blame_read(void)
         }
         PyObject *item = Py_BuildValue("OsOOKL", row.identity->name, kind_name(row.identity->kind), row.acquire_site,
                                        row.owner_site, row.count, row.ns);
-        if (item == NULL || PyList_Append(rows, item) < 0) {
-            Py_CLEAR(rows);
-        }
-        Py_XDECREF(item);
+        rows = rows_with(rows, item);
     }
     return rows;
 }

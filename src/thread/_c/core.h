@@ -51,6 +51,19 @@ this_thread(void)
 #endif
 }
 
+#define FAST_WITH_KEYWORDS(function) ((PyCFunction)(void (*)(void))(function)), METH_FASTCALL | METH_KEYWORDS
+
+/* A list with one more row; takes both references. NULL where either is NULL or memory ran out. */
+static inline PyObject *
+rows_with(PyObject *rows, PyObject *row)
+{
+    if (row == NULL || PyList_Append(rows, row) < 0) {
+        Py_CLEAR(rows);
+    }
+    Py_XDECREF(row);
+    return rows;
+}
+
 /* ---- settings (module.c) ---- */
 
 typedef struct {

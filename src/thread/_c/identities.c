@@ -210,10 +210,7 @@ identities_read(void)
             continue;
         }
         PyObject *row = identity_read(identities[i], now);
-        if (row == NULL || PyList_Append(rows, row) < 0) {
-            Py_CLEAR(rows);
-        }
-        Py_XDECREF(row);
+        rows = rows_with(rows, row);
     }
     return rows;
 }

@@ -341,7 +341,6 @@ PyDoc_STRVAR(lock_doc, LOCK_SIGNATURE
 "release() -- unlock of the lock\n"
 "locked() -- test whether the lock is currently locked");
 
-#define FAST_WITH_KEYWORDS(function) ((PyCFunction)(void (*)(void))(function)), METH_FASTCALL | METH_KEYWORDS
 #define FAST(function) ((PyCFunction)(void (*)(void))(function)), METH_FASTCALL
 
 static PyMethodDef lock_methods[] = {

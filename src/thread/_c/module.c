@@ -298,7 +298,6 @@ PyDoc_STRVAR(start_joinable_thread_doc,
 "the one given or a new one. name is what the thread is counted under.");
 #endif
 
-#define FAST_WITH_KEYWORDS(function) ((PyCFunction)(void (*)(void))(function)), METH_FASTCALL | METH_KEYWORDS
 #define WITH_KEYWORDS(function) ((PyCFunction)(void (*)(void))(function)), METH_VARARGS | METH_KEYWORDS
 
 static PyMethodDef functions[] = {

@@ -156,6 +156,24 @@ place_at(CodePlaces *known, int offset)
     return place;
 }
 
+/* Where this thread is, without a frame object; NULL unless the place was seen before and is the program's own. */
+static inline Place *
+place_of_this_thread(void)
+{
+    int offset = 0;
+    PyCodeObject *code = innermost_code(&offset);
+    if (code == NULL) {
+        return NULL;
+    }
+    const CodePlaces *known = places_of(code);
+    Place *place = known == NULL || known->internal ? NULL : place_known(known, offset);
+    Py_DECREF(code); /* still running, hence alive */
+    if (known == NULL) {
+        PyErr_Clear();
+    }
+    return place;
+}
+
 /* ---- frames that a place is charged to ---- */
 
 static CodePlaces *
@@ -270,20 +288,12 @@ site_of_thread(unsigned long ident)
     return site_or_unknown(frame_of_thread(ident));
 }
 
-/* Without a frame object where the place was seen before. */
 PyObject *
 site_of_this_thread(void)
 {
-    int offset = 0;
-    PyCodeObject *code = innermost_code(&offset);
-    if (code != NULL) {
-        CodePlaces *known = places_of(code);
-        Place *place = known == NULL || known->internal ? NULL : place_known(known, offset);
-        Py_DECREF(code); /* still running, hence alive */
-        if (place != NULL && place->site != NULL) {
-            return place->site;
-        }
-        PyErr_Clear();
+    const Place *place = place_of_this_thread();
+    if (place != NULL && place->site != NULL) {
+        return place->site;
     }
     return site_or_unknown(PyThreadState_GetFrame(PyThreadState_Get()));
 }
@@ -415,18 +425,9 @@ identity_created(Kind kind, PyObject *name)
     if (is_hidden()) {
         return &unobserved_identity;
     }
-    if (name == NULL) {
-        int offset = 0;
-        PyCodeObject *code = innermost_code(&offset);
-        if (code != NULL) {
-            CodePlaces *known = places_of(code);
-            Place *place = known == NULL || known->internal ? NULL : place_known(known, offset);
-            Py_DECREF(code); /* still running, hence alive */
-            if (place != NULL && place->identities[kind] != NULL) {
-                return place->identities[kind];
-            }
-            PyErr_Clear();
-        }
+    const Place *place = name == NULL ? place_of_this_thread() : NULL;
+    if (place != NULL && place->identities[kind] != NULL) {
+        return place->identities[kind];
     }
     Identity *identity = identity_slowly(kind, name);
     return identity != NULL ? identity : identity_despite_error();

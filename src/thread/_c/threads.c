@@ -502,10 +502,7 @@ threads_read(void)
         PyObject *row =
             Py_BuildValue("OKKNNL", target->name, target->started, target->finished,
                           histogram_read(target->start_delay), histogram_read(target->lifetime), target->cpu_time_ns);
-        if (row == NULL || PyList_Append(rows, row) < 0) {
-            Py_CLEAR(rows);
-        }
-        Py_XDECREF(row);
+        rows = rows_with(rows, row);
     }
     return rows;
 }
@@ -534,10 +531,7 @@ threads_read_live(void)
     PyObject *rows = PyList_New(0);
     while (rows != NULL && copy-- > copies) {
         PyObject *row = Py_BuildValue("kkOL", copy->ident, copy->native_id, copy->name, copy->started);
-        if (row == NULL || PyList_Append(rows, row) < 0) {
-            Py_CLEAR(rows);
-        }
-        Py_XDECREF(row);
+        rows = rows_with(rows, row);
     }
     PyMem_RawFree(copies);
     return rows;

@@ -453,10 +453,7 @@ waits_read(void)
     while (rows != NULL && copy-- > copies) {
         PyObject *row = Py_BuildValue("kOsLk", copy->ident, copy->identity->name, kind_name(copy->identity->kind),
                                       copy->started, copy->owner);
-        if (row == NULL || PyList_Append(rows, row) < 0) {
-            Py_CLEAR(rows);
-        }
-        Py_XDECREF(row);
+        rows = rows_with(rows, row);
     }
     PyMem_RawFree(copies);
     return rows;

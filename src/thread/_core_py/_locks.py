@@ -132,6 +132,7 @@ class LockType(_Mutex):
     def __enter__(self) -> bool:
         if not self._raw_acquire(False):
             acquire_contended(self, FOREVER)
+        # What `_acquired` does, without the call, which would cost as much again.
         self._owner = get_ident()
         identity = self._identity
         acquisitions = identity.count_acquisition()
