@@ -81,5 +81,5 @@ def usage() -> dict[str, int]:
 
 if __name__ == "__main__":
     server = create_server(Service(), host="127.0.0.1", port=0, threads=THREADS)
-    print(server.effective_port, flush=True)
+    print(server.effective_port, flush=True)  # pyright: ignore[reportAttributeAccessIssue]
     server.run()

@@ -62,3 +62,16 @@ def test_the_table_for_a_readme_is_markdown() -> None:
     done = benchmarks("--markdown", "creation-memory")
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("| work | measured against | promise | measured |")
+
+
+def test_results_of_several_interpreters_stand_side_by_side(tmp_path: Path) -> None:
+    done = benchmarks("--json", "creation-memory")
+    for version in ("3.11", "3.12"):
+        (tmp_path / version).write_text(done.stdout)
+    command = [sys.executable, "-m", "benchmarks.versions", str(tmp_path / "3.11"), str(tmp_path / "3.12")]
+    table = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert table.returncode == 0, table.stderr
+    heading, _, row = table.stdout.splitlines()
+    assert heading.count("Python ") == 2
+    assert row.startswith("| memory of a lock |")
+    assert row.count(" bytes |") >= 1
