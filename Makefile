@@ -22,7 +22,7 @@ endif
 export THREAD_REQUIRE_EXTENSION
 BUILT := $(VENV)/.built-$(if $(call on,$(THREAD_REQUIRE_EXTENSION)),c,pure)
 
-.PHONY: help venv build test test-pure demo bench lint typecheck sanitize clean
+.PHONY: help venv build test test-suites test-pure demo bench bench-service lint typecheck sanitize clean
 
 help:
 	@echo 'usage: make TARGET [PYTHON=python3.13] [PURE=1] [SLOW=1] [ARGS="..."]'
@@ -39,7 +39,7 @@ $(BIN)/python:
 		echo '$(PYTHON) makes no virtual environment; on Debian and Ubuntu: apt install python$(VERSION)-venv' >&2; exit 1; }
 	@$(BIN)/python -m pip -qq install --upgrade pip 'setuptools>=77' || { rm -rf $(VENV); exit 1; }
 
-$(BUILT): pyproject.toml setup.py $(wildcard src/thread/_c/*) | $(BIN)/python
+$(BUILT): pyproject.toml setup.py src/thread-telemetry.pth $(wildcard src/thread/_c/*) | $(BIN)/python
 	@echo 'building for Python $(VERSION)'
 	@$(BIN)/python -m pip -qq install --no-build-isolation --editable '.[dev]'
 	@touch $@
@@ -55,6 +55,10 @@ build: $(BUILT)
 test: build
 	@$(if $(call on,$(PURE)),THREAD_PURE=1 )$(BIN)/python -m pytest $(if $(call on,$(SLOW)),--slow )$(ARGS)
 
+#: test-suites: the interpreter's own suites, unmodified, under observation from start-up
+test-suites:
+	@$(MAKE) --no-print-directory test ARGS='--suites $(ARGS)'
+
 #: test-pure: the same as make test PURE=1
 test-pure:
 	@$(MAKE) --no-print-directory test PURE=1
@@ -66,6 +70,10 @@ demo: build
 #: bench: the promises of speed, measured on this machine
 bench: build
 	@$(BIN)/python -m benchmarks $(ARGS)
+
+#: bench-service: a threaded web service under load, observed and not
+bench-service: build
+	@$(BIN)/python -m benchmarks service $(ARGS)
 
 #: lint: ruff, and shellcheck where it is installed
 lint: build

@@ -1,4 +1,5 @@
-"""Adds to pyproject.toml what it cannot say: an optional C extension and an editable install of two source roots."""
+"""Adds to pyproject.toml what it cannot say: an optional C extension, a file that Python reads when it starts, and an
+editable install of two source roots."""
 
 from __future__ import annotations
 
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from setuptools import Extension, setup
+from setuptools.command.build_py import build_py
 from setuptools.command.editable_wheel import editable_wheel
 
 
@@ -40,8 +42,19 @@ def extensions() -> list[Extension]:
     ]
 
 
+STARTUP = Path("src/thread-telemetry.pth")
+"""Observes processes in whose environment THREAD_TELEMETRY is set. Belongs beside the packages in site-packages."""
+
+
+class BuildPy(build_py):
+    def run(self) -> None:
+        super().run()
+        if not self.editable_mode:
+            self.copy_file(str(STARTUP), str(Path(self.build_lib, STARTUP.name)))
+
+
 class SourceRoots:
-    """What an editable wheel holds: a .pth file with the roots of both packages."""
+    """What an editable wheel holds: a .pth file with the roots of both packages, and the one for the start."""
 
     def __init__(self, name: str, roots: list[str]) -> None:
         self.name = name
@@ -49,6 +62,7 @@ class SourceRoots:
 
     def __call__(self, wheel: Any, files: list[str], mapping: dict[str, str]) -> None:
         wheel.writestr(f"__editable__.{self.name}.pth", "".join(f"{root}\n" for root in self.roots))
+        wheel.writestr(STARTUP.name, STARTUP.read_text())
 
     def __enter__(self) -> SourceRoots:
         return self
@@ -66,4 +80,4 @@ class EditableWheel(editable_wheel):
         return SourceRoots(name, sorted({str(Path(folder).resolve().parent) for folder in self.package_dir.values()}))
 
 
-setup(ext_modules=extensions(), cmdclass={"editable_wheel": EditableWheel})
+setup(ext_modules=extensions(), cmdclass={"build_py": BuildPy, "editable_wheel": EditableWheel})

@@ -24,6 +24,8 @@ SCRIPTS = (
     "hand_over",
     "creation",
     "thread_start",
+    "tracing",
+    "family",
     "pure_python",
     "reading",
     "service",

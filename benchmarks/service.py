@@ -1,24 +1,33 @@
-"""A threaded web service under load from another process: all observed, by `python -m thread run`, or not at all."""
+"""A threaded web service under load from another process: all observed, by `python -m thread run`, or not at all.
+
+Beside it, measured against the same: the service under ddtrace's lock profiler.
+"""
 
 from __future__ import annotations
 
+import importlib.metadata
 import importlib.util
 import json
 import selectors
 import socket
+import statistics
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import cast
 
-from ._harness import clock, compare
-from ._promises import CALIBRATING, Measured, Row, Unmeasurable, at_least
+from ._harness import clock, compare, duration
+from ._promises import CALIBRATING, Measured, Row, Unmeasurable, at_least, at_most
 from ._script import main
 
 APP = Path(__file__).with_name("service_app.py")
-OBSERVED = () if CALIBRATING else ("-m", "thread", "run", "--port", "0")
+UNOBSERVED: tuple[str, ...] = ()
+OBSERVED = UNOBSERVED if CALIBRATING else ("-m", "thread", "run", "--port", "0")
+# Without -P, what is beside the script could be imported in the place of others' modules.
+DATADOG = UNOBSERVED if CALIBRATING else ("-P", str(Path(__file__).with_name("datadog_run.py")))
 CONNECTIONS = 8
 REQUEST = b"GET /articles HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
@@ -45,6 +54,7 @@ class Load:
 
     def __init__(self, port: int) -> None:
         self.requests = 0
+        self.latencies: list[int] = []
         self._port = port
         self._connections = [socket.create_connection(("127.0.0.1", port)) for _ in range(CONNECTIONS)]
         self._size = len(answer(self._connections[0], REQUEST))
@@ -57,7 +67,9 @@ class Load:
         self.requests += count
         start = clock()
         missing = {}
+        sent = {}
         for connection in self._connections[:count]:
+            sent[connection] = clock()
             connection.sendall(REQUEST)
             missing[connection] = self._size
         to_send = count - len(missing)
@@ -70,7 +82,9 @@ class Load:
                 missing[connection] -= received
                 if missing[connection]:
                     continue
+                self.latencies.append(clock() - sent[connection])
                 if to_send:
+                    sent[connection] = clock()
                     connection.sendall(REQUEST)
                     missing[connection] = self._size
                     to_send -= 1
@@ -103,21 +117,59 @@ def answer(connection: socket.socket, request: bytes) -> bytes:
     return header + b"\r\n\r\n" + body
 
 
-def measure() -> Measured:
+@contextmanager
+def both(options: tuple[str, ...]) -> Iterator[tuple[Load, Load]]:
+    """The load of the service that is run with these options and that of the unobserved one."""
     if importlib.util.find_spec("waitress") is None:
         raise Unmeasurable("waitress is not installed")
-    with service(*OBSERVED) as observed, service() as unobserved:
+    with service(*options) as observed, service(*UNOBSERVED) as unobserved:
         ours, theirs = Load(observed), Load(unobserved)
-        measured = compare(ours, theirs, seconds=16, turn=0.06).speeds
+        yield ours, theirs
         acquisitions = ours.usage()["acquisitions"]
+        if options == OBSERVED and not CALIBRATING and acquisitions < ours.requests:
+            raise Unmeasurable(f"the service was to be observed, but only {acquisitions} acquisitions were seen")
+
+
+def throughput(options: tuple[str, ...]) -> Measured:
+    with both(options) as (ours, theirs):
+        measured = compare(ours, theirs, seconds=16, turn=0.06).speeds
         cpu_time = ours.cpu_time / theirs.cpu_time
-    if not CALIBRATING and acquisitions < ours.requests:
-        raise Unmeasurable(f"the service was to be observed, but only {acquisitions} acquisitions were seen")
     return Measured(measured.values, f"{measured.detail}; {cpu_time:.3f} of the CPU time")
 
 
+def latency(options: tuple[str, ...]) -> Measured:
+    """The 99th percentile over a second each, in alternating turns."""
+    ratios = []
+    with both(options) as (ours, theirs):
+        for _ in range(16):
+            ours.latencies.clear()
+            theirs.latencies.clear()
+            compare(ours, theirs, seconds=1, turn=0.06)
+            ratios.append(percentile_99(ours.latencies) / percentile_99(theirs.latencies))
+    detail = f"{duration(percentile_99(ours.latencies))} against {duration(percentile_99(theirs.latencies))}"
+    return Measured(tuple(ratios), detail)
+
+
+def percentile_99(latencies: list[int]) -> float:
+    return statistics.quantiles(latencies, n=100, method="inclusive")[-1]
+
+
+def under_ddtrace(measure: Callable[[tuple[str, ...]], Measured]) -> Measured:
+    try:
+        version = importlib.metadata.version("ddtrace")
+    except importlib.metadata.PackageNotFoundError:
+        raise Unmeasurable("ddtrace is not installed") from None
+    measured = measure(DATADOG)
+    return Measured(measured.values, f"{measured.detail}; ddtrace {version}")
+
+
+SAME = "the same, unobserved"
+UNDER = "under ddtrace's lock profiler"
 ROWS = (
-    Row("service", "a threaded web service under load", "the same, unobserved", at_least(0.99), measure),
+    Row("service", "a threaded web service under load", SAME, at_least(0.99), partial(throughput, OBSERVED)),
+    Row("service-p99", "its 99th percentile of latency", SAME, at_most(1.05), partial(latency, OBSERVED)),
+    Row("service-datadog", f"the service {UNDER}", SAME, None, partial(under_ddtrace, throughput)),
+    Row("service-datadog-p99", f"its percentile {UNDER}", SAME, None, partial(under_ddtrace, latency)),
 )
 
 if __name__ == "__main__":

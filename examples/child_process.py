@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 
@@ -19,12 +19,13 @@ PATIENCE = 30.0
 class ChildProcess:
     """`python ARGUMENTS…`, from entering the `with` block to leaving it at the latest."""
 
-    def __init__(self, arguments: Sequence[str], log: Path) -> None:
+    def __init__(self, arguments: Sequence[str], log: Path, environment: Mapping[str, str] | None = None) -> None:
         self.log = log
+        self._environment = os.environ if environment is None else environment
         self._command = [sys.executable, *arguments]
 
     def __enter__(self) -> ChildProcess:
-        environment = os.environ | {"COLUMNS": str(shutil.get_terminal_size(fallback=(120, 24)).columns)}
+        environment = {**self._environment, "COLUMNS": str(terminal_width())}
         if sys.stdout.isatty():
             environment.setdefault("FORCE_COLOR", "1")
         with self.log.open("wb") as log:
@@ -74,6 +75,11 @@ class ChildProcess:
         if self._process.poll() is None:
             self._process.kill()
             self._process.wait()
+
+
+def terminal_width() -> int:
+    """Columns for what is printed, also where no terminal is."""
+    return shutil.get_terminal_size(fallback=(120, 24)).columns
 
 
 def how_it_ended(status: int) -> str:

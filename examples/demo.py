@@ -1,7 +1,7 @@
 """The shop under load and under observation, in one command: `make demo`.
 
 Starts the service with `python -m thread run`, sends it customers, says where to look and what the metrics page shows
-now and then, and prints the report at the end. Ctrl-C ends it, or DEMO_SECONDS.
+now and then, and prints the report and one slow request at the end. Ctrl-C ends it, or DEMO_SECONDS.
 """
 
 from __future__ import annotations
@@ -18,9 +18,17 @@ from importlib.util import find_spec
 from pathlib import Path
 from types import FrameType
 
-from child_process import ChildProcess, how_it_ended
+from child_process import ChildProcess, how_it_ended, terminal_width
 
-NEEDED = ("thread", "thread_exporters", "prometheus_client", "rich", "waitress")
+NEEDED = (
+    "thread",
+    "thread_exporters",
+    "opentelemetry.exporter.otlp.proto.http",
+    "opentelemetry.instrumentation.wsgi",
+    "prometheus_client",
+    "rich",
+    "waitress",
+)
 SHOP_PORT = 8080
 METRICS_PORT = 9464
 SECONDS_TO_START = 30.0
@@ -75,10 +83,18 @@ class Interruption:
 
 def run(folder: Path, seconds: float, interruption: Interruption) -> None:
     """The demo, for so many seconds or until Ctrl-C."""
+    # Not at the top: without the libraries that they need, the demo says so.
+    from request_tree import slow_request
+    from trace_receiver import TraceReceiver
+
     shop = ("127.0.0.1", choose_port(SHOP_PORT, "the shop"))
     metrics = ("127.0.0.1", choose_port(METRICS_PORT, "the metrics page"))
-    observe = ["-m", "thread", "run", "--exporter", "prometheus", "--exporter", "console", "--port", str(metrics[1])]
-    with ChildProcess([*observe, "-m", "shop", "--port", str(shop[1])], folder / "shop.log") as service:
+    exporters = [option for name in ("prometheus", "otlp", "console") for option in ("--exporter", name)]
+    command = ["-m", "thread", "run", *exporters, "--port", str(metrics[1]), "-m", "shop", "--port", str(shop[1])]
+    with (
+        TraceReceiver() as receiver,
+        ChildProcess(command, folder / "shop.log", traced_to(receiver.endpoint)) as service,
+    ):
         wait_for_answer(service, shop, "/health", interruption)
         wait_for_answer(service, metrics, "/metrics", interruption)
         print("A small shop, observed while customers come and go.")
@@ -94,12 +110,23 @@ def run(folder: Path, seconds: float, interruption: Interruption) -> None:
             watch((service, load), metrics, seconds, interruption)
             load_status, summary = load.interrupt()
         service_status, report = service.interrupt()
-    print(f"\nWhat the customers saw\n\n{summary}\n\nWhat the observer saw\n\n{report}", flush=True)
+        # The last spans come while the service ends.
+        spans = receiver.spans()
+    print(f"\nWhat the customers saw\n\n{summary}\n\nWhat the observer saw\n\n{report}")
+    print(f"\nOne slow request\n\n{slow_request(spans, sys.stdout, terminal_width())}", flush=True)
     if service_status != 0:
         raise DemoFailedError(f"the service {how_it_ended(service_status)}")
     # Ctrl-C may come before the load can handle it; then it has not begun.
     if load_status not in (0, -signal.SIGINT):
         raise DemoFailedError(f"the load {how_it_ended(load_status)}: requests failed, see above")
+
+
+def traced_to(endpoint: str) -> dict[str, str]:
+    """The environment of a service that sends its traces there, whatever this process was told about its own."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("OTEL_")}
+    # By no proxy: none of them would find its way back to this machine.
+    direct = {"NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1"}
+    return environment | direct | {"OTEL_EXPORTER_OTLP_ENDPOINT": endpoint, "OTEL_SERVICE_NAME": "shop"}
 
 
 def watch(
@@ -163,12 +190,20 @@ def choose_port(wanted: int, what: str) -> int:
 
 
 def check_installation() -> None:
-    missing = [name for name in NEEDED if find_spec(name) is None]
+    missing = [name for name in NEEDED if not is_installed(name)]
     if missing:
         raise DemoFailedError(
             f"not installed: {', '.join(missing)}; `make demo` installs what is needed,"
             " and so does pip install 'thread-telemetry[demo]'"
         )
+
+
+def is_installed(name: str) -> bool:
+    try:
+        return find_spec(name) is not None
+    except ModuleNotFoundError:
+        # Not even the package that it would be in.
+        return False
 
 
 def read_seconds(text: str) -> float:

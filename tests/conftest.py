@@ -17,6 +17,7 @@ def flag(name: str) -> bool:
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--slow", action="store_true", help="run the tests marked slow too")
+    parser.addoption("--suites", action="store_true", help="run only the interpreter's own suites, observed")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -37,6 +38,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         for item in items:
             if item.get_closest_marker("slow"):
                 item.add_marker(pytest.mark.skip(reason="slow, runs with --slow"))
+    wanted = bool(config.getoption("--suites"))
+    left_out = [item for item in items if (item.get_closest_marker("suites") is not None) is not wanted]
+    items[:] = [item for item in items if item not in left_out]
+    config.hook.pytest_deselected(items=left_out)
 
 
 @pytest.fixture
@@ -51,6 +56,16 @@ def core() -> Iterator[ModuleType]:
     restore()
     yield core
     restore()
+
+
+@pytest.fixture
+def instrumented(core: ModuleType) -> Iterator[ModuleType]:
+    """The core, while everything in this process is instrumented."""
+    from thread._instrument import instrument, uninstrument
+
+    instrument()
+    yield core
+    uninstrument()
 
 
 class WaitUntil(Protocol):

@@ -8,11 +8,13 @@ from thread.telemetry import (
     BlockingStats,
     Coverage,
     ExceptionStats,
+    ExecutorStats,
     Histogram,
     LockStats,
     Site,
     SlowWait,
     Snapshot,
+    SpanContext,
     ThreadStats,
     UnhandledException,
     WaitStats,
@@ -69,7 +71,14 @@ def lock(
 
 
 def slow_wait(
-    duration: float = 0.12, *, lock: str = HOT, acquire_site: Site = GET, owner_site: Site = REFRESH, callers: int = 1
+    duration: float = 0.12,
+    *,
+    lock: str = HOT,
+    acquire_site: Site = GET,
+    owner_site: Site = REFRESH,
+    callers: int = 1,
+    started_at: float = NOON,
+    span: SpanContext | None = None,
 ) -> SlowWait:
     outer = tuple(Site(f"shop.web.layer_{depth}", "/app/shop/web.py", depth) for depth in range(callers))
     return SlowWait(
@@ -84,10 +93,11 @@ def slow_wait(
         owner_stack=(owner_site, Site("shop.refresh.refresh_forever", "/app/shop/refresh.py", 10)),
         owner_site=owner_site,
         waiters=5,
-        started_at=NOON,
+        started_at=started_at,
         duration=duration,
         gil_wait=0.003,
         outcome="acquired",
+        span=span,
     )
 
 
@@ -106,15 +116,19 @@ def snapshot_of_a_shop() -> Snapshot:
         ),
         waits=(WaitStats(HOT, GET, REFRESH, 3, 2.5), WaitStats(HOT, REFRESH, GET, 1, 0.525)),
         blocking=(
-            BlockingStats("queue", GET, histogram(0.5)),
-            BlockingStats("queue", REFRESH, histogram(2.0, 2.0)),
-            BlockingStats("join", GET, histogram(0.25)),
+            BlockingStats("queue", "shop.jobs:Jobs._queue", GET, histogram(0.5)),
+            BlockingStats("queue", "shop.jobs:Jobs._queue", REFRESH, histogram(2.0, 2.0)),
+            BlockingStats("join", "shop.refresher:refresh_forever", GET, histogram(0.25)),
         ),
+        executors=(ExecutorStats("mail", 1, 4, 3, 17, 120, 100, 2, histogram(0.5, 2.0), histogram(0.1, 0.2)),),
         threads=(
             ThreadStats("shop.refresh:refresh_forever", 1, 0, 1, histogram(0.0001), Histogram(), 1.25),
             ThreadStats("shop.worker:work", 12, 12, 0, histogram(*[0.0002] * 12), histogram(*[0.25] * 12), 0.5),
         ),
-        exceptions=(ExceptionStats("ValueError", "shop.worker:work", 5, TRACEBACK, NOON),),
+        exceptions=(
+            ExceptionStats("ValueError", "shop.worker:work", 5, TRACEBACK, NOON),
+            ExceptionStats("TimeoutError", "shop.mail:send", 2, TRACEBACK, NOON, "future"),
+        ),
         dropped_events=7,
         coverage=Coverage("c", True, 1, 1, False, 0),
     )

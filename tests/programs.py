@@ -26,3 +26,19 @@ def output_of(source: str, *arguments: str, timeout: float = 60.0, **environment
     finished = run(source, *arguments, timeout=timeout, **environment)
     assert (finished.returncode, finished.stderr) == (0, ""), finished.stderr
     return finished.stdout.splitlines()
+
+
+def observed(source: str, report: str) -> tuple[list[str], list[str]]:
+    """What a program prints, observed as it does unobserved, and what `report` prints of its `recorded` snapshot."""
+    begin = "from thread import telemetry\ntelemetry.instrument()\n"
+    look = "\nrecorded = telemetry.snapshot()\nprint(recorded.coverage.faults, recorded.exceptions)\n"
+
+    def lines(program: str) -> list[str]:
+        # The text after -c would pass for generated code, which names nothing.
+        return output_of(f"exec(compile({program!r}, 'program.py', 'exec'))")
+
+    usual = lines(dedent(source))
+    of_observed = lines(begin + dedent(source) + look + dedent(report))
+    assert of_observed[: len(usual)] == usual
+    assert of_observed[len(usual)] == "0 ()"
+    return usual, of_observed[len(usual) + 1 :]

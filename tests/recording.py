@@ -16,9 +16,10 @@ class RecordingExporter:
         self.events: list[Event] = []
         self.timeouts: list[float] = []
 
-    def export(self, snapshot: Snapshot, events: Sequence[Event]) -> None:
+    def export(self, snapshot: Snapshot, events: Sequence[Event]) -> int | None:
         self.snapshots.append(snapshot)
         self.events.extend(events)
+        return None
 
     def shutdown(self, timeout: float) -> None:
         self.timeouts.append(timeout)

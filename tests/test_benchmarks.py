@@ -5,7 +5,11 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
+
+import pytest
+from programs import run
 
 ROOT = Path(__file__).parent.parent
 
@@ -75,3 +79,28 @@ def test_results_of_several_interpreters_stand_side_by_side(tmp_path: Path) -> N
     assert heading.count("Python ") == 2
     assert row.startswith("| memory of a lock |")
     assert row.count(" bytes |") >= 1
+
+
+@pytest.mark.skipif(find_spec("ddtrace") is not None, reason="ddtrace is installed, and would be measured")
+def test_rows_beside_ddtrace_say_that_it_is_missing() -> None:
+    done = benchmarks("--json", "datadog", "service-datadog", "service-datadog-p99")
+    assert done.returncode == 0, done.stderr
+    alone, *services = json.loads(done.stdout)["results"]
+    assert alone["skipped"].startswith("ddtrace cannot be used: ")
+    for row in services:
+        assert row["skipped"] == "ddtrace is not installed"
+        assert row["promise"] is None
+
+
+def test_no_service_runs_unprofiled_in_the_place_of_a_profiled_one() -> None:
+    launcher, app = ROOT / "benchmarks" / "datadog_run.py", ROOT / "benchmarks" / "service_app.py"
+    without = f"""
+        import runpy, sys
+        sys.modules["ddtrace"] = None
+        sys.argv = [{str(launcher)!r}, {str(app)!r}]
+        runpy.run_path(sys.argv[0], run_name="__main__")
+    """
+    finished = run(without)
+    assert (finished.returncode, finished.stdout) == (1, "")
+    assert finished.stderr.startswith("ddtrace cannot be used: ")
+    assert finished.stderr.count("\n") == 1

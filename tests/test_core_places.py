@@ -56,7 +56,7 @@ def test_a_lock_of_the_standard_library_is_charged_to_its_caller(
 
     pipeline = Pipeline()
     called = {name for name, _ in names(core)}
-    assert any(name.endswith("Pipeline.jobs") for name in called)
+    assert any(name.endswith("Pipeline.jobs (Queue.mutex)") for name in called)
     assert not any(name.startswith("queue:") for name in called)
     del pipeline
 

@@ -159,7 +159,7 @@ def test_an_unhandled_exception_is_recorded_and_printed_as_ever(
 
     events = core.take_events()
     [event] = [event for event in events if event[0] == "unhandled_exception"]
-    _, kind, text, target, ident, native_id, at, traceback, site = event
+    _, kind, text, target, ident, native_id, at, traceback, site, _, _ = event
     assert (kind, text, target) == (f"{__name__}.Trouble", "no more water", f"{__name__}:fail")
     assert ident and native_id and at <= core.monotonic_ns()
     assert traceback.startswith("Traceback (most recent call last):")
@@ -167,8 +167,8 @@ def test_an_unhandled_exception_is_recorded_and_printed_as_ever(
     assert "thread/_" not in traceback
     assert site[0] == f"{__name__}.fail"
     [finished] = [event for event in events if event[0] == "thread_finished"]
-    assert finished[-1] == "raised"
-    [(kind, target, count, last, _)] = _lifecycle.read_exceptions()
+    assert finished[9] == "raised"
+    [(kind, target, count, last, _, _)] = _lifecycle.read_exceptions()
     assert (kind, target, count, last) == (f"{__name__}.Trouble", f"{__name__}:fail", 1, traceback)
     printed.clear()
 
@@ -212,7 +212,7 @@ def test_system_exit_ends_a_thread_in_silence(
     thread.start_new_thread(thread.exit, (), name="leaver")
     wait_until(lambda: row(core, "leaver")["finished"] == 1)
     [event] = finished_events(core)
-    assert event[-1] == "exited"
+    assert event[9] == "exited"
     assert _lifecycle.read_exceptions() == []
     assert capfd.readouterr() == ("", "")
 
@@ -222,7 +222,8 @@ def test_the_end_of_a_thread_is_an_event_that_names_its_starter(core: ModuleType
     ident = thread.start_new_thread(sleep_briefly, (), name="told")
     wait_until(lambda: row(core, "told")["finished"] == 1)
     [event] = finished_events(core)
-    _, told, _, target, starter, requested, start_delay, lifetime, cpu_time, outcome = event
+    _, told, _, target, starter, requested, start_delay, lifetime, cpu_time, outcome, *spans = event
+    assert spans == [None, None, None]
     assert (told, target, outcome) == (ident, "told", "returned")
     assert starter[0].endswith("test_the_end_of_a_thread_is_an_event_that_names_its_starter")
     assert 0 < requested <= core.monotonic_ns()
@@ -298,7 +299,7 @@ def test_an_exception_in_a_threading_thread_is_recorded_and_its_hook_still_calle
     wait_until(lambda: row(core, f"{__name__}:fail")["finished"] == 1)
     assert hooked[0] == (Trouble, hooked[0][1])
     assert [name for name, *_ in hooked] == [Trouble, SystemExit]
-    assert [(kind, count) for kind, _, count, _, _ in _lifecycle.read_exceptions()] == [(f"{__name__}.Trouble", 1)]
+    assert [(kind, count) for kind, _, count, *_ in _lifecycle.read_exceptions()] == [(f"{__name__}.Trouble", 1)]
     hooked.clear()
 
 

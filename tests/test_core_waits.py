@@ -25,6 +25,9 @@ FIELDS = (
     "owner_stack",
     "owner_site",
     "waiters",
+    "task",
+    "span",
+    "owner_span",
     "started",
     "duration",
     "gil_wait",
@@ -156,6 +159,22 @@ def test_nobody_listening_means_no_evidence_but_still_blame(core: ModuleType) ->
     Contest(thread.allocate_lock(name="unheard"), held_for=0.05).run()
     assert core.take_events() == []
     assert [blame[0] for blame in core.read_blame()] == ["unheard"]
+
+
+def test_waits_for_the_telemetrys_own_locks_are_shown_nowhere(core: ModuleType) -> None:
+    core.enter_hidden()
+    try:
+        own = [thread.allocate_lock(), thread.RLock(), core.SemaphoreRecord()]
+    finally:
+        core.leave_hidden()
+    for lock in own[:2]:
+        Contest(lock, held_for=0.03).run()
+    wait = own[2].begin_wait()
+    assert wait.seconds_to_evidence() is None
+    wait.give_evidence()
+    assert core.read_current_waits() == []
+    wait.end(True)
+    assert (slow_waits(core), core.read_blame()) == ([], [])
 
 
 def test_stacks_are_as_deep_as_the_settings_allow(core: ModuleType) -> None:

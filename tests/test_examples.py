@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import http.client
-import importlib.util
-import json
 import os
 import re
 import signal
@@ -12,73 +9,13 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
-from typing import Any
 
 import pytest
-
-EXAMPLES = Path(__file__).parent.parent / "examples"
+from example_programs import EXAMPLES, Shop, free_port, load_example, run_example, running_shop
 
 pytest.importorskip("waitress")
-
-
-@dataclass
-class Shop:
-    """The service in a process of its own."""
-
-    process: subprocess.Popen[str]
-    port: int
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
-
-    def ask(self, method: str, path: str, body: object = None) -> tuple[int, Any]:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
-        try:
-            connection.request(method, path, None if body is None else json.dumps(body))
-            response = connection.getresponse()
-            return response.status, json.loads(response.read())
-        finally:
-            connection.close()
-
-    def order(self, customer: str, country: str) -> None:
-        assert self.ask("POST", f"/baskets/{customer}", {"sku": "CHN-11"})[0] == 201
-        assert self.ask("POST", "/checkout", {"customer": customer, "country": country})[0] == 201
-
-    def health(self) -> Any:
-        return self.ask("GET", "/health")[1]
-
-    def end(self, with_signal: signal.Signals) -> tuple[int, str]:
-        self.process.send_signal(with_signal)
-        _, errors = self.process.communicate(timeout=20)
-        return self.process.returncode, errors
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
-
-
-@contextmanager
-def running_shop(*options: str, observer: tuple[str, ...] = ()) -> Iterator[Shop]:
-    port = free_port()
-    command = [sys.executable, *observer, "-m", "shop", "--port", str(port), *options]
-    process = subprocess.Popen(command, cwd=EXAMPLES, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    try:
-        assert process.stdout is not None
-        assert process.stdout.readline() == f"shop: listening on http://127.0.0.1:{port}\n"
-        shop = Shop(process, port)
-        shop.health()
-        yield shop
-    finally:
-        process.kill()
-        process.communicate()
 
 
 @pytest.fixture(scope="module")
@@ -90,25 +27,7 @@ def shop() -> Iterator[Shop]:
 
 @pytest.fixture(scope="module")
 def visits() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("visits", EXAMPLES / "visits.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["visits"] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-def run_example(
-    name: str, *arguments: str, timeout: float = 60, **environment: str
-) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, str(EXAMPLES / name), *arguments],
-        env=os.environ | environment,
-        capture_output=True,
-        text=True,
-        timeout=timeout,
-    )
+    return load_example("visits")
 
 
 # The shop, under plain python
@@ -361,6 +280,12 @@ def test_the_demo_names_the_hot_lock_and_the_dead_worker() -> None:
     assert re.search(r"shop\.cache\.Cache\.refresh +\(\S*cache\.py:\d+\)", report)
     assert re.search(r"\d+ × KeyError in shop\.fulfilment:Fulfilment\._work", report)
     assert re.search(r"raised at +shop\.fulfilment\.postage +\(\S*fulfilment\.py:\d+\)", report)
+    # One request by its spans: the wait, and what the owner did meanwhile
+    tree = report[report.index("\nOne slow request\n") :]
+    assert re.search(r"ms  [├└]─ waited for shop\.cache:Cache\._guard$", tree, re.MULTILINE)
+    assert re.search(r"held by  \S+ \(\S+:\d+\)$", tree, re.MULTILINE)
+    assert re.search(r"ms[ │]+[├└]─ refresh catalogue", tree)
+    assert re.search(r"(refresh catalogue|SELECT \w+)  ← the owner was here$", tree, re.MULTILINE)
 
 
 @pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGHUP])

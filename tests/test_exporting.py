@@ -27,11 +27,23 @@ class Harness:
         self.settings = Settings(export_interval=NEVER)
         self.workers: list[Worker] = []
         self.snapshots = 0
+        self.dropped: list[int] = []
 
     def start(self, exporter: Exporter, **options: Any) -> Worker:
-        worker = Worker(exporter, "x", settings=lambda: self.settings, snapshot=self.snapshot, **options)
-        self.workers.append(worker)
+        worker = self.worker(exporter, **options)
         worker.start()
+        return worker
+
+    def worker(self, exporter: Exporter, **options: Any) -> Worker:
+        worker = Worker(
+            exporter,
+            "x",
+            settings=lambda: self.settings,
+            snapshot=self.snapshot,
+            count_dropped=self.dropped.append,
+            **options,
+        )
+        self.workers.append(worker)
         return worker
 
     def snapshot(self) -> Snapshot:
@@ -129,8 +141,9 @@ def test_many_events_are_not_left_waiting_for_the_interval(harness: Harness, wai
     harness.settings = Settings(export_interval=NEVER, event_capacity=10)
     exporter = RecordingExporter()
     worker = harness.start(exporter)
-    assert worker.offer(events(6)) == 0
+    worker.offer(events(6))
     wait_until(lambda: exporter.events == events(6))
+    assert harness.dropped == []
 
 
 def test_events_without_room_are_dropped_and_told(harness: Harness, wait_until: WaitUntil) -> None:
@@ -138,12 +151,34 @@ def test_events_without_room_are_dropped_and_told(harness: Harness, wait_until: 
     exporter = HangingExporter()
     worker = harness.start(exporter)
     wait_until(lambda: exporter.calls == 1)
-    assert worker.offer(events(8)) == 0
-    assert worker.offer(events(8)) == 6
-    assert worker.offer(events(8)) == 8
+    for _ in range(3):
+        worker.offer(events(8))
+    assert harness.dropped == [6, 8]
     exporter.gate.set()
     wait_until(lambda: exporter.events)
     assert exporter.events == events(8) + events(2)
+
+
+def test_events_that_the_exporter_drops_are_told_as_well(harness: Harness) -> None:
+    class Choosy(RecordingExporter):
+        def export(self, snapshot: Snapshot, events: Sequence[Event]) -> int | None:
+            super().export(snapshot, events)
+            return len(events) - 1
+
+    worker = harness.start(Choosy())
+    worker.offer(events(3))
+    harness.stop(worker)
+    assert harness.dropped == [2]
+
+
+def test_events_left_behind_with_a_hanging_exporter_are_told(harness: Harness, wait_until: WaitUntil) -> None:
+    harness.settings = Settings(export_interval=0.001)
+    exporter = HangingExporter()
+    worker = harness.start(exporter)
+    wait_until(lambda: exporter.calls == 1)
+    worker.offer(events(5))
+    harness.stop(worker, timeout=0.01)
+    assert harness.dropped == [5]
 
 
 def test_it_exports_a_last_time_and_shuts_down(harness: Harness) -> None:
@@ -257,7 +292,7 @@ def test_an_exporter_may_stop_itself(harness: Harness, core: ModuleType, wait_un
 
     harness.settings = Settings(export_interval=0.001)
     exporter = Suicidal()
-    worker = Worker(exporter, "x", settings=lambda: harness.settings, snapshot=harness.snapshot)
+    worker = harness.worker(exporter)
     worker.start()
     wait_until(lambda: exporter.timeouts)
     assert core.faults() == 0
@@ -331,7 +366,7 @@ def test_in_a_child_an_exporter_that_knows_no_forks_is_exported_to(harness: Harn
 
 def test_a_child_that_exits_at_once_still_asks_the_exporter(harness: Harness) -> None:
     exporter = Forkable(lambda: True)
-    worker = Worker(exporter, "x", settings=lambda: harness.settings, snapshot=harness.snapshot, forked=True)
+    worker = harness.worker(exporter, forked=True)
     assert worker.stop(time.monotonic() + 10, at_exit=True)
     worker.start()
     worker.wait_until_finished()

@@ -16,15 +16,26 @@ ROOT = Path(__file__).parent.parent
 SOURCES = {"thread": ROOT / "src" / "thread", "thread_exporters": ROOT / "exporters" / "thread_exporters"}
 
 FLOORS = (
-    ("what the core is made of", {"_accumulator", "_histogram", "_lifecycle", "_naming"}),
+    (
+        "what the core is made of",
+        {"_accumulator", "_atomic", "_histogram", "_histogram_counts", "_lifecycle", "_naming", "_resets"},
+    ),
     ("core", {"_backend", "_core", "_core_py"}),
     ("the thread module", {""}),
     ("vocabulary", {"_events", "_settings", "_snapshot"}),
-    ("around the core", {"_clock", "_faults", "_instrument", "_live_threads", "_own_threads", "_sites"}),
+    ("replacing", {"_importing", "_replacing"}),
+    (
+        "what is replaced",
+        {"_blocking", "_coverage", "_executors", "_futures", "_pickling", "_primitives", "_semaphores"},
+    ),
+    (
+        "around the core",
+        {"_clock", "_faults", "_instrument", "_live_threads", "_named", "_own_threads", "_sites", "_tracing"},
+    ),
     ("readers", {"_event_reader", "_snapshot_reader"}),
     ("recorder", {"_entry_points", "_exporting", "_recorder"}),
     ("public face", {"telemetry"}),
-    ("command line", {"__main__", "_command_line", "_program", "_run"}),
+    ("command line", {"__main__", "_activation", "_command_line", "_program", "_run"}),
 )
 """Modules and packages directly in `thread`, from the lowest floor to the highest; the empty name is `thread`."""
 

@@ -6,22 +6,23 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from programs import output_of
 
-from thread import _lifecycle
+from thread import _lifecycle, _resets
 
 
 @pytest.fixture(autouse=True)
 def from_zero() -> Iterator[None]:
-    _lifecycle.reset()
+    _resets.reset()
     yield
-    _lifecycle.reset()
+    _resets.reset()
 
 
 def describe(exception: BaseException, target: str = "shop:work") -> tuple[Any, ...]:
     try:
         raise exception
     except BaseException as caught:
-        return _lifecycle.describe_exception(caught, target, 1, 2, 3)
+        return _lifecycle.record_exception(caught, target, 1, 2, 3, None)
 
 
 class OutOfStock(Exception):
@@ -35,7 +36,7 @@ class Unspeakable(Exception):
 
 
 def test_a_description_is_of_strings_and_numbers() -> None:
-    _, kind, message, target, ident, native_id, at, traceback, site = describe(OutOfStock())
+    _, kind, message, target, ident, native_id, at, traceback, site, _, _ = describe(OutOfStock())
     assert (kind, message, target) == (f"{__name__}.OutOfStock", "none left", "shop:work")
     assert (ident, native_id, at) == (1, 2, 3)
     assert traceback.endswith(f"{__name__}.OutOfStock: none left\n")
@@ -63,7 +64,7 @@ def test_causes_are_part_of_the_stack_trace() -> None:
 
 
 def test_an_enormous_message_is_cut_in_the_middle() -> None:
-    _, _, message, _, _, _, _, traceback, _ = describe(ValueError("x" * 1_000_000))
+    _, _, message, _, _, _, _, traceback, *_ = describe(ValueError("x" * 1_000_000))
     assert len(message) <= _lifecycle.MAX_TEXT
     assert len(traceback) <= _lifecycle.MAX_TEXT + 10
     assert "[…]" in traceback
@@ -72,7 +73,7 @@ def test_an_enormous_message_is_cut_in_the_middle() -> None:
 def test_exceptions_are_counted_by_type_and_target() -> None:
     for target in ("shop:work", "shop:work", "shop:serve"):
         describe(ValueError(target), target)
-    rows = {(kind, target): (count, last) for kind, target, count, last, _ in _lifecycle.read_exceptions()}
+    rows = {(kind, target): (count, last) for kind, target, count, last, _, _ in _lifecycle.read_exceptions()}
     assert {key: count for key, (count, _) in rows.items()} == {
         ("ValueError", "shop:work"): 2,
         ("ValueError", "shop:serve"): 1,
@@ -85,5 +86,79 @@ def test_types_without_end_are_bounded() -> None:
         describe(type(f"Error{number}", (Exception,), {})())
     rows = _lifecycle.read_exceptions()
     assert len(rows) == _lifecycle.MAX_EXCEPTION_STATS + 1
-    assert sum(count for _, _, count, _, _ in rows) == _lifecycle.MAX_EXCEPTION_STATS + 20
+    assert sum(count for _, _, count, *_ in rows) == _lifecycle.MAX_EXCEPTION_STATS + 20
     assert ("other", "other", 20) in {row[:3] for row in rows}
+
+
+HOOKS = """
+import io, sys, threading
+printed = sys.stdout
+native = threading.excepthook
+
+def fail():
+    raise ValueError("x")
+
+class Worker(threading.Thread):
+    def run(self):
+        raise KeyError("k")
+
+class Own(threading.Thread):
+    def __init__(self, **arguments):
+        super().__init__(**arguments)
+        invoke = self._invoke_excepthook
+        self._invoke_excepthook = lambda thread: (calls.append("own"), invoke(thread))
+
+def hook(args):
+    frame = args.exc_traceback.tb_frame
+    calls.append((args.exc_type.__name__, str(args.exc_value), args.thread.name, frame.f_code.co_name))
+
+def broken(args):
+    raise RuntimeError("broken")
+
+def replace(value):
+    threading.excepthook = value
+
+def end(cls=threading.Thread, before=list, **arguments):
+    sys.stderr = io.StringIO()
+    worker = cls(name="worker", **arguments)
+    before()
+    worker.start()
+    worker.join()
+    lines = [line for line in sys.stderr.getvalue().splitlines() if "File" not in line and "^" not in line]
+    print(calls, lines, file=printed)
+    calls.clear()
+
+def swap():
+    replace(native)
+    fail()
+
+calls = []
+end(target=fail)
+end(Worker)
+replace(hook)
+end(target=fail)
+end(Worker)
+end(Own, target=fail)
+end(target=swap)
+end(target=fail, before=lambda: replace(hook))
+replace(broken)
+end(target=fail)
+end(target=fail, before=lambda: replace(None))
+replace(native)
+end(target=fail, before=lambda: vars(threading).pop("excepthook"))
+replace(native)
+end(target=lambda: sys.exit(3))
+"""
+
+
+def test_the_hook_of_threading_is_called_as_unobserved_and_the_exception_is_recorded() -> None:
+    observe = "from thread import telemetry; telemetry.instrument()\n"
+    report = "for row in telemetry.snapshot().exceptions: print(row.type, row.target, row.count)\n"
+    unobserved = output_of(HOOKS)
+    observed = output_of(observe + HOOKS + report)
+    assert observed[: len(unobserved)] == unobserved
+    assert sorted(observed[len(unobserved) :]) == [
+        "KeyError __main__:Worker.run 2",
+        "ValueError __main__:fail 7",
+        "ValueError __main__:swap 1",
+    ]

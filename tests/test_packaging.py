@@ -108,7 +108,8 @@ def test_the_wheel_carries_both_packages_typed_and_no_sources_of_the_extension(w
 def test_nothing_is_required_but_python(metadata: Message) -> None:
     assert metadata["Requires-Python"] == ">=3.11"
     assert metadata["License-Expression"] == "Apache-2.0"
-    assert set(metadata.get_all("Provides-Extra", ())) == {"prometheus", "otlp", "console", "all", "demo", "dev"}
+    extras = {"prometheus", "spans", "otlp", "instrumentation", "console", "all", "demo", "dev"}
+    assert set(metadata.get_all("Provides-Extra", ())) == extras
     assert [need for need in metadata.get_all("Requires-Dist", ()) if "extra ==" not in need] == []
 
 
@@ -118,6 +119,15 @@ def test_a_wheel_installs_alone_and_runs_on_the_extension(wheel: Path, environme
     assert third_party_in(environment) == set()
     assert "usage: " in succeed(environment.with_name("thread"), "--help")
     assert "usage: " in succeed(environment, "-m", "thread", "--help")
+
+
+def test_an_installed_wheel_observes_from_the_start_and_leaves_nothing_behind(wheel: Path, environment: Path) -> None:
+    succeed(environment, "-m", "pip", "install", "--no-index", wheel)
+    program = "import threading; print(threading.Condition.wait.__code__.co_filename)"
+    assert "_blocking" in succeed(environment, "-c", program, THREAD_TELEMETRY="1", THREAD_EXPORTERS="none")
+    assert "_blocking" not in succeed(environment, "-c", program, THREAD_TELEMETRY="0")
+    succeed(environment, "-m", "pip", "uninstall", "--yes", "thread-telemetry")
+    assert "_blocking" not in succeed(environment, "-c", program, THREAD_TELEMETRY="1")
 
 
 def test_the_exporters_are_found_by_their_entry_points(wheel: Path, environment: Path) -> None:

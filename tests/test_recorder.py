@@ -117,7 +117,14 @@ def test_two_threads_that_start_it_at_once_start_it_once(telemetry: ModuleType, 
     exporter = RecordingExporter()
     telemetry.start(export_interval=OFTEN)
     for _ in range(2):
-        recorder._employ(Worker(exporter, "x", settings=lambda: recorder.settings, snapshot=recorder.snapshot))
+        worker = Worker(
+            exporter,
+            "x",
+            settings=lambda: recorder.settings,
+            snapshot=recorder.snapshot,
+            count_dropped=recorder._count_dropped,
+        )
+        recorder._employ(worker)
     wait_until(lambda: len(exporter.snapshots) > 2)
     telemetry.stop()
     assert len(exporter.timeouts) == 1
@@ -244,16 +251,62 @@ def test_a_start_while_a_stop_ends_the_listening(
     assert in_force["listening"] is True
 
 
+@pytest.mark.parametrize("start", ["telemetry.start(Exporter())", "recorder.add('activated', Exporter())"])
+def test_an_exporter_is_called_in_a_child_after_what_its_library_registered_for_that(start: str) -> None:
+    lines = output_of(
+        f"""
+        import os
+        from thread import telemetry
+        from thread._recorder import recorder
+
+        class Exporter:
+            def __init__(self):
+                os.register_at_fork(after_in_child=lambda: print("library", flush=True))
+
+            def export(self, snapshot, events):
+                pass
+
+            def shutdown(self, timeout):
+                pass
+
+        recorder.after_fork_in_child = lambda: print("exporters", flush=True)
+        {start}
+        child = os.fork()
+        if not child:
+            os._exit(0)
+        os.waitpid(child, 0)
+        """
+    )
+    assert lines == ["library", "exporters"]
+
+
+def test_one_exporter_is_stopped_with_its_last_events_and_the_others_go_on(
+    telemetry: ModuleType, core: ModuleType, wait_until: WaitUntil
+) -> None:
+    leaving, staying = RecordingExporter(), RecordingExporter()
+    telemetry.start(leaving, staying, export_interval=3600)
+    core.start_new_thread(int, ())
+    wait_until(lambda: any(threads.finished for threads in telemetry.snapshot().threads))
+    telemetry.stop(only=leaving)
+    assert (len(leaving.timeouts), finished_events(leaving)) == (1, 1)
+    assert staying.timeouts == []
+    core.start_new_thread(int, ())
+    wait_until(lambda: sum(threads.finished for threads in telemetry.snapshot().threads) == 2)
+    telemetry.stop()
+    assert (finished_events(leaving), finished_events(staying)) == (1, 2)
+
+
 def test_events_that_an_exporter_has_no_time_for_are_counted(
     telemetry: ModuleType, core: ModuleType, wait_until: WaitUntil
 ) -> None:
     hanging, other = HangingExporter(), RecordingExporter()
+    before = telemetry.snapshot().dropped_events
     telemetry.start(hanging, other, export_interval=OFTEN, event_capacity=4)
     wait_until(lambda: hanging.calls == 1)
     for number in range(1, 11):
         core.start_new_thread(int, ())
         wait_until(lambda number=number: finished_events(other) == number)
-    assert telemetry.snapshot().dropped_events == 6
+    assert telemetry.snapshot().dropped_events - before == 6
     hanging.gate.set()
 
 

@@ -9,6 +9,7 @@ import sys
 from types import FrameType
 
 from shop.service import Shop
+from shop.tracing import traced
 from shop.web import Application
 
 
@@ -21,7 +22,7 @@ def main() -> int:
         return 1
     shop = Shop(options.database)
     try:
-        server = create_server(Application(shop), host=options.host, port=options.port, threads=options.threads)
+        server = create_server(traced(Application(shop)), host=options.host, port=options.port, threads=options.threads)
     except OSError as error:
         print(f"shop: cannot listen on {options.host}:{options.port}: {error.strerror}", file=sys.stderr)
         shop.close()

@@ -7,6 +7,7 @@ import time
 
 from shop.catalogue import Product, load_catalogue
 from shop.pool import ConnectionPool
+from shop.tracing import span
 
 
 class Cache:
@@ -37,6 +38,6 @@ class Cache:
         """Read the catalogue anew."""
         # Wrong on purpose, and so often written: the guard protects one assignment, and is held for all the
         # statements before it. Every product page waits until the database has answered the last of them.
-        with self._guard:
+        with span("refresh catalogue"), self._guard:
             self._products = load_catalogue(self._pool)
             self._refreshed_at = time.monotonic()

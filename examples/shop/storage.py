@@ -6,6 +6,7 @@ statement here takes `ROUND_TRIP` seconds longer, and gives up the interpreter m
 
 from __future__ import annotations
 
+import re
 import sqlite3
 import time
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ from contextlib import contextmanager
 from typing import Any, TypeAlias
 
 from shop.products import ASSORTMENT
+from shop.tracing import span
 
 ROUND_TRIP = 0.005
 """Seconds from a statement to its answer over the network."""
@@ -52,8 +54,9 @@ class Connection:
 
     def query(self, statement: str, *parameters: object) -> list[Row]:
         """Run one SQL statement and return its rows."""
-        time.sleep(ROUND_TRIP)
-        return self._sqlite.execute(statement, parameters).fetchall()
+        with span(_summary(statement), **{"db.system.name": "sqlite", "db.query.text": statement}):
+            time.sleep(ROUND_TRIP)
+            return self._sqlite.execute(statement, parameters).fetchall()
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -68,6 +71,11 @@ class Connection:
 
     def close(self) -> None:
         self._sqlite.close()
+
+
+def _summary(statement: str) -> str:
+    table = re.search(r"\b(?:FROM|INTO|UPDATE) (\w+)", statement)
+    return " ".join([statement.split()[0], *(table.groups() if table else ())])
 
 
 def create_tables(database: str) -> None:

@@ -1,6 +1,9 @@
 """The application for a WSGI server that starts the processes itself.
 
     SHOP_DATABASE=/tmp/shop.sqlite gunicorn --worker-class gthread --workers 2 --threads 8 shop.wsgi:application
+
+Each worker has to import this module itself, as it does unless gunicorn is given --preload: neither the threads of the
+shop nor the one that sends its traces survive a fork.
 """
 
 from __future__ import annotations
@@ -9,9 +12,10 @@ import atexit
 import os
 
 from shop.service import Shop
+from shop.tracing import traced
 from shop.web import Application
 
 _shop = Shop(os.environ.get("SHOP_DATABASE"))
 atexit.register(_shop.close)
 
-application = Application(_shop)
+application = traced(Application(_shop))

@@ -10,10 +10,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from thread.telemetry import Histogram
+
 from . import _points as points
 
 _LOCK: Final = ("python.lock.name", "python.lock.type")
 _TARGET: Final = ("python.thread.target",)
+_EXECUTOR: Final = ("python.executor.name",)
 _ACQUIRE_SITE: Final = ("code.function.name", "code.file.path", "code.line.number")
 _OWNER_SITE: Final = (
     "python.lock.owner.function.name",
@@ -79,6 +82,13 @@ class HistogramMetric(Metric):
     read: points.HistogramReader
     bounds: tuple[float, ...]
     """The upper bounds, in the unit, where a destination wants them fixed. Some of `Histogram.bounds`."""
+
+    @property
+    def buckets(self) -> tuple[tuple[int, int], ...]:
+        """The first and the last recorded bucket up to each bound, and at the end of those beyond the last bound."""
+        lasts = [*map(Histogram.bounds.index, self.bounds), len(Histogram.bounds)]
+        firsts = [0, *(last + 1 for last in lasts[:-1])]
+        return tuple(zip(firsts, lasts))
 
 
 METRICS: Final[tuple[NumberMetric | HistogramMetric, ...]] = (
@@ -206,6 +216,96 @@ METRICS: Final[tuple[NumberMetric | HistogramMetric, ...]] = (
         ("python.blocking.type",),
         points.of_blocking,
         _LIVES,
+    ),
+    NumberMetric(
+        "python.blocking.time",
+        "counter",
+        "s",
+        "Time waited for something else than a lock, by what was waited for and where.",
+        ("python.blocking.type", "python.blocking.name", *_ACQUIRE_SITE),
+        points.of_blocking_time,
+    ),
+    NumberMetric(
+        "python.executor.workers",
+        "updowncounter",
+        "{thread}",
+        "Threads of executors now, those that run a task and those that wait for one.",
+        (*_EXECUTOR, "python.executor.worker.state"),
+        points.of_workers,
+    ),
+    NumberMetric(
+        "python.executor.queue.length",
+        "updowncounter",
+        "{task}",
+        "Tasks that no worker has taken yet.",
+        _EXECUTOR,
+        points.of_executors(lambda executors: executors.queue_length),
+    ),
+    NumberMetric(
+        "python.executor.tasks.submitted",
+        "counter",
+        "{task}",
+        "Tasks that were submitted to executors.",
+        _EXECUTOR,
+        points.of_executors(lambda executors: executors.submitted),
+    ),
+    NumberMetric(
+        "python.executor.tasks.finished",
+        "counter",
+        "{task}",
+        "Tasks that have run, however they ended.",
+        _EXECUTOR,
+        points.of_executors(lambda executors: executors.finished),
+    ),
+    NumberMetric(
+        "python.executor.unread_exceptions",
+        "counter",
+        "{exception}",
+        "Tasks that raised into a future which was dropped before anybody looked at its exception.",
+        _EXECUTOR,
+        points.of_executors(lambda executors: executors.unread_exceptions),
+    ),
+    HistogramMetric(
+        "python.executor.queue.duration",
+        "histogram",
+        "s",
+        "From the submission of a task until a worker took it.",
+        _EXECUTOR,
+        points.of_executors(lambda executors: executors.queue_duration),
+        _WAITS,
+    ),
+    HistogramMetric(
+        "python.executor.run.duration",
+        "histogram",
+        "s",
+        "How long tasks ran.",
+        _EXECUTOR,
+        points.of_executors(lambda executors: executors.run_duration),
+        _LIVES,
+    ),
+    NumberMetric(
+        "python.thread.telemetry.instrumented",
+        "gauge",
+        "1",
+        "Whether threading makes observed locks and threads: 1 if so, else 0.",
+        (),
+        points.of_process(lambda snapshot: int(snapshot.coverage.instrumented)),
+    ),
+    NumberMetric(
+        "python.thread.telemetry.unobserved.locks",
+        "gauge",
+        "{lock}",
+        "Locks that existed when observation began, which stay unobserved.",
+        (),
+        points.of_process(lambda snapshot: snapshot.coverage.unobserved_locks),
+    ),
+    NumberMetric(
+        "python.thread.telemetry.unobserved.modules",
+        "gauge",
+        "{module}",
+        "Modules that took the interpreter's own primitives before observation began and go on using them.",
+        (),
+        points.of_process(lambda snapshot: len(snapshot.coverage.unobserved_modules)),
     ),
     NumberMetric(
         "python.thread.telemetry.dropped",

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TypeAlias, TypeVar
 
-from thread.telemetry import ExceptionStats, Histogram, LockStats, Snapshot, ThreadStats, WaitStats
+from thread.telemetry import ExceptionStats, ExecutorStats, Histogram, LockStats, Snapshot, ThreadStats, WaitStats
 
 Value = TypeVar("Value", float, Histogram)
 
@@ -36,8 +36,22 @@ def of_threads(value: Callable[[ThreadStats], Value]) -> Callable[[Snapshot], It
 
 
 def of_exceptions(value: Callable[[ExceptionStats], float]) -> NumberReader:
-    """A number of every type of unhandled exception and the target it ended."""
-    return lambda snapshot: (((stats.type, stats.target), value(stats)) for stats in snapshot.exceptions)
+    """A number of every type of unhandled exception and the target of the threads that it ended."""
+    return lambda snapshot: (
+        ((stats.type, stats.target), value(stats)) for stats in snapshot.exceptions if stats.source == "thread"
+    )
+
+
+def of_executors(value: Callable[[ExecutorStats], Value]) -> Callable[[Snapshot], Iterator[tuple[Attributes, Value]]]:
+    """A value of all executors of each name."""
+    return lambda snapshot: (((stats.name,), value(stats)) for stats in snapshot.executors)
+
+
+def of_workers(snapshot: Snapshot) -> Iterator[tuple[Attributes, float]]:
+    """How many workers of the executors of each name are busy, and how many idle."""
+    for stats in snapshot.executors:
+        yield (stats.name, "busy"), stats.busy
+        yield (stats.name, "idle"), max(stats.workers - stats.busy, 0)
 
 
 def of_waits(value: Callable[[WaitStats], float]) -> NumberReader:
@@ -61,6 +75,12 @@ def of_blocking(snapshot: Snapshot) -> Iterator[tuple[Attributes, Histogram]]:
     for row in snapshot.blocking:
         totals[row.kind,] = _merged(totals[row.kind,], row.duration) if (row.kind,) in totals else row.duration
     return iter(totals.items())
+
+
+def of_blocking_time(snapshot: Snapshot) -> Iterator[tuple[Attributes, float]]:
+    """How long was waited for what, and where."""
+    for row in snapshot.blocking:
+        yield (row.kind, row.name, row.site.function, row.site.file, row.site.line), row.duration.sum
 
 
 def of_process(value: Callable[[Snapshot], float]) -> NumberReader:

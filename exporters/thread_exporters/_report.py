@@ -11,7 +11,7 @@ from rich.console import Group, RenderableType
 from rich.rule import Rule
 from rich.text import Text
 
-from thread.telemetry import ExceptionStats, Histogram, LockStats, Site, Snapshot, WaitStats
+from thread.telemetry import BlockingStats, Coverage, ExceptionStats, Histogram, LockStats, Site, Snapshot, WaitStats
 
 from ._highlights import Highlights
 from ._layout import ALARM, ASIDE, NAME, Joined, aligned, grid, heading, indented, more, name, site, verbatim
@@ -31,6 +31,8 @@ def report(snapshot: Snapshot, highlights: Highlights, top: int) -> RenderableTy
         Rule(Text(title, "bold"), align="left", style=ASIDE),
         *_locks(snapshot, top),
         *_slow_waits(highlights),
+        *_blocking(snapshot, top),
+        *_executors(snapshot, top),
         *_threads(snapshot, top),
         *_exceptions(snapshot, highlights, top),
         *_coverage(snapshot),
@@ -124,7 +126,10 @@ def _slow_waits(highlights: Highlights) -> Iterator[RenderableType]:
         if wait.gil_wait is not None and wait.gil_wait >= wait.duration * _NOTABLE_SHARE:
             for_the_gil = f", {duration(wait.gil_wait)} of it for the GIL"
         queue = f", {quantity(wait.waiters, 'thread')} in the queue"
-        circumstances = f"{wait.outcome} at {clock(wait.started_at + wait.duration)}{for_the_gil}{queue}"
+        loop = ""
+        if wait.blocked_event_loop:
+            loop = f", held up the event loop in {printable(wait.task)}" if wait.task else ", held up the event loop"
+        circumstances = f"{wait.outcome} at {clock(wait.started_at + wait.duration)}{for_the_gil}{queue}{loop}"
         what = Text.assemble((f"{duration(wait.duration)}  ", "bold"), (printable(wait.lock), NAME))
         stacks = grid("right", "left")
         stacks.add_row(Text("waiter", ASIDE), _stack(wait.acquire_stack or (wait.acquire_site,)))
@@ -140,6 +145,54 @@ def _stack(frames: Sequence[Site]) -> RenderableType:
     callers = len(frames) - _FRAMES
     shown = [site(frame) for frame in frames[:_FRAMES]]
     return Group(*shown, *([Text(f"… {quantity(callers, 'more caller')}", ASIDE)] if callers > 0 else []))
+
+
+def _blocking(snapshot: Snapshot, top: int) -> Iterator[RenderableType]:
+    if not snapshot.blocking:
+        return
+    rows = sorted(snapshot.blocking, key=lambda row: row.duration.sum, reverse=True)
+    yield heading("Blocking", "waits for something else than a lock, the longest in total first")
+    table = grid("right", "right", "right", "right", "left", "left")
+    table.add_row(*(Text(column, ASIDE) for column in ("waited", "waits", "p50", "p99", "for", "at")))
+    for row in rows[:top]:
+        table.add_row(
+            Text(duration(row.duration.sum)),
+            Text(f"{row.duration.count:,}"),
+            Text(_quantile(row.duration, 0.5)),
+            Text(_quantile(row.duration, 0.99)),
+            _waited_for(row),
+            site(row.site),
+        )
+    yield indented(table)
+    yield from more(len(rows) - top, "row")
+
+
+def _waited_for(row: BlockingStats) -> Text:
+    return Text.assemble(row.kind, (f" {printable(row.name)}" if row.name else "", NAME))
+
+
+def _executors(snapshot: Snapshot, top: int) -> Iterator[RenderableType]:
+    executors = [stats for stats in snapshot.executors if stats.submitted or stats.live]
+    if not executors:
+        return
+    executors.sort(key=lambda stats: (stats.queue_duration.sum, stats.submitted), reverse=True)
+    yield heading("Executors", "the longest time in queue first")
+    table = grid("right", "right", "right", "right", "right", "right", "right", "left")
+    columns = ("tasks", "queued now", "queue p50", "queue p99", "run p50", "busy", "unread", "executor")
+    table.add_row(*(Text(column, ASIDE) for column in columns))
+    for stats in executors[:top]:
+        table.add_row(
+            Text(f"{stats.submitted:,}"),
+            Text(f"{stats.queue_length:,}"),
+            Text(_quantile(stats.queue_duration, 0.5)),
+            Text(_quantile(stats.queue_duration, 0.99)),
+            Text(_quantile(stats.run_duration, 0.5)),
+            Text(f"{stats.busy:,} of {stats.workers:,}"),
+            Text(f"{stats.unread_exceptions:,}", ALARM if stats.unread_exceptions else ""),
+            name(stats.name),
+        )
+    yield indented(table)
+    yield from more(len(executors) - top, "executor")
 
 
 def _threads(snapshot: Snapshot, top: int) -> Iterator[RenderableType]:
@@ -171,8 +224,11 @@ def _exceptions(snapshot: Snapshot, highlights: Highlights, top: int) -> Iterato
     if not exceptions:
         yield heading("Unhandled exceptions", "none")
         return
-    ended = quantity(sum(stats.count for stats in exceptions), "thread")
-    yield heading("Unhandled exceptions", f"{ended} ended by one, the most frequent first")
+    threads = sum(stats.count for stats in exceptions if stats.source == "thread")
+    futures = sum(stats.count for stats in exceptions if stats.source == "future")
+    ended = f"{quantity(threads, 'thread')} ended by one" if threads or not futures else ""
+    unread = f"{futures:,} in {'a future' if futures == 1 else 'futures'} that nobody read" if futures else ""
+    yield heading("Unhandled exceptions", f"{', '.join(filter(None, (ended, unread)))}, the most frequent first")
     for stats in exceptions[:top]:
         yield Text()
         yield indented(_exception_line(stats))
@@ -187,7 +243,8 @@ def _exceptions(snapshot: Snapshot, highlights: Highlights, top: int) -> Iterato
 
 def _exception_line(stats: ExceptionStats) -> RenderableType:
     what = Text.assemble((f"{stats.count:,} × ", "bold"), (printable(stats.type), ALARM))
-    where = Text.assemble("in ", (printable(stats.target), NAME), (f"  last at {clock(stats.last_at)}", ASIDE))
+    ending = "in a future of " if stats.source == "future" else "in "
+    where = Text.assemble(ending, (printable(stats.target), NAME), (f"  last at {clock(stats.last_at)}", ASIDE))
     return Joined(what, where, between=" ")
 
 
@@ -201,6 +258,23 @@ def _traceback(text: str) -> Iterator[RenderableType]:
         yield verbatim(line, by=6)
 
 
+_MODULES_NAMED: Final = 5
+
+
+def _unobserved(coverage: Coverage) -> str:
+    parts = []
+    if coverage.replaced_by:
+        parts.append(f"the greenlets that {coverage.replaced_by} has put in the place of threads")
+    if coverage.unobserved_locks:
+        parts.append(f"{quantity(coverage.unobserved_locks, 'lock')} made before observation began")
+    modules = coverage.unobserved_modules
+    if modules:
+        named = ", ".join(printable(module) for module in modules[:_MODULES_NAMED])
+        rest = f" and {len(modules) - _MODULES_NAMED:,} more" if len(modules) > _MODULES_NAMED else ""
+        parts.append(f"what these modules make with primitives they took before: {named}{rest}")
+    return f"Not observed: {'; '.join(parts)}. " if parts else ""
+
+
 def _coverage(snapshot: Snapshot) -> Iterator[RenderableType]:
     coverage = snapshot.coverage
     line = Text.assemble(
@@ -208,6 +282,9 @@ def _coverage(snapshot: Snapshot) -> Iterator[RenderableType]:
         "threading is instrumented, " if coverage.instrumented else "threading is not instrumented, ",
         f"{quantity(coverage.observed_threads, 'running thread')} observed and {coverage.unobserved_threads:,} not. ",
     )
+    unobserved = _unobserved(coverage)
+    if unobserved:
+        line.append(unobserved, ALARM)
     if coverage.sites_capped:
         line.append("There are more sites than are told apart; the rest is counted under `other`. ")
     if snapshot.dropped_events:

@@ -46,7 +46,8 @@ class MetricsServer(ThreadingWSGIServer):
         self.set_app(make_wsgi_app(registry))
         self._process = os.getpid()
         self._open = True
-        self._serving = _thread.allocate_lock()
+        with telemetry.hidden():
+            self._serving = _thread.allocate_lock()
         self._serving.acquire()
         with _all_signals_blocked():
             _start_hidden(self._serve)
@@ -102,7 +103,9 @@ def _start_hidden(run: Callable[[], object]) -> None:
         with telemetry.hidden():
             run()
 
-    _thread.start_new_thread(run_hidden, ())
+    # Hidden here too: it may be the observed function that is called.
+    with telemetry.hidden():
+        _thread.start_new_thread(run_hidden, ())
 
 
 @contextmanager

@@ -18,16 +18,18 @@ import contextlib
 import logging
 import os
 from collections.abc import Iterator, Sequence
-from functools import cache
 from itertools import accumulate
-from typing import Final
+from typing import Final, TypeAlias
 
 from prometheus_client import REGISTRY, CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.core import Exemplar as PrometheusExemplar
 
 from thread import telemetry
-from thread.telemetry import Event, Histogram, Snapshot
+from thread.telemetry import Event, Snapshot
 
+from ._encodable import encodable
+from ._exemplars import Exemplar, Exemplars, latest
 from ._metrics import METRICS, HistogramMetric, NumberMetric
 from ._points import Attributes
 from ._server import MetricsServer
@@ -37,6 +39,8 @@ __all__ = ["PrometheusExporter", "from_environment"]
 DEFAULT_HOST: Final = "127.0.0.1"
 DEFAULT_PORT: Final = 9464
 """The port that OpenTelemetry has chosen for Prometheus exporters."""
+
+_BucketWithExemplar: TypeAlias = tuple[str, float, PrometheusExemplar]
 
 _log: Final = logging.getLogger("thread.telemetry")
 
@@ -57,6 +61,7 @@ class PrometheusExporter:
         if port is not None:
             _check_port("port", port)
         self._registry = registry
+        self._exemplars = Exemplars()
         try:
             registry.register(self)
         except ValueError:
@@ -73,15 +78,16 @@ class PrometheusExporter:
 
     def describe(self) -> Iterator[Metric]:
         """The families without samples, from which a registry learns their names."""
-        return (_family(metric, Snapshot(taken_at=0.0)) for metric in METRICS)
+        return (_family(metric, Snapshot(taken_at=0.0), self._exemplars) for metric in METRICS)
 
     def collect(self) -> Iterator[Metric]:
         """The families of one snapshot, each made when it is asked for, so that only one is held at a time."""
         snapshot = telemetry.snapshot()
-        return (_family(metric, snapshot) for metric in METRICS)
+        return (_family(metric, snapshot, self._exemplars) for metric in METRICS)
 
     def export(self, snapshot: Snapshot, events: Sequence[Event]) -> None:
-        """Nothing to do: Prometheus comes for its data when it wants it."""
+        """Remember which spans waited for long: Prometheus comes for all else when it wants it."""
+        self._exemplars.observe(events)
 
     def shutdown(self, timeout: float) -> None:
         """Leave the registry and free the port within `timeout` seconds. A second call does nothing."""
@@ -91,6 +97,7 @@ class PrometheusExporter:
 
     def after_fork_in_child(self) -> None:
         """Leave the port to the parent: the metrics of the child are in its registry, but are not served."""
+        self._exemplars.clear()
         self._stop_serving(timeout=0.0)
 
     def _stop_serving(self, timeout: float) -> None:
@@ -137,14 +144,16 @@ def _serve(registry: CollectorRegistry, host: str, port: int) -> MetricsServer |
         return None
 
 
-def _family(metric: NumberMetric | HistogramMetric, snapshot: Snapshot) -> Metric:
+def _family(metric: NumberMetric | HistogramMetric, snapshot: Snapshot, exemplars: Exemplars) -> Metric:
     name, description, labels = metric.prometheus_name, metric.description, metric.prometheus_labels
     if isinstance(metric, HistogramMetric):
         distribution = HistogramMetricFamily(name, description, labels=labels, unit=metric.prometheus_unit)
-        edges = _edges(metric.bounds)
+        edges = [(edge, *bucket) for edge, bucket in zip([*map(str, metric.bounds), "+Inf"], metric.buckets)]
         for attributes, histogram in metric.read(snapshot):
             counts = tuple(accumulate(histogram.buckets))
-            distribution.add_metric(_values(attributes), [(edge, counts[i]) for edge, i in edges], histogram.sum)
+            found = exemplars.of(metric.name, attributes)
+            buckets = [_bucket(edge, counts[last], latest(found, first, last)) for edge, first, last in edges]
+            distribution.add_metric(_values(attributes), buckets, histogram.sum)
         return distribution
     family_type = CounterMetricFamily if metric.instrument == "counter" else GaugeMetricFamily
     family = family_type(name, description, labels=labels, unit=metric.prometheus_unit)
@@ -153,17 +162,12 @@ def _family(metric: NumberMetric | HistogramMetric, snapshot: Snapshot) -> Metri
     return family
 
 
-@cache
-def _edges(bounds: tuple[float, ...]) -> tuple[tuple[str, int], ...]:
-    """Each upper bound as Prometheus spells it, and the last recorded bucket that lies below it."""
-    below = [(str(bound), Histogram.bounds.index(bound)) for bound in bounds]
-    return *below, ("+Inf", len(Histogram.bounds))
+def _bucket(edge: str, count: int, exemplar: Exemplar | None) -> tuple[str, float] | _BucketWithExemplar:
+    if exemplar is None:
+        return edge, count
+    labels = {"trace_id": f"{exemplar.trace_id:032x}", "span_id": f"{exemplar.span_id:016x}"}
+    return edge, count, PrometheusExemplar(labels, exemplar.value, exemplar.at)
 
 
 def _values(attributes: Attributes) -> list[str]:
-    return [_encodable(str(value)) for value in attributes]
-
-
-def _encodable(text: str) -> str:
-    # A path that is no UTF-8 holds lone surrogates, and a page with one of them cannot be sent at all.
-    return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()
+    return [encodable(str(value)) for value in attributes]

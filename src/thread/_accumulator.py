@@ -6,7 +6,7 @@ lock: it appends to a deque, which is atomic. Folding is guarded, and nobody who
 
 from __future__ import annotations
 
-import _thread
+from _thread import allocate_lock, get_ident
 from collections import deque
 from collections.abc import Callable
 from typing import Generic, TypeVar
@@ -27,7 +27,7 @@ class Accumulator(Generic[Record]):
     def reset(self) -> None:
         """Forget what is pending, as a child after fork does: a parent's thread may have held the guard."""
         self._pending: deque[Record] = deque()
-        self._guard = _thread.allocate_lock()
+        self._guard = allocate_lock()
         self._folding = 0
 
     def add(self, record: Record) -> None:
@@ -41,9 +41,9 @@ class Accumulator(Generic[Record]):
 
         Returns at once where it interrupted a fold of its own thread, which goes on afterwards.
         """
-        if self._folding == _thread.get_ident() or not self._guard.acquire(timeout=patience):
+        if self._folding == get_ident() or not self._guard.acquire(timeout=patience):
             return
-        self._folding = _thread.get_ident()
+        self._folding = get_ident()
         try:
             while self._pending:
                 self._fold(self._pending.popleft())

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from . import _clock
 from ._backend import core
-from ._events import Event, SlowWait, ThreadFinished, UnhandledException
+from ._events import Event, SlowWait, SpanContext, ThreadFinished, UnhandledException
 from ._sites import Sites
 
 
@@ -39,6 +39,9 @@ def _slow_wait(
     owner_stack: Any,
     owner_site: Any,
     waiters: int,
+    task: str | None,
+    span: Any,
+    owner_span: Any,
     started_ns: int,
     duration_ns: int,
     gil_wait_ns: int | None,
@@ -60,6 +63,9 @@ def _slow_wait(
         duration=duration_ns / 1e9,
         gil_wait=None if gil_wait_ns is None else gil_wait_ns / 1e9,
         outcome=outcome,
+        task=task,
+        span=_span_context(span, started_ns),
+        owner_span=_span_context(owner_span, started_ns),
     )
 
 
@@ -74,7 +80,16 @@ def _thread_finished(
     lifetime_ns: int,
     cpu_time_ns: int,
     outcome: Any,
+    starter_span: Any,
+    thread_span: Any,
+    starter_span_itself: Any,
 ) -> ThreadFinished:
+    span, span_was_read, left_trace_ns = None, False, None
+    if thread_span is not None:
+        started_at_ns = _unix_ns(requested_ns + start_delay_ns)
+        span, span_was_read, left_trace_ns = thread_span.outcome(
+            starter_span_itself, started_at_ns, started_at_ns + lifetime_ns
+        )
     return ThreadFinished(
         ident=ident,
         native_id=native_id,
@@ -85,6 +100,10 @@ def _thread_finished(
         lifetime=lifetime_ns / 1e9,
         cpu_time=cpu_time_ns / 1e9,
         outcome=outcome,
+        starter_span=_span_context(starter_span, requested_ns),
+        span=_span_context(span, requested_ns),
+        span_was_read=span_was_read,
+        left_trace_at=None if left_trace_ns is None else left_trace_ns / 1e9,
     )
 
 
@@ -98,6 +117,8 @@ def _unhandled_exception(
     at_ns: int,
     traceback: str,
     site: Any,
+    source: Any,
+    span: Any,
 ) -> UnhandledException:
     return UnhandledException(
         type=type,
@@ -108,7 +129,24 @@ def _unhandled_exception(
         at=_clock.unix_time(at_ns),
         traceback=traceback,
         site=sites[site],
+        source=source,
+        span=_span_context(span, at_ns),
     )
+
+
+def _unix_ns(monotonic_ns: int) -> int:
+    return round(_clock.unix_time(monotonic_ns) * 1e9)
+
+
+def _span_context(recorded: Any, at_ns: int) -> SpanContext | None:
+    """Out of what the tracing library calls the context of a span, or the span of a thread that stands for its own."""
+    context = recorded
+    if recorded is not None and not isinstance(recorded, tuple):
+        context = recorded.context_at(_unix_ns(at_ns))
+    if context is None:
+        return None
+    state = tuple([(str(key), str(value)) for key, value in context.trace_state.items()])
+    return SpanContext(context.trace_id, context.span_id, int(context.trace_flags), state)
 
 
 _EVENT_MAKERS: Final[dict[str, Callable[..., Event]]] = {

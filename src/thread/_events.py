@@ -16,6 +16,25 @@ WaitOutcome: TypeAlias = Literal["acquired", "timed out", "interrupted"]
 
 
 @dataclass(frozen=True, slots=True)
+class SpanContext:
+    """Which span of a trace somebody ran in, as OpenTelemetry identifies it. Keeps nothing of the span alive."""
+
+    trace_id: int
+    """128 bits."""
+    span_id: int
+    """64 bits."""
+    trace_flags: int = 0
+    """Bit 0: the trace is sampled."""
+    trace_state: tuple[tuple[str, str], ...] = ()
+    """What tracing systems add to it, in W3C's order."""
+
+    @property
+    def is_sampled(self) -> bool:
+        """Whether the trace is recorded."""
+        return bool(self.trace_flags & 1)
+
+
+@dataclass(frozen=True, slots=True)
 class ThreadFinished:
     """A thread came to its end."""
 
@@ -31,6 +50,15 @@ class ThreadFinished:
     cpu_time: float
     outcome: Outcome
     """`returned`, `exited` by SystemExit, or `raised` an exception that nobody handled."""
+    starter_span: SpanContext | None = None
+    """The span in which the thread was started; None without one, or while nothing traces."""
+    span: SpanContext | None = None
+    """The span of this thread in the trace of its starter, the parent of what was done in the thread. None without a
+    starter's span, and for a thread that serves many, as a worker of an executor does."""
+    span_was_read: bool = False
+    """Whether somebody in the thread asked for that span, so that others may have it as their parent."""
+    left_trace_at: float | None = None
+    """When the thread left the trace of its starter, because the starter's span had ended. None if it never did."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +87,22 @@ class SlowWait:
     gil_wait: float | None
     """The part of `duration` in which the lock was to be had but the GIL was not; None where it cannot be told."""
     outcome: WaitOutcome
+    task: str | None = None
+    """The asyncio task whose event loop was held up, empty where it ran none; None if no loop ran in this thread."""
+    span: SpanContext | None = None
+    """The span that the waiting thread was in; None without one, or while nothing traces."""
+    owner_span: SpanContext | None = None
+    """The span that the owner was in at that moment."""
+
+    @property
+    def blocked_event_loop(self) -> bool:
+        """Whether an asyncio event loop ran in the waiting thread, so that all its tasks waited too."""
+        return self.task is not None
 
 
 @dataclass(frozen=True, slots=True)
 class UnhandledException:
-    """An exception that nobody handled ended a thread."""
+    """An exception that nobody handled ended a thread, or a task in an executor."""
 
     type: str
     message: str
@@ -75,6 +114,10 @@ class UnhandledException:
     """The full stack trace, as the interpreter prints it."""
     site: Site
     """The frame that raised."""
+    source: Literal["thread", "future"] = "thread"
+    """What it ended: a thread, or a task whose future was dropped before anybody looked at its exception."""
+    span: SpanContext | None = None
+    """The span that the exception was raised in; None without one, or while nothing traces."""
 
 
 Event: TypeAlias = ThreadFinished | SlowWait | UnhandledException

@@ -27,10 +27,11 @@ class Exporter(Protocol):
     shutdown at exit are the parent's, unless that method returns True; then they happen in the child as well.
     """
 
-    def export(self, snapshot: Snapshot, events: Sequence[Event]) -> None:
+    def export(self, snapshot: Snapshot, events: Sequence[Event]) -> int | None:
         """Called every `export_interval`, sooner when many events have come, and once more at the end.
 
-        `events` are those that happened since the last call, oldest first.
+        `events` are those that happened since the last call, oldest first. May return how many of them it had to drop;
+        they are counted with all others in `Snapshot.dropped_events`.
         """
 
     def shutdown(self, timeout: float) -> None:
@@ -59,12 +60,14 @@ class Worker:
         *,
         settings: Callable[[], Settings],
         snapshot: Callable[[], Snapshot],
+        count_dropped: Callable[[int], object],
         forked: bool = False,
     ) -> None:
         self.exporter = exporter
         self.name = name
         self._settings = settings
         self._snapshot = snapshot
+        self._count_dropped = count_dropped
         self._events: deque[Event] = deque()
         self._alarm = Alarm()
         self._finished = Flag()
@@ -81,13 +84,14 @@ class Worker:
         """Begin to export. Raises RuntimeError if no thread can be started."""
         start_own_thread(self._run)
 
-    def offer(self, events: Sequence[Event]) -> int:
-        """Queue events for the next export. Returns how many there was no room for."""
+    def offer(self, events: Sequence[Event]) -> None:
+        """Queue events for the next export. Those that there is no room for are counted."""
         room = max(self._settings().event_capacity - len(self._events), 0)
         self._events.extend(events[:room])
         if self._has_many_events():
             self.wake()
-        return max(len(events) - room, 0)
+        if len(events) > room:
+            self._count_dropped(len(events) - room)
 
     def wake(self) -> None:
         """Make the worker look again at the settings and at its queue."""
@@ -116,6 +120,7 @@ class Worker:
         """Wait for what `stop` asked for until the deadline set there. An exporter that needs longer is left behind."""
         assert self._deadline is not None
         if self._ident != get_ident() and not self._finished.wait(self._deadline - monotonic()):
+            self._count_dropped(len(self._take_events()))
             self._faults.report(f"the exporter {self.name} did not come to its end in time, the program goes on")
 
     def wait_until_logged(self, deadline: float) -> None:
@@ -129,7 +134,14 @@ class Worker:
 
     def successor_in_child(self) -> Worker:
         """Who calls the exporter in a forked child, where this worker has no thread, or one that is to end."""
-        return Worker(self.exporter, self.name, settings=self._settings, snapshot=self._snapshot, forked=True)
+        return Worker(
+            self.exporter,
+            self.name,
+            settings=self._settings,
+            snapshot=self._snapshot,
+            count_dropped=self._count_dropped,
+            forked=True,
+        )
 
     def _run(self) -> None:
         self._ident = get_ident()
@@ -161,8 +173,23 @@ class Worker:
         return len(self._events) * 2 > self._settings().event_capacity
 
     def _export(self) -> None:
-        events = tuple([self._events.popleft() for _ in range(len(self._events))])
-        self._call(lambda: self.exporter.export(self._snapshot(), events))
+        events = self._take_events()
+        self._call(lambda: self._export_these(events))
+
+    def _take_events(self) -> tuple[Event, ...]:
+        events = []
+        # Both this thread and one that gives it up may take them.
+        while self._events:
+            try:
+                events.append(self._events.popleft())
+            except IndexError:
+                break
+        return tuple(events)
+
+    def _export_these(self, events: Sequence[Event]) -> None:
+        dropped = self.exporter.export(self._snapshot(), events)
+        if dropped:
+            self._count_dropped(dropped)
 
     def _end(self, deadline: float) -> None:
         if monotonic() < deadline:

@@ -1,121 +1,89 @@
-"""Puts observed locks and threads where `threading` finds the interpreter's.
+"""`instrument` and `uninstrument`: which modules are changed, and by whom.
 
-Only the names under which `threading` looks them up are replaced, so that its classes and functions stay what they
-are. Its own bookkeeping goes on with the locks that it has.
+Only names are replaced under which those modules look things up, and methods of their classes; classes stay what
+they are, and what exists already stays as it is.
 """
 
 from __future__ import annotations
 
-import sys
 import warnings
-from types import BuiltinFunctionType, ModuleType
-from typing import TYPE_CHECKING, Any, Final
+from types import ModuleType
+from typing import Final
 
-from ._backend import core
+from . import _blocking, _coverage, _executors, _futures, _pickling, _primitives, _semaphores
+from ._importing import after_import, forget
+from ._replacing import Part, Replacements
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from importlib.machinery import ModuleSpec
+_PARTS: Final[dict[str, tuple[Part, ...]]] = {
+    "_thread": (_primitives.in_thread,),
+    "threading": (_primitives.in_threading, _blocking.in_threading, _semaphores.in_threading),
+    "queue": (_blocking.in_queue,),
+    "concurrent.futures._base": (_blocking.in_futures, _futures.in_futures),
+    "concurrent.futures.thread": (_blocking.in_executor, _executors.in_executor),
+    "dill._dill": (_pickling.in_dill,),
+}
+"""Modules in the order of their imports."""
 
-if sys.version_info >= (3, 13):
-    _START: Final = "_start_joinable_thread"
-    _OBSERVED: Final[dict[str, object]] = {"Lock": core.LockType, _START: core.start_joinable_thread}
-else:
-    _START: Final = "_start_new_thread"
-    _OBSERVED: Final[dict[str, object]] = {"Lock": core.allocate_lock, _START: core.start_new_thread}
-# `threading.RLock` is a function that calls this; what it is called with, and what it is in annotations, stays its own.
-_OBSERVED["_CRLock"] = core.RLock
-
-_originals: dict[str, object] = {}
+_replacements: dict[str, Replacements] = {}
+_is_active = [False]
 
 
 def instrument() -> None:
-    """Have `threading.Lock`, `threading.RLock` and `threading.Thread` observed from now on.
+    """Have what is built on threads observed from now on.
 
-    Locks that exist already stay as they are, and so does `from threading import Lock` of modules imported earlier.
-    If the program has not imported `threading`, it will be observed once it does. A second call does nothing.
+    Locks: `Lock`, `RLock`, `Semaphore` and `BoundedSemaphore` of `threading`, and the locks of `_thread`. Waits of
+    `Condition`, `Event`, `Barrier`, `Thread.join`, of the queues of `queue`, and for futures. Threads of `threading`
+    and `_thread`, with the exceptions that end them. The tasks of `ThreadPoolExecutor`.
+
+    Locks and semaphores that exist already stay as they are, and so does `from threading import Lock` of modules
+    imported earlier. A module that the program has not imported is observed once it is. A second call does nothing.
 
     Raises RuntimeError if the threads of `threading` are not the interpreter's, as with gevent or eventlet; nothing
     is replaced then. Where that shows only when `threading` is imported, it is a RuntimeWarning. Safe to call from any
     thread.
     """
-    if "threading" in sys.modules:
-        import threading  # It may be half-way through its import in another thread: this waits.
-
-        _replace_in(threading)
-    elif _importer not in sys.meta_path:
-        sys.meta_path.insert(0, _importer)
+    _primitives.check()
+    if not _is_active[0]:
+        _coverage.begin()
+    _is_active[0] = True
+    for name in _PARTS:
+        after_import(name, _replace_in, _NativeThread() if name == "threading" else None)
 
 
 def uninstrument() -> None:
-    """Give `threading` back what it had. Observed locks and threads go on, and go on being observed.
+    """Give the modules back what they had. Observed locks and threads go on, and go on being observed.
 
     What somebody else has replaced since is left alone. Without `instrument` before it, nothing happens. Safe to call
     from any thread.
     """
-    if _importer in sys.meta_path:
-        sys.meta_path.remove(_importer)
-    threading = sys.modules.get("threading")
-    for name, original in _originals.items():
-        if getattr(threading, name, None) is _OBSERVED[name]:
-            setattr(threading, name, original)
+    _is_active[0] = False
+    for name in _PARTS:
+        forget(name)
+    for replacements in list(_replacements.values()):
+        replacements.undo()
 
 
-def _replace_in(threading: ModuleType) -> None:
-    for name in "_allocate_lock", _START:
-        native = getattr(threading, name)
-        if not isinstance(native, BuiltinFunctionType) and native is not _OBSERVED.get(name):
-            raise RuntimeError(
-                f"cannot observe threading: expected its {name} to be the interpreter's, got {native!r}"
-                f"{_suspects()}. Greenlets in place of threads are not observed."
-            )
-    for name, observed in _OBSERVED.items():
-        found = getattr(threading, name)
-        # Somebody who had replaced it for a while may have put back what was observed then.
-        if found is not observed:
-            _originals[name] = found
-            setattr(threading, name, observed)
+class _NativeThread:
+    """The interpreter's own `_thread`, for the time in which `threading` takes from it what it needs for itself."""
+
+    def __enter__(self) -> None:
+        _replacements["_thread"].undo()
+
+    def __exit__(self, *exception: object) -> None:
+        _replacements["_thread"].put()
 
 
-def _suspects() -> str:
-    loaded = [name for name in ("gevent", "eventlet") if name in sys.modules]
-    return f" ({' and '.join(loaded)} is loaded)" if loaded else ""
-
-
-class _ThreadingImporter:
-    """A finder for one module: `threading`, which it lets the others find."""
-
-    def find_spec(
-        self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
-    ) -> ModuleSpec | None:
-        if name == "threading":
-            for finder in sys.meta_path:
-                spec: Any = None if finder is self else finder.find_spec(name, path, target)
-                if spec is not None:
-                    spec.loader = _ThreadingLoader(spec.loader)
-                    return spec  # type: ignore[no-any-return]
-        return None
-
-
-class _ThreadingLoader:
-    """Loads the module as its own loader does, then replaces what is to be observed."""
-
-    def __init__(self, loader: Any) -> None:
-        self._loader = loader
-
-    def create_module(self, spec: ModuleSpec) -> ModuleType | None:
-        return self._loader.create_module(spec)  # type: ignore[no-any-return]
-
-    def exec_module(self, module: Any) -> None:
-        module.__loader__ = module.__spec__.loader = self._loader
-        self._loader.exec_module(module)
-        if _importer in sys.meta_path:
-            sys.meta_path.remove(_importer)
-            try:
-                _replace_in(module)
-            except RuntimeError as error:
-                # Whoever imports `threading` has asked for nothing, and must get it.
-                warnings.warn(str(error), RuntimeWarning, stacklevel=2)
-
-
-_importer: Final = _ThreadingImporter()
+def _replace_in(module: ModuleType) -> None:
+    try:
+        _primitives.check()
+    except RuntimeError as error:
+        # Whoever imports the module has asked for nothing, and must get it.
+        uninstrument()
+        warnings.warn(str(error), RuntimeWarning, stacklevel=2)
+        return
+    name = module.__name__
+    if name not in _replacements:
+        _replacements[name] = Replacements(
+            [replacement for part in _PARTS[name] for replacement in part(module)]
+        )
+    _replacements[name].put()

@@ -6,15 +6,20 @@ import sys
 import time
 from collections.abc import Callable
 from types import TracebackType
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from ._accumulator import Accumulator
 from ._naming import UNKNOWN_SITE, RawSite, describe_site, is_internal, module_of, thread_of
+from ._resets import on_reset
 
 MAX_EXCEPTION_STATS: Final = 500
 MAX_TEXT: Final = 64 * 1024
 
-ExceptionEvent = tuple[str, str, str, str, int, int, int, str, RawSite]
+Source = Literal["thread", "future"]
+"""What the exception ended."""
+
+ExceptionEvent = tuple[str, str, str, str, int, int, int, str, RawSite, Source, object]
+"""The raw event: its kind, then the fields of `UnhandledException`."""
 
 
 class _Total:
@@ -26,14 +31,14 @@ class _Total:
         self.at = 0.0
 
 
-_totals: dict[tuple[str, str], _Total] = {}
+_totals: dict[tuple[str, str, Source], _Total] = {}
 
 
-def _fold(record: tuple[str, str, str, float]) -> None:
-    kind, target, text, at = record
-    key = (kind, target)
+def _fold(record: tuple[str, str, Source, str, float]) -> None:
+    kind, target, source, text, at = record
+    key = (kind, target, source)
     if key not in _totals and len(_totals) >= MAX_EXCEPTION_STATS:
-        key = ("other", "other")
+        key = ("other", "other", source)
     total = _totals.setdefault(key, _Total())
     total.count += 1
     total.traceback = text
@@ -43,11 +48,28 @@ def _fold(record: tuple[str, str, str, float]) -> None:
 _records = Accumulator(_fold)
 
 
-def describe_exception(exception: BaseException, target: str, ident: int, native_id: int, at_ns: int) -> ExceptionEvent:
-    """Count an exception that ended a thread, and describe it as an event of strings and numbers.
+def record_exception(
+    exception: BaseException, target: str, ident: int, native_id: int, at_ns: int, span: object
+) -> ExceptionEvent:
+    """Count an exception that ended a thread, and describe it.
 
     Runs on the thread that dies, since nothing may keep the exception alive until another thread has time for it.
     """
+    event = describe_exception(exception, target, ident, native_id, at_ns, source="thread", span=span)
+    count_exception(event)
+    return event
+
+
+def count_exception(event: ExceptionEvent) -> None:
+    """Count an exception that was described. Safe in any thread, signal handler and finalizer."""
+    _, kind, _, target, _, _, _, text, _, source, _ = event
+    _records.add((kind, target, source, text, time.time()))
+
+
+def describe_exception(
+    exception: BaseException, target: str, ident: int, native_id: int, at_ns: int, source: Source, span: object
+) -> ExceptionEvent:
+    """Describe an exception by strings and numbers, and by the context of the span that it was raised in."""
     import traceback
 
     text = "".join(traceback.format_exception(exception))
@@ -56,7 +78,6 @@ def describe_exception(exception: BaseException, target: str, ident: int, native
     cls = type(exception)
     name = cls.__qualname__ if cls.__module__ == "builtins" else f"{cls.__module__}.{cls.__qualname__}"
     message = traceback.TracebackException.from_exception(exception, limit=0)
-    _records.add((name, target, text, time.time()))
     return (
         "unhandled_exception",
         name,
@@ -67,6 +88,8 @@ def describe_exception(exception: BaseException, target: str, ident: int, native
         at_ns,
         text,
         _site_of(exception.__traceback__),
+        source,
+        span,
     )
 
 
@@ -106,13 +129,13 @@ def watch_excepthook(function: object, record: Callable[[BaseException], None]) 
     thread._invoke_excepthook = invoke_excepthook
 
 
-def read_exceptions() -> list[tuple[str, str, int, str, float]]:
-    """One row per type and target: with count, last stack trace, and when that was in Unix seconds."""
+def read_exceptions() -> list[tuple[str, str, int, str, float, Source]]:
+    """One row per type, target and source: with count, last stack trace, and when that was in Unix seconds."""
     _records.settle()
-    return [(kind, target, t.count, t.traceback, t.at) for (kind, target), t in list(_totals.items())]
+    return [(kind, target, t.count, t.traceback, t.at, source) for (kind, target, source), t in list(_totals.items())]
 
 
-def reset() -> None:
-    """Forget everything, as a child after fork does."""
+@on_reset
+def _zero() -> None:
     _records.reset()
     _totals.clear()

@@ -28,6 +28,10 @@ TELEMETRY_FOLDERS = tuple(
     f"{os.sep}{name}{os.sep}"
     for name in ("ddtrace", "opentelemetry", "prometheus_client", "sentry_sdk", "thread_exporters")
 )
+# What these make serves telemetry alone, whoever made them make it: it is not observed.
+SDK_FOLDERS = tuple(f"{os.sep}opentelemetry{os.sep}{name}{os.sep}" for name in ("exporter", "sdk"))
+
+IMPORT_SYSTEM = "<frozen importlib"
 
 _LOADS_OF_OBJECTS = frozenset(
     name for name in opcode.opname if name.startswith(("LOAD_FAST", "LOAD_NAME", "LOAD_GLOBAL", "LOAD_DEREF"))
@@ -42,6 +46,11 @@ def is_internal(filename: str) -> bool:
     if any(folder in filename for folder in PACKAGE_FOLDERS):
         return any(folder in filename for folder in TELEMETRY_FOLDERS)
     return filename.startswith(STANDARD_LIBRARY)
+
+
+def is_of_an_sdk(filename: str) -> bool:
+    """Whether it is code that telemetry libraries export with."""
+    return any(folder in filename for folder in SDK_FOLDERS)
 
 
 def line_of(code: CodeType, offset: int) -> int:
@@ -66,23 +75,54 @@ def describe_place(code: CodeType, offset: int, module: str) -> tuple[str, str]:
     """
     line = line_of(code, offset)
     stored = _stored_name(code, offset)
-    qualname = "" if code.co_qualname == "<module>" else code.co_qualname
     if stored is None:
+        qualname = _qualname(code)
         name = f"{module}:{qualname}:{line}" if qualname else f"{module}:{line}"
     else:
-        scope = qualname
-        owner, attribute = stored
-        if owner is not None:
-            if code.co_argcount and owner == code.co_varnames[0]:
-                scope = qualname.rpartition(".")[0]
-            else:
-                scope = f"{qualname}.{owner}" if qualname else owner
-        name = f"{module}:{scope}.{attribute}" if scope else f"{module}:{attribute}"
+        name = _name_of_stored(code, module, stored)
     return name, f"{code.co_filename}:{line}"
 
 
-def _stored_name(code: CodeType, offset: int) -> tuple[str | None, str] | None:
-    """The object and attribute, or None and the variable, that the call's result goes to."""
+def _qualname(code: CodeType) -> str:
+    return "" if code.co_qualname == "<module>" else code.co_qualname
+
+
+def _name_of_stored(code: CodeType, module: str, stored: tuple[str | None, str]) -> str:
+    scope = qualname = _qualname(code)
+    owner, attribute = stored
+    if owner is not None:
+        if code.co_argcount and owner == code.co_varnames[0]:
+            scope = qualname.rpartition(".")[0]
+        else:
+            scope = f"{qualname}.{owner}" if qualname else owner
+    return f"{module}:{scope}.{attribute}" if scope else f"{module}:{attribute}"
+
+
+Step = tuple[CodeType, int, str]
+"""Code, byte offset of the call that it makes, and module: a frame on the way to something new."""
+
+
+def describe_part(route: list[Step]) -> str | None:
+    """What a lock that the standard library made for itself is called inside the object that the program made.
+
+    `route` leads from the creation, innermost first, to the program, exclusively. `Queue.mutex` is what its outermost
+    `__init__` that stores the result calls it, else the innermost frame that does; None where nothing stores it.
+    """
+    part: str | None = None
+    for code, offset, module in route:
+        stored = _stored_name(code, offset, through_calls=True)
+        if stored is None or (part is not None and code.co_name != "__init__"):
+            continue
+        name = _name_of_stored(code, module, stored).partition(":")[2]
+        part = name.replace(".__init__", "")
+    return part
+
+
+def _stored_name(code: CodeType, offset: int, *, through_calls: bool = False) -> tuple[str | None, str] | None:
+    """The object and attribute, or None and the variable, that the call's result goes to.
+
+    With `through_calls` also the result of another call that it is an argument of, as in `Condition(Lock())`.
+    """
     owner: str | None = None
     for name, argument in _instructions_after(code, offset):
         if name in ("STORE_NAME", "STORE_GLOBAL"):
@@ -98,7 +138,7 @@ def _stored_name(code: CodeType, offset: int) -> tuple[str | None, str] | None:
             owner = _loaded_name(code, name, argument)
         elif name == "LOAD_ATTR":
             owner = None
-        elif name != "COPY":
+        elif name != "COPY" and not (through_calls and name in ("CALL", "PRECALL")):
             return None
     return None
 
@@ -149,13 +189,15 @@ def module_of(module_globals: dict[str, object]) -> str:
 def describe_target(function: object) -> str:
     """The low-cardinality name of what a thread runs: `module:qualname` of the function behind it.
 
-    Looks through bound methods, `functools.partial` and a `threading.Thread`; reads no attribute of a class it
-    does not know, since that could run code of the program.
+    Looks through bound methods, `functools.partial` and a `threading.Thread`, which may have been given a name; reads
+    no attribute of a class it does not know, since that could run code of the program.
     """
     for _ in range(8):
         inner = _unwrap(function)
         if inner is None:
             break
+        if type(inner) is str:
+            return inner
         function = inner
     if not isinstance(function, (FunctionType, BuiltinFunctionType, type)):
         function = type(function)
@@ -168,6 +210,9 @@ def _unwrap(function: Any) -> object:
         thread = thread_of(function)
         if thread is None:
             return function.__func__
+        given = thread.__dict__.get("_telemetry")
+        if given is not None:
+            return given
         target: object = thread.__dict__.get("_target")
         return type(thread).run if target is None or type(thread).run is not _plain_run() else target
     functools = sys.modules.get("functools")

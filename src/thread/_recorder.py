@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from _thread import TIMEOUT_MAX
 from time import monotonic
 
 from . import _live_threads, _snapshot_reader
+from ._atomic import Counter
 from ._backend import core
 from ._event_reader import read_events
 from ._exporting import Exporter, Worker
@@ -78,13 +80,14 @@ class Recorder:
         self.settings = Settings()
         self._changes: SettingsChange = {}
         self._faults = FaultLog()
+        self._registration: object = None
         self._start_from_zero()
 
     def _start_from_zero(self) -> None:
         self._drains: dict[int, Drain] = {}
         self._workers: dict[int, Worker] = {}
         self._leaving: dict[int, Worker] = {}
-        self._dropped = 0
+        self._dropped = Counter()
 
     def configure(self, changes: SettingsChange) -> Settings:
         """Change settings, at once, and return those in force. Raises as `Settings` does; nothing is changed then."""
@@ -116,7 +119,7 @@ class Recorder:
 
     def snapshot(self) -> Snapshot:
         """What was recorded until now."""
-        return read_snapshot(dropped_by_exporters=self._dropped)
+        return read_snapshot(dropped_by_exporters=self._dropped.value)
 
     @property
     def exporter_names(self) -> frozenset[str]:
@@ -126,7 +129,20 @@ class Recorder:
     def add(self, name: str, exporter: Exporter) -> None:
         """Begin to call an exporter, unless it is being called already. Raises RuntimeError if no thread can start."""
         if id(exporter) not in self._workers:
-            self._employ(Worker(exporter, name, settings=lambda: self.settings, snapshot=self.snapshot))
+            self.go_on_in_children()
+            self._employ(
+                Worker(
+                    exporter,
+                    name,
+                    settings=lambda: self.settings,
+                    snapshot=self.snapshot,
+                    count_dropped=self._count_dropped,
+                )
+            )
+
+    def _count_dropped(self, number: int) -> None:
+        for _ in range(number):
+            self._dropped.add()
 
     def _employ(self, worker: Worker) -> None:
         # Started before it is to be found, for whoever finds it may wait for its end.
@@ -139,8 +155,10 @@ class Recorder:
             self._drains[id(drain)] = drain
         self._listen_if_anybody_wants_events()
 
-    def stop(self, timeout: float | None = None, *, at_exit: bool = False) -> None:
-        """Hand the exporters the last events and a last snapshot, and shut them down.
+    def stop(
+        self, timeout: float | None = None, *, at_exit: bool = False, only: Exporter | None = None
+    ) -> None:
+        """Hand the exporters, or `only` that one, the last events and a last snapshot, and shut them down.
 
         Returns after `timeout` seconds at the latest, `export_timeout` if None. `at_exit` leaves those out that
         belong to the parent of this process.
@@ -148,16 +166,21 @@ class Recorder:
         seconds = self.settings.export_timeout if timeout is None else timeout
         deadline = monotonic() + seconds
         end_of_work = deadline - seconds * _SHARE_OF_LOGGING
-        drains = list(self._drains.values())
+        workers = [each for each in list(self._workers.values()) if only is None or each.exporter is only]
+        drains: list[Drain] = []
+        if len(workers) < len(self._workers):
+            self.pass_events_on()
+        else:
+            drains = list(self._drains.values())
         for drain in drains:
             drain.flush(end_of_work)
-        for worker in list(self._workers.values()):
+        for worker in workers:
             if worker.stop(end_of_work, at_exit=at_exit):
                 self._leaving[id(worker)] = worker
             self._workers.pop(id(worker.exporter), None)
         self._listen_if_anybody_wants_events()
         # Also those that another call is stopping at this moment: the process may exit after this one.
-        leaving = list(self._leaving.values())
+        leaving = [each for each in list(self._leaving.values()) if only is None or each.exporter is only]
         for worker in leaving:
             worker.wait_until_finished()
         for drain in drains:
@@ -172,10 +195,26 @@ class Recorder:
         try:
             events = read_events()
             for worker in list(self._workers.values()):
-                self._dropped += worker.offer(events)
+                worker.offer(events)
                 worker.report_if_hung()
         except Exception as error:
             self._faults.report("passing events on to the exporters failed", error)
+
+    def go_on_in_children(self) -> None:
+        """Have exporters called in forked children, after what their libraries have registered for that by now.
+
+        These make their locks anew in a child, in the order of registration. A worker that waits for such a lock at
+        that moment waits for ever.
+        """
+        if not hasattr(os, "register_at_fork"):
+            return
+        registration = self._registration = object()
+
+        def go_on() -> None:
+            if registration is self._registration:
+                self.after_fork_in_child()
+
+        os.register_at_fork(after_in_child=go_on)
 
     def after_fork_in_child(self) -> None:
         """Go on in a child, where none of the parent's threads runs and whatever lock they held stays locked."""

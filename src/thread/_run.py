@@ -39,6 +39,8 @@ def _start_exporters(invocation: Invocation) -> None:
     exporters: dict[str, Exporter] = {}
     unused = set(invocation.options)
     for name in invocation.exporters:
+        if name in recorder.exporter_names:
+            continue  # The environment has started it.
         try:
             options = _known_to(name, invocation.options)
             unused -= options.keys()

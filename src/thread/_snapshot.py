@@ -8,6 +8,7 @@ object of the observed program alive.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Literal
 
 from ._histogram import Histogram
 
@@ -77,9 +78,37 @@ class BlockingStats:
 
     kind: str
     """`condition`, `event`, `barrier`, `queue`, `join` or `future`."""
+    name: str
+    """What was waited for, named as locks are: by place and attribute, or as it was told; the target for `join`."""
     site: Site
     """Where the program waited."""
     duration: Histogram
+    """How long each wait took, until the thread went on: getting back the lock of a condition is included."""
+
+
+@dataclass(frozen=True, slots=True)
+class ExecutorStats:
+    """All `ThreadPoolExecutor`s of one name."""
+
+    name: str
+    """The `thread_name_prefix`, else place and attribute, or as it was told."""
+    live: int
+    """How many such executors exist now."""
+    workers: int
+    """Threads that run tasks or wait for some."""
+    busy: int
+    """How many of them run a task now."""
+    queue_length: int
+    """Tasks that no worker has taken yet."""
+    submitted: int
+    finished: int
+    """How many tasks have run; one that was cancelled before has not."""
+    unread_exceptions: int
+    """How many tasks raised into a future that was dropped before anybody looked at its exception."""
+    queue_duration: Histogram
+    """From the submission of a task until a worker took it."""
+    run_duration: Histogram
+    """How long tasks ran."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +157,7 @@ class LiveThread:
 
 @dataclass(frozen=True, slots=True)
 class ExceptionStats:
-    """Unhandled exceptions of one type that ended threads of one target."""
+    """Exceptions of one type that nobody handled, raised by one target."""
 
     type: str
     """The qualified name of the class: `ValueError`, `shop.errors.OutOfStock`."""
@@ -137,6 +166,8 @@ class ExceptionStats:
     last_traceback: str
     """The full stack trace of the last one, as the interpreter prints it."""
     last_at: float
+    source: Literal["thread", "future"] = "thread"
+    """What it ended: a thread, or a task in an executor whose future was dropped unread."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +186,13 @@ class Coverage:
     """Whether the cap on sites or identities was reached, so that the rest is counted under `other`."""
     faults: int
     """Errors inside the telemetry itself, exporters included; the first of each kind was logged."""
+    unobserved_locks: int = 0
+    """Locks that existed when observation began. They stay unobserved: a live lock is never swapped."""
+    unobserved_modules: tuple[str, ...] = ()
+    """Modules outside the standard library that got hold of the interpreter's primitives before observation began,
+    by `from threading import Lock` for example, and go on making unobserved ones."""
+    replaced_by: str | None = None
+    """`gevent` or `eventlet`, if that has put greenlets in the place of threads, which are not observed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +203,7 @@ class Snapshot:
     locks: tuple[LockStats, ...] = ()
     waits: tuple[WaitStats, ...] = ()
     blocking: tuple[BlockingStats, ...] = ()
+    executors: tuple[ExecutorStats, ...] = ()
     threads: tuple[ThreadStats, ...] = ()
     live_threads: tuple[LiveThread, ...] = ()
     exceptions: tuple[ExceptionStats, ...] = ()

@@ -3,17 +3,28 @@
 from __future__ import annotations
 
 import _thread
-import sys
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from . import _clock
+from . import _clock, _coverage
 from ._backend import core
+from ._blocking import read_blocking
+from ._executors import read_executors
 from ._histogram import Histogram
 from ._lifecycle import read_exceptions
 from ._live_threads import RawLiveThread, read_live_threads
 from ._sites import Sites
-from ._snapshot import Coverage, ExceptionStats, LiveThread, LockStats, Snapshot, ThreadStats, WaitStats
+from ._snapshot import (
+    BlockingStats,
+    Coverage,
+    ExceptionStats,
+    ExecutorStats,
+    LiveThread,
+    LockStats,
+    Snapshot,
+    ThreadStats,
+    WaitStats,
+)
 
 _NOTHING_RECORDED = Histogram()
 
@@ -40,24 +51,34 @@ def read_snapshot(dropped_by_exporters: int) -> Snapshot:
                 for lock, _, acquire_site, owner_site, count, time in core.read_blame()
             ]
         ),
+        blocking=tuple(
+            [
+                BlockingStats(kind, name, sites[site], _histogram(duration))
+                for kind, name, site, duration in read_blocking()
+            ]
+        ),
+        executors=tuple(
+            [
+                ExecutorStats(*numbers, _histogram(queue), _histogram(run))
+                for numbers, queue, run in read_executors()
+            ]
+        ),
         threads=tuple(_thread_stats(threads, live)),
         live_threads=tuple([_live_thread(thread) for thread in live]),
         exceptions=tuple([ExceptionStats(*row) for row in read_exceptions()]),
         dropped_events=core.dropped_events() + dropped_by_exporters,
         coverage=Coverage(
             core=core.NAME,
-            instrumented=_is_instrumented(),
+            instrumented=_coverage.is_instrumented(),
             observed_threads=observed,
             unobserved_threads=max(running - observed - core.hidden_count(), 0),
             sites_capped=core.sites_capped(),
             faults=core.faults(),
+            unobserved_locks=_coverage.unobserved_locks(),
+            unobserved_modules=_coverage.unobserved_modules(),
+            replaced_by=_coverage.replaced_by(),
         ),
     )
-
-
-def _is_instrumented() -> bool:
-    lock = getattr(sys.modules.get("threading"), "Lock", None)
-    return lock is core.LockType or lock is core.allocate_lock
 
 
 def _histogram(raw: tuple[int, int, int, tuple[int, ...]] | None) -> Histogram:

@@ -42,16 +42,18 @@ from typing import Any, Unpack
 
 from ._backend import core
 from ._entry_points import create_exporter, resolve
-from ._events import Event, SlowWait, ThreadFinished, UnhandledException
+from ._events import Event, SlowWait, SpanContext, ThreadFinished, UnhandledException
 from ._exporting import Exporter
 from ._histogram import Histogram
 from ._instrument import instrument, uninstrument
+from ._named import named
 from ._recorder import recorder
 from ._settings import Settings, SettingsChange, changes_from, check_timeout
 from ._snapshot import (
     BlockingStats,
     Coverage,
     ExceptionStats,
+    ExecutorStats,
     LiveThread,
     LockStats,
     Site,
@@ -59,12 +61,14 @@ from ._snapshot import (
     ThreadStats,
     WaitStats,
 )
+from ._tracing import ThreadSpan, Tracing, begin_tracing, end_tracing
 
 __all__ = [
     "BlockingStats",
     "Coverage",
     "Event",
     "ExceptionStats",
+    "ExecutorStats",
     "Exporter",
     "Histogram",
     "LiveThread",
@@ -73,14 +77,20 @@ __all__ = [
     "Site",
     "SlowWait",
     "Snapshot",
+    "SpanContext",
     "ThreadFinished",
+    "ThreadSpan",
     "ThreadStats",
+    "Tracing",
     "UnhandledException",
     "WaitStats",
+    "begin_tracing",
     "configure",
+    "end_tracing",
     "exporter",
     "hidden",
     "instrument",
+    "named",
     "snapshot",
     "start",
     "stop",
@@ -104,15 +114,15 @@ def start(*exporters: Exporter | str, **settings: Unpack[SettingsChange]) -> Non
         recorder.add(name, each)
 
 
-def stop(timeout: float | None = None) -> None:
-    """Export a last time to each exporter, shut it down, and wait for that.
+def stop(timeout: float | None = None, *, only: Exporter | None = None) -> None:
+    """Export a last time to each exporter, or to `only` that one, shut it down, and wait for that.
 
     Returns after `timeout` seconds at the latest, by default after `export_timeout`; an exporter that needs longer is
     left behind. Does nothing when nothing was started. Recording goes on, and `start` may be called again.
 
     Raises TypeError or ValueError unless `timeout` is a number of seconds, at least 0. Thread-safe.
     """
-    recorder.stop(None if timeout is None else check_timeout(timeout))
+    recorder.stop(None if timeout is None else check_timeout(timeout), only=only)
 
 
 def configure(**settings: Unpack[SettingsChange]) -> Settings:
@@ -170,8 +180,7 @@ def _prepare_process() -> None:
         warnings.warn(complaint, RuntimeWarning, stacklevel=3)
     recorder.configure(settings)
     atexit.register(_stop_at_exit)
-    if hasattr(os, "register_at_fork"):
-        os.register_at_fork(after_in_child=recorder.after_fork_in_child)
+    recorder.go_on_in_children()
 
 
 _prepare_process()

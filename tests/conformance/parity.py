@@ -86,7 +86,8 @@ def outcome(expression: str, module: ModuleType, kind: str | None) -> tuple[str,
         value = eval(expression, names)
     except BaseException as error:
         return ("raised", type(error).__name__, comparable(str(error)))
-    return ("returned", type(value).__name__, comparable(repr(value)))
+    kind_of_value = type if isinstance(value, type) else type(value)
+    return ("returned", kind_of_value.__name__, comparable(repr(value)))
 
 
 def check(expression: str, kind: str | None = None, *, only_types: bool = False) -> None:

@@ -233,7 +233,7 @@ WRITTEN_IN_C = """
     type_of_lock.__enter__(1)
     type_of_lock.__mro__
     type_of_lock.__bases__
-    type(type_of_lock)
+    isinstance(type_of_lock, type)
     object.__new__(type_of_lock)
     lock.__init__(1)
     lock.__getstate__()

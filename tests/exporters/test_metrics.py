@@ -25,6 +25,17 @@ python.lock.waiters                 updowncounter {thread}      python_lock_wait
 python.lock.wait.oldest             gauge         s             python_lock_wait_oldest_seconds
 python.lock.blame.time              counter       s             python_lock_blame_time_seconds_total
 python.blocking.duration            histogram     s             python_blocking_duration_seconds
+python.blocking.time                counter       s             python_blocking_time_seconds_total
+python.executor.workers             updowncounter {thread}      python_executor_workers
+python.executor.queue.length        updowncounter {task}        python_executor_queue_length
+python.executor.tasks.submitted     counter       {task}        python_executor_tasks_submitted_total
+python.executor.tasks.finished      counter       {task}        python_executor_tasks_finished_total
+python.executor.unread_exceptions   counter       {exception}   python_executor_unread_exceptions_total
+python.executor.queue.duration      histogram     s             python_executor_queue_duration_seconds
+python.executor.run.duration        histogram     s             python_executor_run_duration_seconds
+python.thread.telemetry.instrumented gauge        1             python_thread_telemetry_instrumented
+python.thread.telemetry.unobserved.locks gauge    {lock}        python_thread_telemetry_unobserved_locks
+python.thread.telemetry.unobserved.modules gauge  {module}      python_thread_telemetry_unobserved_modules
 python.thread.telemetry.dropped     counter       {event}       python_thread_telemetry_dropped_total
 """
 

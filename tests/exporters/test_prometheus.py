@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 import os
 import signal
 import socket
@@ -14,14 +15,16 @@ from dataclasses import replace
 from types import ModuleType
 
 import pytest
-from handmade import HOT, histogram, lock, snapshot_of_a_shop
+from handmade import HOT, NOON, histogram, lock, slow_wait, snapshot_of_a_shop
 from prometheus_client import CollectorRegistry, Metric
+from prometheus_client.openmetrics.exposition import generate_latest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
+from prometheus_client.samples import Sample
 
 import thread
 from thread import telemetry
-from thread.telemetry import Exporter, Site, Snapshot, WaitStats
+from thread.telemetry import Exporter, Site, Snapshot, SpanContext, WaitStats
 from thread_exporters._metrics import METRICS
 from thread_exporters._server import MetricsServer
 from thread_exporters.prometheus import PrometheusExporter, from_environment
@@ -119,6 +122,58 @@ def test_buckets_are_cumulative_and_agree_with_count_and_sum(
         assert count == sum(duration <= bound for duration in durations)
     assert [s.value for s in samples if s.name.endswith("_count")] == [6]
     assert [s.value for s in samples if s.name.endswith("_sum")] == [pytest.approx(100100.502)]
+
+
+def wait_buckets(exporter: PrometheusExporter) -> dict[float, Sample]:
+    samples = families(exporter, "openmetrics")["python_lock_wait_duration_seconds"].samples
+    return {float(sample.labels["le"]): sample for sample in samples if sample.name.endswith("_bucket")}
+
+
+@pytest.mark.parametrize(
+    ("duration", "bound"), [(1e-9, 2**-14), (0.02, 2**-5), (0.25, 0.25), (0.2500001, 0.5), (99.0, math.inf)]
+)
+def test_the_bucket_of_a_slow_wait_shows_its_span_in_openmetrics(
+    duration: float, bound: float, exporter: PrometheusExporter, show: Callable[[Snapshot], None]
+) -> None:
+    exporter.export(Snapshot(taken_at=NOON), [slow_wait(duration, span=SpanContext(0xA1, 0xB2, 1))])
+    show(Snapshot(taken_at=NOON, locks=(lock(wait=histogram(duration)),)))
+    found = {le: sample.exemplar for le, sample in wait_buckets(exporter).items() if sample.exemplar}
+    assert list(found) == [bound]
+    assert found[bound].labels == {"trace_id": "a1".zfill(32), "span_id": "b2".zfill(16)}
+    assert found[bound].value == duration
+    assert float(found[bound].timestamp or 0) == pytest.approx(NOON + duration)
+
+
+def test_of_the_recorded_buckets_that_one_of_the_page_holds_the_latest_wait_is_shown(
+    exporter: PrometheusExporter, show: Callable[[Snapshot], None]
+) -> None:
+    events = [slow_wait(duration, span=SpanContext(1, int(duration), 1)) for duration in (20.0, 40.0, 10.0)]
+    exporter.export(Snapshot(taken_at=NOON), events)
+    show(Snapshot(taken_at=NOON, locks=(lock(wait=histogram(10.0, 20.0, 40.0)),)))
+    exemplar = wait_buckets(exporter)[math.inf].exemplar
+    assert exemplar is not None
+    assert exemplar.value == 40.0
+
+
+def test_the_text_format_is_the_same_with_exemplars_and_without(
+    exporter: PrometheusExporter, show: Callable[[Snapshot], None]
+) -> None:
+    show(snapshot_of_a_shop())
+    before = get(exporter.url)[0]
+    exporter.export(snapshot_of_a_shop(), [slow_wait(span=SpanContext(1, 2, 1))])
+    assert get(exporter.url)[0] == before
+    assert get(exporter.url, OPENMETRICS)[0].count("trace_id") == 1
+
+
+def test_a_forked_child_shows_no_spans_of_its_parent(
+    exporter: PrometheusExporter, show: Callable[[Snapshot], None]
+) -> None:
+    exporter.export(snapshot_of_a_shop(), [slow_wait(span=SpanContext(1, 2, 1))])
+    show(snapshot_of_a_shop())
+    assert "trace_id" in get(exporter.url, OPENMETRICS)[0]
+    registry = exporter._registry
+    exporter.after_fork_in_child()
+    assert "trace_id" not in generate_latest(registry).decode()
 
 
 def test_histograms_and_gauges_exist_only_for_locks_that_were_waited_for(

@@ -5,7 +5,11 @@
  *
  *     module.c      the module, its settings, hidden threads, fork
  *     locks.c       Lock and RLock
+ *     semaphores.c  the records of semaphores
  *     waits.c       what happens when a lock is not to be had at once
+ *     simple_queue.c  waiting in queue.SimpleQueue
+ *     tasks.c       which asyncio task a thread runs
+ *     spans.c       which span of a trace a thread runs in
  *     identities.c  the totals of all locks of one name or place
  *     places.c      from a frame to an identity or a site
  *     frames.c      reading frames of this and of other threads
@@ -99,9 +103,11 @@ void histogram_add(Histogram **histogram, int64_t duration_ns); /* allocated whe
 void histogram_reset(Histogram **histogram);
 PyObject *histogram_read(const Histogram *histogram);
 
+extern PyTypeObject HistogramCountsType;
+
 /* ---- identities.c ---- */
 
-typedef enum { KIND_LOCK, KIND_RLOCK, KIND_COUNT } Kind;
+typedef enum { KIND_LOCK, KIND_RLOCK, KIND_SEMAPHORE, KIND_COUNT } Kind;
 
 typedef struct {
     uint64_t acquisitions;
@@ -112,6 +118,7 @@ typedef struct {
     Histogram *wait;
     Histogram *hold;
     PyObject *name;
+    PyObject *object_name; /* what `name` begins with: the object that the lock is a part of, or the lock itself */
     PyObject *location;
     Kind kind;
 } Identity;
@@ -122,7 +129,9 @@ extern Identity unobserved_identity; /* of the telemetry's own locks, shown to n
 extern bool sites_are_capped;
 
 const char *kind_name(Kind kind);
-Identity *identity_named(PyObject *name, Kind kind, PyObject *location);
+Identity *identity_named(PyObject *name, Kind kind, PyObject *location, PyObject *object_name);
+/* The identity of the same part of an object of that name. */
+Identity *identity_renamed(Identity *identity, PyObject *object_name);
 void identity_draw_next_sample(Identity *identity);
 void identities_redraw_samples(void);
 void identities_reset(void);
@@ -144,11 +153,17 @@ extern PyObject *unknown_site;
 extern PyObject *other_site;
 
 int places_init(PyObject *naming);
+/* Whether what this thread makes now is for the SDK of a telemetry library. */
+bool serves_telemetry(void);
 /* The identity of a lock being created now; NULL with an exception set only if one must reach the program. */
 Identity *identity_created(Kind kind, PyObject *name);
 /* The site this thread, or the thread of that ident, is charged with: a borrowed reference that stays valid. */
 PyObject *site_of_this_thread(void);
 PyObject *site_of_thread(unsigned long ident);
+/* Declare that code which waits for a lock does so to get back what it gave up in Condition.wait. */
+int mark_reacquisition(PyObject *code);
+/* Whether this thread runs such code. */
+bool is_reacquisition(void);
 /* A tuple of the sites of a thread's whole stack, innermost first. */
 PyObject *stack_of_thread(unsigned long ident);
 
@@ -202,8 +217,16 @@ mutex_set_owner(Mutex *mutex, unsigned long owner)
 typedef enum { WAIT_ACQUIRED, WAIT_TIMED_OUT, WAIT_INTERRUPTED } WaitOutcome;
 
 /* Wait for a mutex that somebody holds. When acquired, this thread is its owner already; when interrupted, the
- * exception is set. Signal handlers run during the wait only if it is interruptible. */
-WaitOutcome mutex_wait(Mutex *mutex, int64_t timeout_ns, bool interruptible);
+ * exception is set. Signal handlers run during the wait only if it is interruptible. What a thread waits to get back
+ * the lock that it gave up in Condition.wait is not recorded: it is a part of that wait. */
+WaitOutcome mutex_wait(Mutex *mutex, int64_t timeout_ns, bool interruptible, bool recorded);
+/* A wait that takes place elsewhere, to be recorded as one for this mutex, whose owner is to blame for it. NULL with
+ * an exception set where memory is short. */
+Waiter *wait_elsewhere_begin(Mutex *mutex);
+/* When it becomes a slow one and evidence is to be given; FOREVER once that was done. */
+int64_t wait_elsewhere_evidence_due(const Waiter *waiter);
+void wait_elsewhere_give_evidence(Waiter *waiter);
+void wait_elsewhere_end(Waiter *waiter, WaitOutcome outcome);
 /* Unlock a mutex that somebody waits for, and tell the first of them. */
 void mutex_release_to_waiters(Mutex *mutex);
 void waits_after_fork(void);
@@ -215,7 +238,45 @@ extern PyTypeObject LockType;
 extern PyTypeObject RLockType;
 
 int locks_init(void);
+/* -1 with an exception set unless `*name` is None, which becomes NULL, or a str. */
+int check_name(PyObject **name, const char *whose);
 PyObject *allocate_lock(PyObject *module, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames);
+
+/* ---- semaphores.c ---- */
+
+extern PyTypeObject SemaphoreRecordType;
+
+int semaphores_init(void);
+
+/* ---- simple_queue.c ---- */
+
+PyObject *simple_queue_get(PyObject *module, PyObject *args);
+PyObject *set_in_type(PyObject *module, PyObject *args);
+
+/* ---- tasks.c ---- */
+
+/* The name of the asyncio task that this thread runs, empty when its event loop runs none, None without a loop. */
+PyObject *task_of_this_thread(void);
+
+/* ---- spans.c ---- */
+
+/* The context of the span that a thread runs in, None if there is none or nothing traces. */
+PyObject *span_context_of_this_thread(void);
+PyObject *span_context_of_thread(unsigned long ident);
+/* What is known of the trace that a thread was started in. All of it NULL: it was started in none. */
+typedef struct {
+    PyObject *starter_context; /* of the span that it was started in */
+    PyObject *span;            /* the thread's own; NULL also where it belongs to no trace */
+    PyObject *current;         /* what the tracer's variable is to hold in the thread; until it does */
+} ThreadTrace;
+
+void thread_trace_request(ThreadTrace *trace, PyObject *function); /* in the thread that starts another */
+void thread_trace_begin(ThreadTrace *trace);                       /* in the new thread */
+/* At its end, the last three fields of its event: the context of the starter's span, the thread's span, and the span of
+ * the starter itself if it still exists, for who reads the event to see when that ended. NULL with an exception set. */
+PyObject *thread_trace_end(const ThreadTrace *trace);
+void thread_trace_drop(ThreadTrace *trace);
+PyObject *set_tracing(PyObject *module, PyObject *tracing);
 
 /* ---- threads.c ---- */
 

@@ -72,3 +72,50 @@ histogram_read(const Histogram *histogram)
     }
     return Py_BuildValue("KLLN", copy.count, copy.sum_ns, copy.max_ns, buckets);
 }
+
+/* ---- HistogramCounts: for what Python code measures ---- */
+
+typedef struct {
+    PyObject_HEAD
+    Histogram *histogram;
+} HistogramCounts;
+
+static PyObject *
+counts_add(PyObject *self, PyObject *duration)
+{
+    long long nanoseconds = PyLong_AsLongLong(duration);
+    if (nanoseconds == -1 && PyErr_Occurred()) {
+        return NULL;
+    }
+    histogram_add(&((HistogramCounts *)self)->histogram, nanoseconds);
+    Py_RETURN_NONE;
+}
+
+static PyObject *
+counts_read(PyObject *self, PyObject *Py_UNUSED(ignored))
+{
+    return histogram_read(((HistogramCounts *)self)->histogram);
+}
+
+static void
+counts_dealloc(PyObject *self)
+{
+    histogram_reset(&((HistogramCounts *)self)->histogram);
+    Py_TYPE(self)->tp_free(self);
+}
+
+static PyMethodDef counts_methods[] = {
+    {"add", counts_add, METH_O, NULL},
+    {"read", counts_read, METH_NOARGS, NULL},
+    {NULL, NULL, 0, NULL},
+};
+
+PyTypeObject HistogramCountsType = {
+    PyVarObject_HEAD_INIT(NULL, 0)
+    .tp_name = "thread._core.HistogramCounts",
+    .tp_basicsize = sizeof(HistogramCounts),
+    .tp_dealloc = counts_dealloc,
+    .tp_flags = Py_TPFLAGS_DEFAULT,
+    .tp_methods = counts_methods,
+    .tp_new = PyType_GenericNew,
+};

@@ -16,7 +16,7 @@ static uint64_t random_state;
 const char *
 kind_name(Kind kind)
 {
-    static const char *const names[KIND_COUNT] = {"lock", "rlock"};
+    static const char *const names[KIND_COUNT] = {"lock", "rlock", "semaphore"};
     return names[kind];
 }
 
@@ -67,7 +67,7 @@ identity_draw_next_sample(Identity *identity)
 }
 
 static Identity *
-identity_new(PyObject *name, Kind kind, PyObject *location)
+identity_new(PyObject *name, Kind kind, PyObject *location, PyObject *object_name)
 {
     Identity *identity = PyMem_RawCalloc(1, sizeof(Identity));
     if (identity == NULL) {
@@ -76,16 +76,17 @@ identity_new(PyObject *name, Kind kind, PyObject *location)
     }
     identity->name = Py_NewRef(name);
     identity->location = Py_NewRef(location);
+    identity->object_name = Py_NewRef(object_name);
     identity->kind = kind;
     identity_draw_next_sample(identity);
     return identity;
 }
 
 static Identity *
-identity_add(PyObject *name, Kind kind, PyObject *location)
+identity_add(PyObject *name, Kind kind, PyObject *location, PyObject *object_name)
 {
     PyObject *index = PyLong_FromSsize_t(identity_count);
-    Identity *identity = index == NULL ? NULL : identity_new(name, kind, location);
+    Identity *identity = index == NULL ? NULL : identity_new(name, kind, location, object_name);
     if (identity == NULL) {
         Py_XDECREF(index);
         return NULL;
@@ -94,6 +95,7 @@ identity_add(PyObject *name, Kind kind, PyObject *location)
         Py_DECREF(index);
         Py_DECREF(identity->name);
         Py_DECREF(identity->location);
+        Py_DECREF(identity->object_name);
         PyMem_RawFree(identity);
         return NULL;
     }
@@ -111,14 +113,14 @@ identity_known(PyObject *name, Kind kind)
 
 /* `name` must be a str and no instance of a subclass, so that looking it up runs no Python code. */
 Identity *
-identity_named(PyObject *name, Kind kind, PyObject *location)
+identity_named(PyObject *name, Kind kind, PyObject *location, PyObject *object_name)
 {
     Identity *identity = identity_known(name, kind);
     if (identity != NULL || PyErr_Occurred()) {
         return identity;
     }
     if (identity_count < MAX_IDENTITIES) {
-        return identity_add(name, kind, location);
+        return identity_add(name, kind, location, object_name);
     }
     sites_are_capped = true;
     PyObject *other = PyUnicode_InternFromString("other");
@@ -126,12 +128,27 @@ identity_named(PyObject *name, Kind kind, PyObject *location)
     if (nowhere != NULL) {
         identity = identity_known(other, kind);
         if (identity == NULL && !PyErr_Occurred()) {
-            identity = identity_add(other, kind, nowhere);
+            identity = identity_add(other, kind, nowhere, other);
         }
     }
     Py_XDECREF(other);
     Py_XDECREF(nowhere);
     return identity;
+}
+
+Identity *
+identity_renamed(Identity *identity, PyObject *object_name)
+{
+    if (identity == &unobserved_identity) {
+        return identity;
+    }
+    Py_ssize_t length = PyUnicode_GET_LENGTH(identity->object_name);
+    PyObject *part = PyUnicode_Substring(identity->name, length, PyUnicode_GET_LENGTH(identity->name));
+    PyObject *name = part == NULL ? NULL : PyUnicode_Concat(object_name, part);
+    Identity *renamed = name == NULL ? NULL : identity_named(name, identity->kind, identity->location, object_name);
+    Py_XDECREF(name);
+    Py_XDECREF(part);
+    return renamed;
 }
 
 void

@@ -16,7 +16,9 @@
 #include <stddef.h>
 
 static PyObject *raw_allocate_lock;
-static PyObject *raw_rlock;
+static PyTypeObject *raw_lock_type;
+static PyTypeObject *raw_rlock_type;
+static PyObject *class_of_object; /* the descriptor `object.__class__` */
 
 /* ---- a mutex ---- */
 
@@ -77,7 +79,7 @@ mutex_acquire_contended(Mutex *mutex, int64_t timeout_ns)
     if (timeout_ns == 0) {
         return 0;
     }
-    WaitOutcome outcome = mutex_wait(mutex, timeout_ns, true);
+    WaitOutcome outcome = mutex_wait(mutex, timeout_ns, true, !is_reacquisition());
     if (outcome == WAIT_ACQUIRED) {
         mutex_acquired(mutex, mutex_owner(mutex));
         return 1;
@@ -356,9 +358,91 @@ static PyMethodDef lock_methods[] = {
     {NULL, NULL, 0, NULL},
 };
 
-/* ---- creating ---- */
+/* ---- passing for the interpreter's own ----
+ *
+ * A program may have got hold of the interpreter's types before observation began, and of locks of these types. Its
+ * `isinstance` and `functools.singledispatch` are to go on as before, with locks and types of either sort:
+ *
+ *     the type in hand | the lock's type | isinstance is true because of
+ *     -----------------+-----------------+--------------------------------------
+ *     interpreter's    | ours            | `__class__`, which names the interpreter's
+ *     ours             | interpreter's   | the metaclass of both types
+ */
+
+static PyObject *
+mutex_class(PyObject *self, void *Py_UNUSED(closure))
+{
+    PyTypeObject *type = Py_TYPE(self);
+    return Py_NewRef(type == &LockType ? raw_lock_type : type == &RLockType ? raw_rlock_type : type);
+}
 
 static int
+mutex_set_class(PyObject *self, PyObject *value, void *Py_UNUSED(closure))
+{
+    return Py_TYPE(class_of_object)->tp_descr_set(class_of_object, self, value);
+}
+
+static PyGetSetDef mutex_getset[] = {
+    {"__class__", mutex_class, mutex_set_class, NULL, NULL},
+    {NULL, NULL, NULL, NULL, NULL},
+};
+
+static bool
+passes_for(PyTypeObject *type, PyObject *wanted)
+{
+    PyTypeObject *own = wanted == (PyObject *)&LockType    ? raw_lock_type
+                        : wanted == (PyObject *)&RLockType ? raw_rlock_type
+                                                           : NULL;
+    return PyType_IsSubtype(type, (PyTypeObject *)wanted) || (own != NULL && PyType_IsSubtype(type, own));
+}
+
+static PyObject *
+lock_meta_instancecheck(PyObject *self, PyObject *instance)
+{
+    if (passes_for(Py_TYPE(instance), self)) {
+        Py_RETURN_TRUE;
+    }
+    /* What says of itself that it is one, a mock for example. */
+    PyObject *class = PyObject_GetAttrString(instance, "__class__");
+    if (class == NULL) {
+        if (!PyErr_ExceptionMatches(PyExc_AttributeError)) {
+            return NULL;
+        }
+        PyErr_Clear();
+        Py_RETURN_FALSE;
+    }
+    bool result = PyType_Check(class) && passes_for((PyTypeObject *)class, self);
+    Py_DECREF(class);
+    return PyBool_FromLong(result);
+}
+
+static PyObject *
+lock_meta_subclasscheck(PyObject *self, PyObject *subclass)
+{
+    if (!PyType_Check(subclass)) {
+        PyErr_SetString(PyExc_TypeError, "issubclass() arg 1 must be a class");
+        return NULL;
+    }
+    return PyBool_FromLong(passes_for((PyTypeObject *)subclass, self));
+}
+
+static PyMethodDef lock_meta_methods[] = {
+    {"__instancecheck__", lock_meta_instancecheck, METH_O, NULL},
+    {"__subclasscheck__", lock_meta_subclasscheck, METH_O, NULL},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyTypeObject LockMetaType = {
+    PyVarObject_HEAD_INIT(NULL, 0)
+    .tp_name = "thread._core.LockMeta",
+    .tp_base = &PyType_Type,
+    .tp_flags = Py_TPFLAGS_DEFAULT,
+    .tp_methods = lock_meta_methods,
+};
+
+/* ---- creating ---- */
+
+int
 check_name(PyObject **name, const char *whose)
 {
     if (*name == Py_None) {
@@ -432,13 +516,11 @@ create_by_new(PyTypeObject *type, Kind kind, PyObject *own, PyObject *args, PyOb
 }
 
 #if PY_VERSION_HEX >= 0x030D0000
-static PyObject *raw_lock_type;
-
 static PyObject *
 lock_vectorcall(PyObject *Py_UNUSED(type), PyObject *const *args, size_t nargsf, PyObject *kwnames)
 {
     PyObject *name;
-    if (parse_creation(raw_lock_type, args, PyVectorcall_NARGS(nargsf), kwnames, &name) < 0) {
+    if (parse_creation((PyObject *)raw_lock_type, args, PyVectorcall_NARGS(nargsf), kwnames, &name) < 0) {
         return NULL;
     }
     return mutex_create(&LockType, KIND_LOCK, name);
@@ -447,18 +529,19 @@ lock_vectorcall(PyObject *Py_UNUSED(type), PyObject *const *args, size_t nargsf,
 static PyObject *
 lock_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
-    return create_by_new(type, KIND_LOCK, raw_lock_type, args, kwargs);
+    return create_by_new(type, KIND_LOCK, (PyObject *)raw_lock_type, args, kwargs);
 }
 #endif
 
 PyTypeObject LockType = {
-    PyVarObject_HEAD_INIT(NULL, 0)
+    PyVarObject_HEAD_INIT(&LockMetaType, 0)
     .tp_name = "_thread.lock",
     .tp_basicsize = sizeof(Mutex),
     .tp_dealloc = mutex_dealloc,
     .tp_repr = lock_repr,
     .tp_doc = lock_doc,
     .tp_methods = lock_methods,
+    .tp_getset = mutex_getset,
     .tp_weaklistoffset = offsetof(Mutex, weakrefs),
 #if PY_VERSION_HEX >= 0x030D0000
     .tp_flags = Py_TPFLAGS_DEFAULT,
@@ -604,7 +687,7 @@ rlock_acquire_restore(PyObject *self, PyObject *args)
         return NULL;
     }
     /* Condition.wait must not return without its lock, so no signal handler can end this wait. */
-    if (mutex_owner(mutex) != 0 && mutex_wait(mutex, FOREVER, false) != WAIT_ACQUIRED) {
+    if (mutex_owner(mutex) != 0 && mutex_wait(mutex, FOREVER, false, false) != WAIT_ACQUIRED) {
         return NULL;
     }
     mutex_acquired(mutex, owner);
@@ -652,7 +735,7 @@ static PyObject *
 rlock_vectorcall(PyObject *Py_UNUSED(type), PyObject *const *args, size_t nargsf, PyObject *kwnames)
 {
     PyObject *name;
-    if (parse_creation(raw_rlock, args, PyVectorcall_NARGS(nargsf), kwnames, &name) < 0) {
+    if (parse_creation((PyObject *)raw_rlock_type, args, PyVectorcall_NARGS(nargsf), kwnames, &name) < 0) {
         return NULL;
     }
     return mutex_create(&RLockType, KIND_RLOCK, name);
@@ -675,11 +758,11 @@ rlock_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     if (takes_any_arguments(type)) {
         return mutex_create(type, KIND_RLOCK, NULL);
     }
-    return create_by_new(type, KIND_RLOCK, raw_rlock, args, kwargs);
+    return create_by_new(type, KIND_RLOCK, (PyObject *)raw_rlock_type, args, kwargs);
 }
 
 PyTypeObject RLockType = {
-    PyVarObject_HEAD_INIT(NULL, 0)
+    PyVarObject_HEAD_INIT(&LockMetaType, 0)
     .tp_name = "_thread.RLock",
     .tp_basicsize = sizeof(Mutex),
     .tp_dealloc = mutex_dealloc,
@@ -687,26 +770,42 @@ PyTypeObject RLockType = {
     .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE,
     .tp_doc = rlock_doc,
     .tp_methods = rlock_methods,
+    .tp_getset = mutex_getset,
     .tp_weaklistoffset = offsetof(Mutex, weakrefs),
     .tp_new = rlock_new,
     .tp_vectorcall = rlock_vectorcall,
 };
 
+static PyObject *
+descriptor_of_object(const char *name)
+{
+    PyObject *dict = PyObject_GetAttrString((PyObject *)&PyBaseObject_Type, "__dict__");
+    PyObject *descriptor = dict == NULL ? NULL : PyMapping_GetItemString(dict, name);
+    Py_XDECREF(dict);
+    return descriptor;
+}
+
 int
 locks_init(void)
 {
+    class_of_object = descriptor_of_object("__class__");
     PyObject *raw = PyImport_ImportModule("_thread");
     if (raw == NULL) {
         return -1;
     }
     raw_allocate_lock = PyObject_GetAttrString(raw, "allocate_lock");
-    raw_rlock = PyObject_GetAttrString(raw, "RLock");
-#if PY_VERSION_HEX >= 0x030D0000
-    raw_lock_type = PyObject_GetAttrString(raw, "LockType");
-#endif
+    PyObject *lock_type = PyObject_GetAttrString(raw, "LockType");
+    PyObject *rlock_type = PyObject_GetAttrString(raw, "RLock");
     Py_DECREF(raw);
     if (PyErr_Occurred()) {
         return -1;
     }
-    return PyType_Ready(&LockType) < 0 || PyType_Ready(&RLockType) < 0 ? -1 : 0;
+    if (!PyType_Check(lock_type) || !PyType_Check(rlock_type)) {
+        PyErr_SetString(PyExc_ImportError, "expected _thread to have its own lock types");
+        return -1;
+    }
+    raw_lock_type = (PyTypeObject *)lock_type;
+    raw_rlock_type = (PyTypeObject *)rlock_type;
+    bool ready = PyType_Ready(&LockMetaType) == 0 && PyType_Ready(&LockType) == 0 && PyType_Ready(&RLockType) == 0;
+    return ready ? 0 : -1;
 }

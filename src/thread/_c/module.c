@@ -15,7 +15,7 @@ Settings settings = {
 static uint64_t fault_count = 0;
 static _Thread_local int hidden_depth = 0;
 static Py_ssize_t hidden_threads = 0;
-static PyObject *lifecycle_reset;
+static PyObject *reset_the_rest;
 
 int64_t
 monotonic_ns(void)
@@ -110,7 +110,7 @@ zero_everything(void)
     blame_reset();
     events_reset();
     threads_reset();
-    PyObject *result = PyObject_CallNoArgs(lifecycle_reset);
+    PyObject *result = PyObject_CallNoArgs(reset_the_rest);
     Py_XDECREF(result);
     return result == NULL ? -1 : 0;
 }
@@ -276,6 +276,91 @@ py_read_live_threads(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
     return threads_read_live();
 }
 
+static Mutex *
+mutex_from(PyObject *lock)
+{
+    bool is_mutex = PyObject_TypeCheck(lock, &LockType) || PyObject_TypeCheck(lock, &RLockType) ||
+                    PyObject_TypeCheck(lock, &SemaphoreRecordType);
+    return is_mutex ? (Mutex *)lock : NULL;
+}
+
+static PyObject *
+py_object_name(PyObject *Py_UNUSED(module), PyObject *lock)
+{
+    const Mutex *mutex = mutex_from(lock);
+    if (mutex == NULL || mutex->identity == &unobserved_identity) {
+        Py_RETURN_NONE;
+    }
+    return Py_NewRef(mutex->identity->object_name);
+}
+
+static PyObject *
+rename_mutex(Mutex *mutex, PyObject *given)
+{
+    PyObject *name = PyUnicode_FromObject(given);
+    Identity *identity = name == NULL ? NULL : identity_renamed(mutex->identity, name);
+    Py_XDECREF(name);
+    if (identity == NULL) {
+        return NULL;
+    }
+    mutex->identity->live--;
+    mutex->identity = identity;
+    identity->live++;
+    Py_RETURN_NONE;
+}
+
+static PyObject *
+py_rename(PyObject *Py_UNUSED(module), PyObject *args)
+{
+    PyObject *lock, *name;
+    if (!PyArg_ParseTuple(args, "OO:rename", &lock, &name)) {
+        return NULL;
+    }
+    Mutex *mutex = mutex_from(lock);
+    if (mutex == NULL) {
+        PyErr_Format(PyExc_TypeError, "expected an observed lock, got %.100s", Py_TYPE(lock)->tp_name);
+        return NULL;
+    }
+    if (!PyUnicode_Check(name)) {
+        PyErr_Format(PyExc_TypeError, "a lock's name must be a str, not %.100s", Py_TYPE(name)->tp_name);
+        return NULL;
+    }
+    return rename_mutex(mutex, name);
+}
+
+static PyObject *
+py_is_hidden(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
+{
+    return PyBool_FromLong(is_hidden());
+}
+
+static PyObject *
+py_serves_telemetry(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
+{
+    return PyBool_FromLong(is_hidden() || serves_telemetry());
+}
+
+static PyObject *
+py_current_site(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
+{
+    return Py_NewRef(site_of_this_thread());
+}
+
+static PyObject *
+py_current_span(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
+{
+    return span_context_of_this_thread();
+}
+
+static PyObject *
+py_mark_reacquisition(PyObject *Py_UNUSED(module), PyObject *code)
+{
+    if (mark_reacquisition(code) < 0) {
+        return NULL;
+    }
+    Py_RETURN_NONE;
+}
+
 PyDoc_STRVAR(allocate_lock_doc,
 "allocate_lock($module, /, *, name=None)\n--\n\n"
 "Create a new lock object, initially unlocked.\n\n"
@@ -318,9 +403,19 @@ static PyMethodDef functions[] = {
     {"sites_capped", py_sites_capped, METH_NOARGS, NULL},
     {"dropped_events", py_dropped_events, METH_NOARGS, NULL},
     {"take_events", py_take_events, METH_NOARGS, NULL},
+    {"set_tracing", set_tracing, METH_O, NULL},
+    {"current_span", py_current_span, METH_NOARGS, NULL},
     {"push_event", py_push_event, METH_O, NULL},
     {"wait_for_events", py_wait_for_events, METH_O, NULL},
     {"wake", py_wake, METH_NOARGS, NULL},
+    {"object_name", py_object_name, METH_O, NULL},
+    {"rename", py_rename, METH_VARARGS, NULL},
+    {"is_hidden", py_is_hidden, METH_NOARGS, NULL},
+    {"serves_telemetry", py_serves_telemetry, METH_NOARGS, NULL},
+    {"current_site", py_current_site, METH_NOARGS, NULL},
+    {"simple_queue_get", simple_queue_get, METH_VARARGS, NULL},
+    {"set_in_type", set_in_type, METH_VARARGS, NULL},
+    {"mark_reacquisition", py_mark_reacquisition, METH_O, NULL},
     {"read_locks", py_read_locks, METH_NOARGS, NULL},
     {"read_blame", py_read_blame, METH_NOARGS, NULL},
     {"read_current_waits", py_read_current_waits, METH_NOARGS, NULL},
@@ -365,14 +460,16 @@ floors_init(void)
     histogram_init();
     PyObject *naming = PyImport_ImportModule("thread._naming");
     PyObject *lifecycle = naming == NULL ? NULL : PyImport_ImportModule("thread._lifecycle");
+    PyObject *resets = lifecycle == NULL ? NULL : PyImport_ImportModule("thread._resets");
     int result = -1;
-    if (lifecycle != NULL) {
-        lifecycle_reset = PyObject_GetAttrString(lifecycle, "reset");
-        if (lifecycle_reset != NULL && places_init(naming) == 0 && identities_init() == 0 && events_init() == 0 &&
-            locks_init() == 0 && threads_init(naming, lifecycle) == 0) {
+    if (resets != NULL) {
+        reset_the_rest = PyObject_GetAttrString(resets, "reset");
+        if (reset_the_rest != NULL && places_init(naming) == 0 && identities_init() == 0 && events_init() == 0 &&
+            locks_init() == 0 && semaphores_init() == 0 && threads_init(naming, lifecycle) == 0) {
             result = register_at_fork();
         }
     }
+    Py_XDECREF(resets);
     Py_XDECREF(naming);
     Py_XDECREF(lifecycle);
     return result;
@@ -389,7 +486,10 @@ core_exec(PyObject *module)
     initialized = true;
     if (check_platform() < 0 || floors_init() < 0 || PyModule_AddStringConstant(module, "NAME", "c") < 0 ||
         PyModule_AddObjectRef(module, "LockType", (PyObject *)&LockType) < 0 ||
-        PyModule_AddObjectRef(module, "RLock", (PyObject *)&RLockType) < 0) {
+        PyModule_AddObjectRef(module, "RLock", (PyObject *)&RLockType) < 0 ||
+        PyType_Ready(&HistogramCountsType) < 0 ||
+        PyModule_AddObjectRef(module, "HistogramCounts", (PyObject *)&HistogramCountsType) < 0 ||
+        PyModule_AddObjectRef(module, "SemaphoreRecord", (PyObject *)&SemaphoreRecordType) < 0) {
         return -1;
     }
     return disguise(module);

@@ -14,15 +14,27 @@
 #define PyUnstable_Code_SetExtra _PyCode_SetExtra
 #endif
 
+/* How the standard library came from a place of the program to the creation of a lock of its own. */
+typedef struct Route {
+    struct Route *next;
+    uint64_t hash;
+    Identity *identities[KIND_COUNT];
+} Route;
+
 typedef struct Place {
     struct Place *next;
     int offset;
     Identity *identities[KIND_COUNT]; /* NULL until a lock was created here */
+    Route *routes;
     PyObject *site;                   /* borrowed from `sites`; NULL until a wait was charged here */
 } Place;
 
 typedef struct {
-    bool internal; /* charged to the caller */
+    bool internal;    /* charged to the caller */
+    bool ours;        /* internal, and no part of the way to a place either */
+    bool of_an_sdk;   /* what it makes serves telemetry alone and is not observed */
+    bool imports;     /* the import system, whose locks are not observed */
+    bool reacquires;  /* see `mark_reacquisition` */
     Place *places;
 } CodePlaces;
 
@@ -32,10 +44,13 @@ PyObject *other_site;
 static Py_ssize_t extra_index = -1;
 static PyObject *sites; /* dict: site -> itself; nothing is ever removed, so borrowed references stay valid */
 static PyObject *describe_place;
+static PyObject *describe_part;
+static PyObject *import_system;
 static PyObject *internal_prefixes;
 static PyObject *standard_library;
 static PyObject *package_folders;
 static PyObject *telemetry_folders;
+static PyObject *sdk_folders;
 
 static void
 code_places_free(void *memory)
@@ -47,6 +62,11 @@ code_places_free(void *memory)
     while (known->places != NULL) {
         Place *place = known->places;
         known->places = place->next;
+        while (place->routes != NULL) {
+            Route *route = place->routes;
+            place->routes = route->next;
+            PyMem_RawFree(route);
+        }
         PyMem_RawFree(place);
     }
     PyMem_RawFree(known);
@@ -64,10 +84,13 @@ places_init(PyObject *naming)
     unknown_site = PyObject_GetAttrString(naming, "UNKNOWN_SITE");
     other_site = PyObject_GetAttrString(naming, "OTHER_SITE");
     describe_place = PyObject_GetAttrString(naming, "describe_place");
+    describe_part = PyObject_GetAttrString(naming, "describe_part");
+    import_system = PyObject_GetAttrString(naming, "IMPORT_SYSTEM");
     internal_prefixes = PyObject_GetAttrString(naming, "INTERNAL_PREFIXES");
     standard_library = PyObject_GetAttrString(naming, "STANDARD_LIBRARY");
     package_folders = PyObject_GetAttrString(naming, "PACKAGE_FOLDERS");
     telemetry_folders = PyObject_GetAttrString(naming, "TELEMETRY_FOLDERS");
+    sdk_folders = PyObject_GetAttrString(naming, "SDK_FOLDERS");
     return PyErr_Occurred() ? -1 : 0;
 }
 
@@ -122,6 +145,9 @@ places_of(PyCodeObject *code)
         return NULL;
     }
     known->internal = is_internal(code->co_filename);
+    known->of_an_sdk = contains_any(code->co_filename, sdk_folders);
+    known->ours = starts_with(code->co_filename, PyTuple_GET_ITEM(internal_prefixes, 0));
+    known->imports = starts_with(code->co_filename, import_system);
     if (PyUnstable_Code_SetExtra((PyObject *)code, extra_index, known) < 0) {
         PyMem_RawFree(known);
         return NULL;
@@ -174,6 +200,37 @@ place_of_this_thread(void)
     return place;
 }
 
+int
+mark_reacquisition(PyObject *code)
+{
+    if (!PyCode_Check(code)) {
+        PyErr_Format(PyExc_TypeError, "expected a code object, got %.100s", Py_TYPE(code)->tp_name);
+        return -1;
+    }
+    CodePlaces *known = places_of((PyCodeObject *)code);
+    if (known == NULL) {
+        return -1;
+    }
+    known->reacquires = true;
+    return 0;
+}
+
+bool
+is_reacquisition(void)
+{
+    int offset;
+    PyCodeObject *code = innermost_code(&offset);
+    if (code == NULL) {
+        return false;
+    }
+    const CodePlaces *known = places_of(code);
+    Py_DECREF(code); /* still running, hence alive */
+    if (known == NULL) {
+        PyErr_Clear();
+    }
+    return known != NULL && known->reacquires;
+}
+
 /* ---- frames that a place is charged to ---- */
 
 static CodePlaces *
@@ -185,11 +242,13 @@ places_of_frame(PyFrameObject *frame)
     return known;
 }
 
-/* The nearest frame of the program itself, else the innermost. Takes and returns a strong reference; NULL stays NULL. */
+/* The nearest frame of the program itself, else the innermost. Takes and returns a strong reference; NULL stays NULL.
+ * Says whether code of an SDK was on the way there. */
 static PyFrameObject *
-frame_charged(PyFrameObject *innermost)
+frame_charged(PyFrameObject *innermost, bool *through_an_sdk)
 {
     PyFrameObject *frame = (PyFrameObject *)Py_XNewRef(innermost);
+    *through_an_sdk = false;
     while (frame != NULL) {
         CodePlaces *known = places_of_frame(frame);
         if (known == NULL) {
@@ -199,11 +258,26 @@ frame_charged(PyFrameObject *innermost)
             Py_DECREF(innermost);
             return frame;
         }
+        else if (known->of_an_sdk) {
+            *through_an_sdk = true;
+        }
         PyFrameObject *outer = PyFrame_GetBack(frame);
         Py_DECREF(frame);
         frame = outer;
     }
     return innermost;
+}
+
+bool
+serves_telemetry(void)
+{
+    if (place_of_this_thread() != NULL) {
+        return false;
+    }
+    bool through_an_sdk;
+    PyFrameObject *frame = frame_charged(PyThreadState_GetFrame(PyThreadState_Get()), &through_an_sdk);
+    Py_XDECREF(frame);
+    return through_an_sdk;
 }
 
 /* ---- sites ---- */
@@ -272,7 +346,8 @@ site_or_unknown(PyFrameObject *innermost)
     if (innermost == NULL) {
         return unknown_site;
     }
-    PyFrameObject *frame = frame_charged(innermost);
+    bool through_an_sdk;
+    PyFrameObject *frame = frame_charged(innermost, &through_an_sdk);
     PyObject *site = site_of_frame(frame);
     Py_DECREF(frame);
     if (site == NULL) {
@@ -338,8 +413,6 @@ stack_of_thread(unsigned long ident)
     return frozen;
 }
 
-/* ---- identities of locks ---- */
-
 static PyObject *
 location_of(PyFrameObject *frame)
 {
@@ -350,60 +423,202 @@ location_of(PyFrameObject *frame)
     return location;
 }
 
-/* Runs Python code, but once for each place only. */
-static Identity *
-identity_described(Kind kind, PyFrameObject *frame)
+/* ---- the way from a place to a lock that the standard library makes for itself ---- */
+
+#define MAX_ROUTES 64 /* of one place; what comes by another one is described anew each time */
+
+static bool
+frame_is_ours(PyFrameObject *frame)
+{
+    const CodePlaces *known = places_of_frame(frame);
+    if (known == NULL) {
+        PyErr_Clear();
+    }
+    return known != NULL && known->ours;
+}
+
+/* 0 if the program made the lock itself. */
+static uint64_t
+route_hash(PyFrameObject *innermost, const PyFrameObject *charged)
+{
+    uint64_t hash = 0;
+    PyFrameObject *frame = (PyFrameObject *)Py_NewRef(innermost);
+    while (frame != NULL && frame != charged) {
+        if (!frame_is_ours(frame)) {
+            PyCodeObject *code = PyFrame_GetCode(frame);
+            hash = (hash ^ (uint64_t)(uintptr_t)code) * UINT64_C(0x9E3779B97F4A7C15);
+            hash = (hash ^ (hash >> 32) ^ (uint64_t)PyFrame_GetLasti(frame)) * UINT64_C(0x9E3779B97F4A7C15);
+            Py_DECREF(code);
+        }
+        PyFrameObject *outer = PyFrame_GetBack(frame);
+        Py_DECREF(frame);
+        frame = outer;
+    }
+    Py_XDECREF(frame);
+    return hash;
+}
+
+static PyObject *
+route_step(PyFrameObject *frame)
 {
     PyObject *module = frame_module(frame);
+    return module == NULL ? NULL : Py_BuildValue("NiN", PyFrame_GetCode(frame), PyFrame_GetLasti(frame), module);
+}
+
+/* A list of code, offset and module of each frame on the way, innermost first. */
+static PyObject *
+route_read(PyFrameObject *innermost, const PyFrameObject *charged)
+{
+    PyObject *steps = PyList_New(0);
+    PyFrameObject *frame = (PyFrameObject *)Py_NewRef(innermost);
+    while (frame != NULL && frame != charged) {
+        if (steps != NULL && !frame_is_ours(frame)) {
+            steps = rows_with(steps, route_step(frame));
+        }
+        PyFrameObject *outer = PyFrame_GetBack(frame);
+        Py_DECREF(frame);
+        frame = outer;
+    }
+    Py_XDECREF(frame);
+    return steps;
+}
+
+static Route *
+route_known(const Place *place, uint64_t hash, int *count)
+{
+    Route *route = place->routes;
+    for (*count = 0; route != NULL && route->hash != hash; route = route->next) {
+        ++*count;
+    }
+    return route;
+}
+
+static void
+route_remember(Place *place, uint64_t hash, Kind kind, Identity *identity)
+{
+    int count;
+    Route *route = route_known(place, hash, &count);
+    if (route == NULL && count < MAX_ROUTES) {
+        route = PyMem_RawCalloc(1, sizeof(Route));
+        if (route != NULL) {
+            route->hash = hash;
+            route->next = place->routes;
+            place->routes = route;
+        }
+    }
+    if (route != NULL) {
+        route->identities[kind] = identity;
+    }
+}
+
+/* ---- identities of locks ---- */
+
+/* `shop.jobs:Jobs._queue`, or `shop.jobs:Jobs._queue (Queue.mutex)` for a part of what was made there. */
+static Identity *
+identity_of_part(Kind kind, PyObject *place_name, PyObject *part, PyObject *location)
+{
+    if (part == Py_None) {
+        return identity_named(place_name, kind, location, place_name);
+    }
+    PyObject *name = PyUnicode_FromFormat("%U (%U)", place_name, part);
+    Identity *identity = name == NULL ? NULL : identity_named(name, kind, location, place_name);
+    Py_XDECREF(name);
+    return identity;
+}
+
+/* Runs Python code, but once for each place and route only. */
+static Identity *
+identity_described(Kind kind, PyFrameObject *charged, PyFrameObject *innermost)
+{
+    PyObject *module = frame_module(charged);
     if (module == NULL) {
         return NULL;
     }
-    PyCodeObject *code = PyFrame_GetCode(frame);
-    PyObject *described = PyObject_CallFunction(describe_place, "OiO", code, PyFrame_GetLasti(frame), module);
+    PyCodeObject *code = PyFrame_GetCode(charged);
+    PyObject *described = PyObject_CallFunction(describe_place, "OiO", code, PyFrame_GetLasti(charged), module);
     Py_DECREF(code);
     Py_DECREF(module);
+    PyObject *steps = described == NULL ? NULL : route_read(innermost, charged);
+    PyObject *part = steps == NULL ? NULL : PyObject_CallOneArg(describe_part, steps);
     Identity *identity = NULL;
     PyObject *name, *location;
-    if (described != NULL && PyArg_ParseTuple(described, "UU", &name, &location)) {
-        identity = identity_named(name, kind, location);
+    if (part != NULL && PyArg_ParseTuple(described, "UU", &name, &location)) {
+        identity = identity_of_part(kind, name, part, location);
     }
+    Py_XDECREF(part);
+    Py_XDECREF(steps);
     Py_XDECREF(described);
     return identity;
 }
 
 static Identity *
-identity_of_frame(Kind kind, PyFrameObject *frame)
+identity_of_frame(Kind kind, PyFrameObject *charged, PyFrameObject *innermost)
 {
-    CodePlaces *known = places_of_frame(frame);
-    Place *place = known == NULL ? NULL : place_at(known, PyFrame_GetLasti(frame));
+    CodePlaces *known = places_of_frame(charged);
+    Place *place = known == NULL ? NULL : place_at(known, PyFrame_GetLasti(charged));
     if (place == NULL) {
         return NULL;
     }
-    if (place->identities[kind] == NULL) {
-        Identity *identity = identity_described(kind, frame);
+    int count;
+    uint64_t hash = route_hash(innermost, charged);
+    const Route *route = hash == 0 ? NULL : route_known(place, hash, &count);
+    Identity *identity = route != NULL ? route->identities[kind] : hash == 0 ? place->identities[kind] : NULL;
+    if (identity != NULL) {
+        return identity;
+    }
+    /* Describing can run a finalizer on 3.11, but places are only ever added: `place` stays valid. */
+    identity = identity_described(kind, charged, innermost);
+    if (hash == 0) {
         place->identities[kind] = identity;
     }
-    return place->identities[kind];
+    else if (identity != NULL) {
+        route_remember(place, hash, kind, identity);
+    }
+    return identity;
+}
+
+static bool
+is_importing(PyFrameObject *innermost)
+{
+    const CodePlaces *known = places_of_frame(innermost);
+    if (known == NULL) {
+        PyErr_Clear();
+    }
+    return known != NULL && known->imports;
+}
+
+static Identity *
+identity_given(Kind kind, PyObject *name, PyFrameObject *charged)
+{
+    PyObject *location = charged == NULL ? PyUnicode_FromString("") : location_of(charged);
+    PyObject *called = name == NULL ? PyUnicode_FromString("unknown") : PyUnicode_FromObject(name);
+    Identity *identity = NULL;
+    if (location != NULL && called != NULL) {
+        identity = identity_named(called, kind, location, called);
+    }
+    Py_XDECREF(called);
+    Py_XDECREF(location);
+    return identity;
 }
 
 static Identity *
 identity_slowly(Kind kind, PyObject *name)
 {
-    PyFrameObject *frame = frame_charged(PyThreadState_GetFrame(PyThreadState_Get()));
-    Identity *identity = NULL;
-    if (name == NULL && frame != NULL) {
-        identity = identity_of_frame(kind, frame);
+    PyFrameObject *innermost = PyThreadState_GetFrame(PyThreadState_Get());
+    if (innermost == NULL) {
+        return identity_given(kind, name, NULL);
     }
-    else {
-        PyObject *location = frame == NULL ? PyUnicode_FromString("") : location_of(frame);
-        PyObject *called = name == NULL ? PyUnicode_FromString("unknown") : PyUnicode_FromObject(name);
-        if (location != NULL && called != NULL) {
-            identity = identity_named(called, kind, location);
-        }
-        Py_XDECREF(called);
-        Py_XDECREF(location);
+    if (is_importing(innermost)) {
+        Py_DECREF(innermost);
+        return &unobserved_identity;
     }
-    Py_XDECREF(frame);
+    bool through_an_sdk;
+    PyFrameObject *charged = frame_charged((PyFrameObject *)Py_NewRef(innermost), &through_an_sdk);
+    Identity *identity = through_an_sdk ? &unobserved_identity
+                         : name != NULL ? identity_given(kind, name, charged)
+                                        : identity_of_frame(kind, charged, innermost);
+    Py_DECREF(charged);
+    Py_DECREF(innermost);
     return identity;
 }
 

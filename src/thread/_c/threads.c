@@ -29,6 +29,7 @@ typedef struct Record {
     PyObject *kwargs; /* NULL: none */
     Target *target;   /* NULL: a thread of the telemetry, of which nothing is recorded */
     PyObject *starter; /* borrowed: sites live as long as the process */
+    ThreadTrace trace;
     unsigned long ident;
     unsigned long native_id;
     int64_t requested;
@@ -44,7 +45,7 @@ static PyObject *raw_start_new_thread;
 static PyObject *raw_start_joinable_thread; /* NULL up to 3.12 */
 static PyObject *describe_target;
 static PyObject *watch_excepthook;
-static PyObject *describe_exception;
+static PyObject *record_unhandled;
 
 static PyTypeObject RecordType;
 
@@ -179,6 +180,7 @@ record_dealloc(PyObject *self)
     Py_XDECREF(record->function);
     Py_XDECREF(record->args);
     Py_XDECREF(record->kwargs);
+    thread_trace_drop(&record->trace);
     PyObject_Free(self);
 }
 
@@ -200,15 +202,22 @@ record_begin(Record *record)
     record->started = monotonic_ns();
     record->target->started++;
     record_link(record);
+    thread_trace_begin(&record->trace);
 }
 
 static void
 push_finished(const Record *record, int64_t lifetime, int64_t cpu_time)
 {
     static const char *const outcomes[] = {"returned", "exited", "raised"};
-    events_push(Py_BuildValue("skkOOLLLLs", "thread_finished", record->ident, record->native_id, record->target->name,
-                              record->starter, record->requested, record->started - record->requested, lifetime,
-                              cpu_time, outcomes[record->outcome]));
+    PyObject *trace = thread_trace_end(&record->trace);
+    PyObject *event = trace == NULL ? NULL
+                                    : Py_BuildValue("skkOOLLLLs", "thread_finished", record->ident, record->native_id,
+                                                    record->target->name, record->starter, record->requested,
+                                                    record->started - record->requested, lifetime, cpu_time,
+                                                    outcomes[record->outcome]);
+    events_push(event == NULL ? NULL : PySequence_Concat(event, trace));
+    Py_XDECREF(event);
+    Py_XDECREF(trace);
 }
 
 static void
@@ -225,6 +234,7 @@ record_end(Record *record)
     if (settings.listening) {
         push_finished(record, lifetime, cpu_time);
     }
+    thread_trace_drop(&record->trace);
 }
 
 /* ---- unhandled exceptions ---- */
@@ -233,8 +243,8 @@ static void
 record_exception(Record *record, PyObject *exception)
 {
     record->outcome = RAISED;
-    PyObject *event = PyObject_CallFunction(describe_exception, "OOkkL", exception, record->target->name,
-                                            record->ident, record->native_id, monotonic_ns());
+    PyObject *event = PyObject_CallFunction(record_unhandled, "OOkkLN", exception, record->target->name, record->ident,
+                                            record->native_id, monotonic_ns(), span_context_of_this_thread());
     if (event == NULL) {
         count_fault();
     }
@@ -359,7 +369,7 @@ record_new(PyObject *function, PyObject *args, PyObject *kwargs, PyObject *name)
     record->function = Py_NewRef(function);
     record->args = Py_NewRef(args);
     record->kwargs = Py_XNewRef(kwargs);
-    if (is_hidden()) {
+    if (is_hidden() || serves_telemetry()) {
         return record;
     }
     record->target = target_of(function, name);
@@ -372,6 +382,7 @@ record_new(PyObject *function, PyObject *args, PyObject *kwargs, PyObject *name)
         return record;
     }
     record->starter = site_of_this_thread();
+    thread_trace_request(&record->trace, function);
     if (PyMethod_Check(function)) {
         watch_method(record);
     }
@@ -592,6 +603,6 @@ threads_init(PyObject *naming, PyObject *lifecycle)
     Py_DECREF(raw);
     describe_target = PyObject_GetAttrString(naming, "describe_target");
     watch_excepthook = PyObject_GetAttrString(lifecycle, "watch_excepthook");
-    describe_exception = PyObject_GetAttrString(lifecycle, "describe_exception");
+    record_unhandled = PyObject_GetAttrString(lifecycle, "record_exception");
     return PyErr_Occurred() ? -1 : PyType_Ready(&RecordType);
 }

@@ -23,7 +23,10 @@
  * which the thread that was faster would have to give up to it for nothing. So `state` and `owner` are atomic: who
  * releases stores the owner and then reads the state, who goes back to sleep stores the state and then reads the
  * owner, and sequential consistency lets at least one of them see what the other did. A semaphore is released by
- * whoever changes the state to WOKEN or GRANTED on behalf of the waiter, and taken once for each such change. */
+ * whoever changes the state to WOKEN or GRANTED on behalf of the waiter, and taken once for each such change.
+ *
+ * A wait that takes place elsewhere (semaphores.c) is a waiter too. It is in no queue and has no state; it is there
+ * to be seen, to give evidence and to be recorded. */
 #include "core.h"
 
 #define FAIR_AFTER_NS 100000000 /* 100 ms: rare enough not to make a convoy of the queue, see benchmarks/ */
@@ -42,6 +45,10 @@ struct Waiter {
     int64_t started;
     int64_t evidence_due; /* when the wait becomes a slow one; FOREVER once that was seen to */
     int64_t woken_at;     /* end of the last sleep, before the GIL was had */
+    bool elsewhere;       /* in no queue */
+    bool recorded;        /* false for locks of the telemetry, and where a thread only gets back the lock that it
+                             gave up in Condition.wait */
+    bool forgotten;       /* it was that of another thread, in the process that this one was forked from */
     int64_t charged_until;
     PyObject *charged_site; /* the owner site of the last charge, NULL before the first */
     PyObject *acquire_site; /* borrowed: sites live as long as the process */
@@ -183,42 +190,59 @@ waiter_free(Waiter *waiter)
     PyMem_RawFree(waiter);
 }
 
-static Waiter *
-waiter_begin(Mutex *mutex)
+static void
+waiter_link(Waiter *waiter)
 {
-    Waiter *waiter = waiter_allocate();
-    if (waiter == NULL) {
-        return NULL;
-    }
-    waiter->mutex = (Mutex *)Py_NewRef(mutex);
-    atomic_store(&waiter->state, QUEUED);
-    waiter->told = false;
-    waiter->ident = this_thread();
-    waiter->started = waiter->charged_until = waiter->woken_at = monotonic_ns();
-    waiter->evidence_due = waiter->started + settings.slow_wait_ns;
-    waiter->charged_site = NULL;
-    waiter->evidence = NULL;
-    waiter->acquire_site = site_of_this_thread();
-    waiter->owner_site = site_of_thread(mutex_owner(mutex));
-    queue_append(mutex, waiter);
     waiter->newer = NULL;
     waiter->older = newest;
     if (newest != NULL) {
         newest->newer = waiter;
     }
     newest = waiter;
-    return waiter;
 }
 
 static void
-waiter_leave(Waiter *waiter, WaitOutcome outcome)
+waiter_unlink(Waiter *waiter)
 {
-    Mutex *mutex = waiter->mutex;
-    queue_remove(mutex, waiter);
     *(waiter->newer != NULL ? &waiter->newer->older : &newest) = waiter->older;
     if (waiter->older != NULL) {
         waiter->older->newer = waiter->newer;
     }
+}
+
+static Waiter *
+waiter_begin(Mutex *mutex, bool recorded)
+{
+    Waiter *waiter = waiter_allocate();
+    if (waiter == NULL) {
+        return NULL;
+    }
+    PAUSE_COLLECTOR;
+    waiter->mutex = (Mutex *)Py_NewRef(mutex);
+    atomic_store(&waiter->state, QUEUED);
+    waiter->told = false;
+    waiter->elsewhere = false;
+    waiter->recorded = recorded && mutex->identity != &unobserved_identity;
+    waiter->forgotten = false;
+    waiter->ident = this_thread();
+    waiter->started = waiter->charged_until = waiter->woken_at = monotonic_ns();
+    waiter->evidence_due = waiter->recorded ? waiter->started + settings.slow_wait_ns : FOREVER;
+    waiter->charged_site = NULL;
+    waiter->evidence = NULL;
+    if (waiter->recorded) {
+        waiter->acquire_site = site_of_this_thread();
+        waiter->owner_site = site_of_thread(mutex_owner(mutex));
+    }
+    waiter_link(waiter);
+    RESUME_COLLECTOR;
+    return waiter;
+}
+
+static void
+waiter_leave_queue(Waiter *waiter, WaitOutcome outcome)
+{
+    Mutex *mutex = waiter->mutex;
+    queue_remove(mutex, waiter);
     if (outcome == WAIT_ACQUIRED) {
         return;
     }
@@ -254,13 +278,25 @@ waiter_take_evidence(Waiter *waiter)
     if (settings.listening && !is_hidden()) {
         int64_t oldest;
         Py_ssize_t waiters = waits_of_identity(mutex->identity, 0, &oldest);
-        waiter->evidence = Py_BuildValue("NOkNOn", stack_of_thread(waiter->ident), waiter->acquire_site, mutex_owner(mutex),
-                                         stack_of_thread(mutex_owner(mutex)), waiter->owner_site, waiters);
+        waiter->evidence = Py_BuildValue("NOkNOnNNN", stack_of_thread(waiter->ident), waiter->acquire_site,
+                                         mutex_owner(mutex), stack_of_thread(mutex_owner(mutex)), waiter->owner_site,
+                                         waiters, task_of_this_thread(), span_context_of_this_thread(),
+                                         span_context_of_thread(mutex_owner(mutex)));
         if (waiter->evidence == NULL) {
             count_fault();
         }
     }
     RESUME_COLLECTOR;
+}
+
+/* The part of the wait in which the lock was to be had but the GIL was not. */
+static PyObject *
+gil_wait_of(const Waiter *waiter, WaitOutcome outcome, int64_t ended)
+{
+    if (waiter->elsewhere) {
+        Py_RETURN_NONE;
+    }
+    return PyLong_FromLongLong(outcome == WAIT_ACQUIRED ? ended - waiter->woken_at : 0);
 }
 
 static void
@@ -270,8 +306,8 @@ waiter_push_event(Waiter *waiter, WaitOutcome outcome, int64_t ended)
     const Identity *identity = waiter->mutex->identity;
     PyObject *begin = Py_BuildValue("sOsOkk", "slow_wait", identity->name, kind_name(identity->kind),
                                     identity->location, waiter->ident, PyThread_get_thread_native_id());
-    PyObject *end = Py_BuildValue("LLLs", waiter->started, ended - waiter->started,
-                                  outcome == WAIT_ACQUIRED ? ended - waiter->woken_at : (int64_t)0, outcomes[outcome]);
+    PyObject *end = Py_BuildValue("LLNs", waiter->started, ended - waiter->started,
+                                  gil_wait_of(waiter, outcome, ended), outcomes[outcome]);
     PyObject *middle = begin == NULL || end == NULL ? NULL : PySequence_Concat(begin, waiter->evidence);
     events_push(middle == NULL ? NULL : PySequence_Concat(middle, end));
     Py_XDECREF(begin);
@@ -288,7 +324,7 @@ waiter_record(Waiter *waiter, WaitOutcome outcome)
     identity->contentions += outcome == WAIT_ACQUIRED;
     identity->timeouts += outcome == WAIT_TIMED_OUT;
     waiter_charge(waiter, now);
-    if (waiter->evidence != NULL && identity != &unobserved_identity) {
+    if (waiter->evidence != NULL) {
         PyObject *type, *value, *traceback; /* that of the signal handler, if one raised */
         PyErr_Fetch(&type, &value, &traceback);
         waiter_push_event(waiter, outcome, now);
@@ -392,22 +428,65 @@ waiter_wait(Waiter *waiter, int64_t deadline, bool interruptible)
     return WAIT_ACQUIRED;
 }
 
-WaitOutcome
-mutex_wait(Mutex *mutex, int64_t timeout_ns, bool interruptible)
+static void
+waiter_end(Waiter *waiter, WaitOutcome outcome)
 {
-    PAUSE_COLLECTOR;
-    Waiter *waiter = waiter_begin(mutex);
-    RESUME_COLLECTOR;
+    Mutex *mutex = waiter->mutex;
+    waiter_unlink(waiter);
+    if (waiter->recorded) {
+        waiter_record(waiter, outcome);
+    }
+    waiter_free(waiter);
+    Py_DECREF(mutex);
+}
+
+WaitOutcome
+mutex_wait(Mutex *mutex, int64_t timeout_ns, bool interruptible, bool recorded)
+{
+    Waiter *waiter = waiter_begin(mutex, recorded);
     if (waiter == NULL) {
         return WAIT_INTERRUPTED;
     }
+    queue_append(mutex, waiter);
     int64_t deadline = timeout_ns >= FOREVER - waiter->started ? FOREVER : waiter->started + timeout_ns;
     WaitOutcome outcome = waiter_wait(waiter, deadline, interruptible);
-    waiter_leave(waiter, outcome);
-    waiter_record(waiter, outcome);
-    waiter_free(waiter);
-    Py_DECREF(mutex);
+    waiter_leave_queue(waiter, outcome);
+    waiter_end(waiter, outcome);
     return outcome;
+}
+
+/* ---- a wait elsewhere ---- */
+
+Waiter *
+wait_elsewhere_begin(Mutex *mutex)
+{
+    Waiter *waiter = waiter_begin(mutex, true);
+    if (waiter != NULL) {
+        waiter->elsewhere = true;
+    }
+    return waiter;
+}
+
+int64_t
+wait_elsewhere_evidence_due(const Waiter *waiter)
+{
+    return waiter->forgotten ? FOREVER : waiter->evidence_due;
+}
+
+void
+wait_elsewhere_give_evidence(Waiter *waiter)
+{
+    if (!waiter->forgotten && waiter->evidence_due != FOREVER) {
+        waiter_take_evidence(waiter);
+    }
+}
+
+void
+wait_elsewhere_end(Waiter *waiter, WaitOutcome outcome)
+{
+    if (!waiter->forgotten) {
+        waiter_end(waiter, outcome);
+    }
 }
 
 /* ---- who waits now ---- */
@@ -459,27 +538,31 @@ waits_read(void)
     return rows;
 }
 
-/* Of the parent's threads only this one exists here. Its own wait, if a signal handler forks in the middle of one,
- * goes on; those of the others are forgotten, and their memory with them. */
+/* Of the parent's threads only this one exists here. Its own waits, if a signal handler forks in the middle of one,
+ * go on; those of the others are forgotten, and their memory with them. */
 void
 waits_after_fork(void)
 {
     unsigned long me = this_thread();
-    Waiter *mine = NULL;
-    for (Waiter *waiter = newest; waiter != NULL; waiter = waiter->older) {
+    Waiter *waiter = newest, *mine = NULL;
+    newest = NULL;
+    while (waiter != NULL) {
+        Waiter *older = waiter->older;
         waiter->mutex->queue = NULL;
-    }
-    for (Waiter *waiter = newest, *older; waiter != NULL; waiter = older) {
-        older = waiter->older;
         if (waiter->ident == me) {
-            queue_append(waiter->mutex, waiter);
-            waiter->newer = NULL;
             waiter->older = mine;
-            if (mine != NULL) {
-                mine->newer = waiter;
-            }
             mine = waiter;
         }
+        else {
+            waiter->forgotten = true;
+        }
+        waiter = older;
     }
-    newest = mine;
+    for (waiter = mine; waiter != NULL; waiter = mine) {
+        mine = waiter->older;
+        waiter_link(waiter);
+        if (!waiter->elsewhere) {
+            queue_append(waiter->mutex, waiter);
+        }
+    }
 }

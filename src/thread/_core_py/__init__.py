@@ -2,53 +2,70 @@
 
 `_state` holds what all of it shares, `_places` maps code to identities and sites, `_records` keeps the totals,
 `_events` the bounded buffer, `_locks` the two lock types, `_waits` what happens when one has to wait, `_threads`
-what starts threads. Both cores have the same names and pass one test suite.
+what starts threads, `_spans` which span of a trace a thread runs in. Both cores have the same names and pass one test
+suite.
 """
 
 from __future__ import annotations
 
 from typing import Final
 
+from .._histogram_counts import HistogramCounts
 from ._events import dropped_events, push_event, take_events, wait_for_events, wake
 from ._locks import LockType, RLock, allocate_lock
+from ._places import current_site, serves_telemetry
 from ._records import read_blame, read_locks, sites_capped
+from ._renaming import object_name, rename
+from ._semaphores import SemaphoreRecord
+from ._spans import current_span, set_tracing
 from ._state import (
     configure,
     count_fault,
     enter_hidden,
     faults,
     hidden_count,
+    is_hidden,
     leave_hidden,
     listening,
     monotonic_ns,
     reset,
 )
 from ._threads import read_live_threads, read_threads, start_joinable_thread, start_new_thread
-from ._waits import read_current_waits
+from ._waits import mark_reacquisition, read_current_waits
 
 NAME: Final[str] = "python"
 
 __all__ = [
     "NAME",
+    "HistogramCounts",
     "LockType",
     "RLock",
+    "SemaphoreRecord",
     "allocate_lock",
     "configure",
     "count_fault",
+    "current_site",
+    "current_span",
     "dropped_events",
     "enter_hidden",
     "faults",
     "hidden_count",
+    "is_hidden",
     "leave_hidden",
     "listening",
+    "mark_reacquisition",
     "monotonic_ns",
+    "object_name",
     "push_event",
     "read_blame",
     "read_current_waits",
     "read_live_threads",
     "read_locks",
     "read_threads",
+    "rename",
     "reset",
+    "serves_telemetry",
+    "set_tracing",
     "sites_capped",
     "start_joinable_thread",
     "start_new_thread",

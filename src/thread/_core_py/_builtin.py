@@ -22,5 +22,8 @@ class BuiltinFunction:
             return self.__name__
         raise AttributeError(f"{type(self).__name__!r} object has no attribute {attribute!r}")
 
+    def __reduce__(self) -> str:
+        return self.__name__
+
     def __repr__(self) -> str:
         return f"<built-in function {self.__name__}>"

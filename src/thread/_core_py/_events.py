@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import _thread
+from _thread import allocate_lock
 from collections import deque
 from typing import Any
 
-from ._atomic import Counter
+from .._atomic import Counter
 from ._state import Settings, on_fork, on_reset
 
 _buffer: deque[tuple[Any, ...]] = deque()
 _dropped = Counter()
-_wakeup = [_thread.allocate_lock()]
+_wakeup = [allocate_lock()]
 _wakeup[0].acquire()
 
 
@@ -65,5 +65,5 @@ def _zero() -> None:
 @on_fork
 def _renew_wakeup() -> None:
     # A thread of the parent may have been asleep in the old one.
-    _wakeup[0] = _thread.allocate_lock()
+    _wakeup[0] = allocate_lock()
     _wakeup[0].acquire()

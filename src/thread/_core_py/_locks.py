@@ -9,22 +9,34 @@ from __future__ import annotations
 import _thread
 import sys
 from _thread import get_ident
-from typing import Any, Never, NoReturn
+from typing import Any, Final, Never, NoReturn
 
 from ._builtin import BuiltinFunction
+from ._names import checked_name
 from ._places import identity_created
 from ._records import Identity, holds
-from ._state import monotonic_ns
-from ._waits import FOREVER, RawAcquire, acquire_contended
+from ._spans import current_span
+from ._state import Settings, monotonic_ns
+from ._waits import FOREVER, RawAcquire, acquire_contended, reacquire_contended
 
 _raw_allocate = _thread.allocate_lock
 _RawRLock = _thread.RLock
+_raw_lock_type: Any = _thread.LockType
 
 
-class _Mutex:
+class Mutex:
     """What both lock types are made of."""
 
-    __slots__ = ("__weakref__", "_hold_started", "_identity", "_owner", "_raw", "_raw_acquire", "_raw_release")
+    __slots__ = (
+        "__weakref__",
+        "_hold_started",
+        "_identity",
+        "_owner",
+        "_owner_span",
+        "_raw",
+        "_raw_acquire",
+        "_raw_release",
+    )
 
     _identity: Identity
     _owner: int
@@ -36,6 +48,7 @@ class _Mutex:
         self._raw_acquire = self._raw.acquire
         self._raw_release = self._raw.release
         self._owner = 0
+        self._owner_span: Any = None
         self._hold_started = 0
         self._identity = identity
 
@@ -53,6 +66,8 @@ class _Mutex:
         if acquisitions >= identity.next_sample:
             identity.draw_next_sample(acquisitions)
             self._hold_started = monotonic_ns()
+        if Settings.tracing:
+            self._owner_span = current_span()
         return True
 
     def _releasing(self) -> None:
@@ -61,6 +76,7 @@ class _Mutex:
             holds.add((self._identity, monotonic_ns() - self._hold_started))
             self._hold_started = 0
         self._owner = 0
+        self._owner_span = None
 
     def _state(self) -> str:
         return "locked" if self._raw.locked() else "unlocked"
@@ -85,7 +101,20 @@ def _checked(blocking: Any, timeout: Any) -> float | None:
     return FOREVER if timeout < 0 else float(timeout)
 
 
-class LockType(_Mutex):
+_set_class: Final[Any] = vars(object)["__class__"].__set__
+
+
+class _LockMeta(type):
+    """Takes locks of the interpreter's own types for instances, since programs may have made some before."""
+
+    def __instancecheck__(cls, instance: object) -> bool:
+        return super().__instancecheck__(instance) or isinstance(instance, _interpreters_own.get(cls, ()))
+
+    def __subclasscheck__(cls, subclass: type) -> bool:
+        return super().__subclasscheck__(subclass) or issubclass(subclass, _interpreters_own.get(cls, ()))
+
+
+class LockType(Mutex, metaclass=_LockMeta):
     """A lock object is a synchronization primitive: acquired by one thread at a time, released by any.
 
     acquire() -- lock the lock, possibly blocking until it can be obtained
@@ -95,11 +124,14 @@ class LockType(_Mutex):
 
     __slots__ = ()
 
+    # An instance of the interpreter's own type, as far as `isinstance` goes: programs may have captured that before.
+    __class__ = property(lambda self: _raw_lock_type, _set_class)  # pyright: ignore[reportIncompatibleMethodOverride]
+
     if sys.version_info >= (3, 13):
 
         def __new__(cls, *args: Any, name: str | None = None, **kwargs: Any) -> LockType:
             if args or kwargs:
-                _thread.lock(*args, **kwargs)
+                _raw_lock_type(*args, **kwargs)
             return _new_lock(name, 2)
 
     else:
@@ -139,10 +171,12 @@ class LockType(_Mutex):
         if acquisitions >= identity.next_sample:
             identity.draw_next_sample(acquisitions)
             self._hold_started = monotonic_ns()
+        if Settings.tracing:
+            self._owner_span = current_span()
         return True
 
     def __exit__(self, *exception: object) -> None:
-        if self._hold_started:
+        if self._hold_started or self._owner_span:
             self._releasing()
         self._owner = 0
         self._raw_release()
@@ -163,11 +197,16 @@ LockType.__module__ = "_thread"
 LockType.__name__ = LockType.__qualname__ = "lock"
 
 
-class RLock(_Mutex):
+def _native_class_of_rlock(lock: RLock) -> type:
+    return _RawRLock if type(lock) is RLock else type(lock)
+
+
+class RLock(Mutex, metaclass=_LockMeta):
     """A re-entrant lock: its owner may acquire it again, and must release it as often."""
 
     __slots__ = ("_depth",)
 
+    __class__ = property(_native_class_of_rlock, _set_class)  # pyright: ignore[reportIncompatibleMethodOverride]
     _depth: int
 
     def __new__(cls, *args: Any, **kwargs: Any) -> RLock:
@@ -180,7 +219,7 @@ class RLock(_Mutex):
             _RawRLock(*args, **kwargs)
         self = object.__new__(cls)
         self._depth = 0
-        self._initialize(identity_created("rlock", _checked_name(name), sys._getframe(1)))
+        self._initialize(identity_created("rlock", checked_name(name, "lock"), sys._getframe(1)))
         return self
 
     def acquire(self, blocking: bool = True, timeout: float = -1) -> bool:
@@ -242,13 +281,16 @@ class RLock(_Mutex):
         while not self._raw_acquire(False):
             # Condition.wait must not return without its lock: a signal handler's exception has to wait.
             try:
-                acquire_contended(self, FOREVER)
+                reacquire_contended(self)
                 break
             except BaseException as exception:
                 interruption = exception
         self._acquired()
         self._depth = depth
         self._owner = owner
+        if not owner:
+            # dill restores the state of a free lock, too.
+            self._release_wholly()
         if interruption is not None:
             raise interruption
 
@@ -271,17 +313,12 @@ class RLock(_Mutex):
 
 RLock.__module__ = "_thread"
 
-
-def _checked_name(name: object) -> str | None:
-    if name is not None and not isinstance(name, str):
-        raise TypeError(f"a lock's name must be a str or None, not {type(name).__name__}")
-    # An instance of a subclass could run code of its own whenever it is looked up.
-    return None if name is None else str.__str__(name)
+_interpreters_own: Final[dict[type, type]] = {LockType: _raw_lock_type, RLock: _RawRLock}
 
 
 def _new_lock(name: object, depth: int) -> LockType:
     lock: LockType = object.__new__(LockType)
-    lock._initialize(identity_created("lock", _checked_name(name), sys._getframe(depth)))
+    lock._initialize(identity_created("lock", checked_name(name, "lock"), sys._getframe(depth)))
     return lock
 
 

@@ -5,10 +5,23 @@ What a code object's places are called is worked out once and dropped with the c
 
 from __future__ import annotations
 
+import sys
 from types import CodeType, FrameType
 from weakref import ref
 
-from .._naming import OWN_FOLDER, UNKNOWN_SITE, RawSite, describe_place, describe_site, is_internal, module_of
+from .._naming import (
+    IMPORT_SYSTEM,
+    OWN_FOLDER,
+    UNKNOWN_SITE,
+    RawSite,
+    Step,
+    describe_part,
+    describe_place,
+    describe_site,
+    is_internal,
+    is_of_an_sdk,
+    module_of,
+)
 from ._records import Identity, identity_named, site_interned, unobserved
 from ._state import Settings, count_fault, is_hidden
 
@@ -16,13 +29,14 @@ from ._state import Settings, count_fault, is_hidden
 class _CodePlaces:
     """What is known of one code object."""
 
-    __slots__ = ("identities", "internal", "reference", "sites")
+    __slots__ = ("identities", "internal", "of_an_sdk", "reference", "sites")
 
     def __init__(self, code: CodeType) -> None:
         identifier = id(code)
         self.reference = ref(code, lambda _: _known.pop(identifier, None))
         self.internal = is_internal(code.co_filename)
-        self.identities: dict[tuple[int, str], Identity] = {}
+        self.of_an_sdk = is_of_an_sdk(code.co_filename)
+        self.identities: dict[tuple[object, ...], Identity] = {}
         self.sites: dict[int, RawSite] = {}
 
 
@@ -46,24 +60,67 @@ def _charged(frame: FrameType | None) -> FrameType | None:
     return frame
 
 
+def _passes_an_sdk(frame: FrameType | None) -> bool:
+    """Whether code of an SDK is on the way to the nearest frame of the program itself."""
+    while frame is not None and (places := _places_of(frame.f_code)).internal:
+        if places.of_an_sdk:
+            return True
+        frame = frame.f_back
+    return False
+
+
+def serves_telemetry() -> bool:
+    """Whether what this thread makes now is for telemetry: our own, or the SDK of a telemetry library."""
+    return is_hidden() or _passes_an_sdk(sys._getframe(1))
+
+
 def identity_created(kind: str, name: str | None, frame: FrameType) -> Identity:
     """The identity of a lock that is being created by the code of `frame`."""
     try:
-        if is_hidden():
+        if is_hidden() or frame.f_code.co_filename.startswith(IMPORT_SYSTEM):
+            return unobserved
+        if _passes_an_sdk(frame):
             return unobserved
         charged = _charged(frame) or frame
-        places = _places_of(charged.f_code)
         if name is not None:
             site = _site_at(charged)
-            return identity_named(name, kind, f"{site[1]}:{site[2]}")
-        identity = places.identities.get((charged.f_lasti, kind))
-        if identity is None:
-            named = describe_place(charged.f_code, charged.f_lasti, module_of(charged.f_globals))
-            identity = places.identities[charged.f_lasti, kind] = identity_named(named[0], kind, named[1])
-        return identity
+            return identity_named(name, kind, f"{site[1]}:{site[2]}", name)
+        return _identity_at(kind, charged, _route(frame, charged))
     except Exception:
         count_fault()
-        return identity_named("unknown", kind, "")
+        return identity_named("unknown", kind, "", "unknown")
+
+
+MAX_ROUTES = 64
+"""Of one code object; what comes by another one is described anew each time."""
+
+
+def _identity_at(kind: str, charged: FrameType, route: list[Step]) -> Identity:
+    places = _places_of(charged.f_code)
+    key = (charged.f_lasti, kind, *[(id(code), offset) for code, offset, _ in route])
+    identity = places.identities.get(key)
+    if identity is None:
+        name, location = describe_place(charged.f_code, charged.f_lasti, module_of(charged.f_globals))
+        part = describe_part(route)
+        identity = identity_named(name if part is None else f"{name} ({part})", kind, location, name)
+        if not route or len(places.identities) < MAX_ROUTES:
+            places.identities[key] = identity
+    return identity
+
+
+def _route(frame: FrameType | None, charged: FrameType) -> list[Step]:
+    """How the standard library came from the place to the creation of a lock of its own, innermost first."""
+    steps: list[Step] = []
+    while frame is not None and frame is not charged:
+        if not frame.f_code.co_filename.startswith(OWN_FOLDER):
+            steps.append((frame.f_code, frame.f_lasti, module_of(frame.f_globals)))
+        frame = frame.f_back
+    return steps
+
+
+def current_site() -> RawSite:
+    """The site that this thread is charged with."""
+    return site_charged(sys._getframe(1))
 
 
 def site_charged(frame: FrameType | None) -> RawSite:

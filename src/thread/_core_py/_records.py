@@ -9,9 +9,9 @@ from random import Random
 from typing import Final
 
 from .._accumulator import Accumulator
-from .._histogram import BUCKET_COUNT, bucket_index
+from .._atomic import Counter
+from .._histogram_counts import HistogramCounts, RawHistogram
 from .._naming import OTHER_SITE, RawSite
-from ._atomic import Counter
 from ._state import Settings, monotonic_ns, on_configure, on_reset
 
 MAX_SITES: Final = 2000
@@ -19,32 +19,7 @@ MAX_IDENTITIES: Final = 2000
 MAX_BLAMES: Final = 8000
 NEVER: Final = sys.maxsize
 
-RawHistogram = tuple[int, int, int, tuple[int, ...]]
-"""Count, sum and maximum in nanoseconds, and one count per bucket of `Histogram`."""
-
 _random = Random()
-
-
-class HistogramCounts:
-    """Counts of durations, in nanoseconds."""
-
-    __slots__ = ("count", "counts", "max", "sum")
-
-    def __init__(self) -> None:
-        self.count = 0
-        self.sum = 0
-        self.max = 0
-        self.counts = [0] * BUCKET_COUNT
-
-    def add(self, duration: int) -> None:
-        self.count += 1
-        self.sum += duration
-        self.max = max(self.max, duration)
-        self.counts[bucket_index(duration)] += 1
-
-    def read(self) -> RawHistogram | None:
-        """A copy, or None while nothing was recorded."""
-        return (self.count, self.sum, self.max, tuple(self.counts)) if self.count else None
 
 
 class Identity:
@@ -61,13 +36,15 @@ class Identity:
         "location",
         "name",
         "next_sample",
+        "object_name",
         "timeouts",
         "wait",
         "waiting",
     )
 
-    def __init__(self, name: str, kind: str, location: str) -> None:
+    def __init__(self, name: str, kind: str, location: str, object_name: str) -> None:
         self.name = name
+        self.object_name = object_name
         self.kind = kind
         self.location = location
         self.created = Counter()
@@ -109,19 +86,30 @@ _sites: dict[RawSite, RawSite] = {}
 _blames: dict[tuple[Identity, RawSite, RawSite], list[int]] = {}
 _capped = [False]
 
-unobserved = Identity("", "", "")
+unobserved = Identity("", "", "", "")
 """Counts for the telemetry's own locks, shown to nobody."""
 
 
-def identity_named(name: str, kind: str, location: str) -> Identity:
-    """The one identity of that name and kind, `other` when there are too many."""
+def identity_named(name: str, kind: str, location: str, object_name: str) -> Identity:
+    """The one identity of that name and kind, `other` when there are too many.
+
+    `object_name` is what `name` begins with: the object that the lock is a part of, or the lock itself.
+    """
     identity = _identities.get((name, kind))
     if identity is None:
         if len(_identities) >= MAX_IDENTITIES:
             _capped[0] = True
-            name, location = "other", ""
-        identity = _identities.setdefault((name, kind), Identity(name, kind, location))
+            name, location, object_name = "other", "", "other"
+        identity = _identities.setdefault((name, kind), Identity(name, kind, location, object_name))
     return identity
+
+
+def identity_renamed(identity: Identity, object_name: str) -> Identity:
+    """The identity of the same part of an object of that name."""
+    if identity is unobserved:
+        return identity
+    part = identity.name[len(identity.object_name) :]
+    return identity_named(object_name + part, identity.kind, identity.location, object_name)
 
 
 def site_interned(site: RawSite) -> RawSite:

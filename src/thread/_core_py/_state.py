@@ -7,7 +7,8 @@ import time
 from _thread import get_ident
 from collections.abc import Callable, Mapping
 
-from ._atomic import Counter
+from .. import _resets
+from .._atomic import Counter
 
 monotonic_ns = time.monotonic_ns
 
@@ -20,9 +21,11 @@ class Settings:
     event_capacity = 4096
     stack_depth = 64
     listening = False
+    tracing = False
+    """Whether a tracing library has told where it keeps the current span."""
 
 
-_resets: list[Callable[[], None]] = []
+_zeroed: list[Callable[[], None]] = []
 _forks: list[Callable[[], None]] = []
 _reconfigurations: list[Callable[[Mapping[str, int]], None]] = []
 _hidden: dict[int, int] = {}
@@ -31,7 +34,7 @@ _faults = Counter()
 
 def on_reset(function: Callable[[], None]) -> Callable[[], None]:
     """Register what returns a part of the core to zero."""
-    _resets.append(function)
+    _zeroed.append(function)
     return function
 
 
@@ -49,8 +52,9 @@ def on_configure(function: Callable[[Mapping[str, int]], None]) -> Callable[[Map
 
 def reset() -> None:
     """Return every count to zero. Objects that exist stay valid."""
-    for function in _resets:
+    for function in _zeroed:
         function()
+    _resets.reset()
 
 
 def _after_fork_in_child() -> None:

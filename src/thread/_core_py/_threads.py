@@ -11,15 +11,20 @@ from typing import Any, TypeVarTuple, overload
 
 from .. import _lifecycle
 from .._accumulator import Accumulator
+from .._atomic import Counter
+from .._histogram_counts import HistogramCounts, RawHistogram
 from .._naming import describe_target
 from . import _places
-from ._atomic import Counter
 from ._builtin import BuiltinFunction
 from ._events import push_event
-from ._records import HistogramCounts, RawHistogram
-from ._state import Settings, count_fault, enter_hidden, is_hidden, leave_hidden, monotonic_ns, on_fork, on_reset
+from ._names import checked_name
+from ._spans import ThreadTrace, current_span
+from ._state import Settings, count_fault, enter_hidden, leave_hidden, monotonic_ns, on_fork, on_reset
 
 MAX_TARGETS = 1000
+
+_raw_start_new_thread = _thread.start_new_thread
+_raw_start_joinable_thread: Any = getattr(_thread, "start_joinable_thread", None)
 
 
 class _Target:
@@ -69,6 +74,7 @@ class _Thread:
         "starter",
         "target",
         "totals",
+        "trace",
     )
 
     def __init__(self, function: Any, invocation: tuple[Any, ...], kwargs: dict[str, Any], name: str | None) -> None:
@@ -76,6 +82,7 @@ class _Thread:
         self.invocation: Any = (invocation, kwargs)
         self.target, self.totals = _target_named(name or describe_target(function))
         self.starter = _places.site_charged(sys._getframe(2))
+        self.trace = ThreadTrace(function)
         self.ident = self.native_id = self.started = 0
         self.outcome = "returned"
         _lifecycle.watch_excepthook(function, self._record_exception)
@@ -102,12 +109,13 @@ class _Thread:
         self.started = monotonic_ns()
         self.totals.started.add()
         _live[self] = self.started
+        self.trace.begin()
 
     def _record_exception(self, exception: BaseException) -> None:
         self.outcome = "raised"
         try:
-            event = _lifecycle.describe_exception(
-                exception, self.target, self.ident, self.native_id, monotonic_ns()
+            event = _lifecycle.record_exception(
+                exception, self.target, self.ident, self.native_id, monotonic_ns(), current_span()
             )
             if Settings.listening:
                 push_event(event)
@@ -124,6 +132,7 @@ class _Thread:
             push_event(
                 ("thread_finished", self.ident, self.native_id, self.target, self.starter)
                 + (self.requested, start_delay, lifetime, cpu_time, self.outcome)
+                + self.trace.end()
             )
 
 
@@ -190,9 +199,9 @@ class _StartNewThread(BuiltinFunction):
             raise TypeError("2nd arg must be a tuple")
         if not isinstance(kwargs, dict):
             raise TypeError("optional 3rd arg must be a dictionary")
-        if is_hidden():
-            return _thread.start_new_thread(_run_hidden, (function, args, kwargs))
-        return _thread.start_new_thread(_Thread(function, args, kwargs, _checked_name(name)).run, ())
+        if _places.serves_telemetry():
+            return _raw_start_new_thread(_run_hidden, (function, args, kwargs))
+        return _raw_start_new_thread(_Thread(function, args, kwargs, checked_name(name, "thread")).run, ())
 
 
 start_new_thread: _StartNewThread = _StartNewThread("start_new_thread")
@@ -206,19 +215,13 @@ class _StartJoinableThread(BuiltinFunction):
     def __call__(self, function: Any, handle: Any = None, daemon: Any = True, *, name: str | None = None) -> Any:
         if not callable(function):
             raise TypeError("thread function must be callable")
-        start = _thread.start_joinable_thread  # type: ignore[attr-defined,unused-ignore]
-        if is_hidden():
+        start = _raw_start_joinable_thread
+        if _places.serves_telemetry():
             return start(lambda: _run_hidden(function, (), {}), handle=handle, daemon=daemon)
-        return start(_Thread(function, (), {}, _checked_name(name)).run, handle=handle, daemon=daemon)
+        return start(_Thread(function, (), {}, checked_name(name, "thread")).run, handle=handle, daemon=daemon)
 
 
 start_joinable_thread: _StartJoinableThread = _StartJoinableThread("start_joinable_thread")
-
-
-def _checked_name(name: object) -> str | None:
-    if name is not None and not isinstance(name, str):
-        raise TypeError(f"a thread's name must be a str or None, not {type(name).__name__}")
-    return None if name is None else str.__str__(name)
 
 
 def read_threads() -> list[tuple[str, int, int, RawHistogram | None, RawHistogram | None, int]]:
@@ -239,7 +242,6 @@ def read_live_threads() -> list[tuple[int, int, str, int]]:
 def _zero() -> None:
     _finished.reset()
     _targets.clear()
-    _lifecycle.reset()
     for thread in list(_live):
         thread.totals = _target_named(thread.target)[1]
         thread.totals.started.add()

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import sys
 from _thread import get_ident, get_native_id
-from types import FrameType
+from types import CodeType, FrameType
 from typing import Final, Protocol
 
 from .._naming import RawSite
 from . import _places
 from ._events import push_event
-from ._records import Identity, waits
+from ._records import Identity, unobserved, waits
+from ._spans import current_span
 from ._state import Settings, count_fault, is_hidden, monotonic_ns, on_fork
+from ._tasks import task_of_this_thread
 
 FOREVER: Final = -1
 
@@ -22,26 +24,45 @@ class RawAcquire(Protocol):
     def __call__(self, blocking: bool = True, timeout: float = -1) -> bool: ...
 
 
-class Contended(Protocol):
-    """What a lock shows of itself to those that wait for it."""
+class Owned(Protocol):
+    """What a lock, or the record of a semaphore, shows of itself to those that wait for it."""
 
     _identity: Identity
-    _owner: int
+
+    @property
+    def _owner(self) -> int: ...
+
+
+class Contended(Owned, Protocol):
+    """A lock."""
+
     _raw_acquire: RawAcquire
 
 
-class _Wait:
+class Wait:
     """One thread that waits for one lock."""
 
-    __slots__ = ("acquire_site", "evidence", "ident", "identity", "lock", "owner_site", "seen_at", "shares", "started")
+    __slots__ = (
+        "acquire_site",
+        "evidence",
+        "evidence_due",
+        "ident",
+        "identity",
+        "lock",
+        "owner_site",
+        "seen_at",
+        "shares",
+        "started",
+    )
 
-    def __init__(self, lock: Contended, frame: FrameType) -> None:
+    def __init__(self, lock: Owned, frame: FrameType) -> None:
         self.lock = lock
         self.identity = lock._identity
         self.ident = get_ident()
         self.started = self.seen_at = monotonic_ns()
         self.shares: list[tuple[RawSite, RawSite, int]] = []
         self.evidence: tuple[object, ...] | None = None
+        self.evidence_due: int | None = None if self.identity is unobserved else self.started + Settings.slow_wait_ns
         self.acquire_site = _places.site_charged(frame)
         self.owner_site = _places.site_charged(_frame_of(lock._owner))
         self.identity.waiting[self] = self.started
@@ -55,6 +76,7 @@ class _Wait:
     def take_evidence(self, frame: FrameType) -> None:
         """Record who holds the lock and what that thread does at this moment, while it still holds it."""
         self.charge(monotonic_ns())
+        self.evidence_due = None
         owner = self.lock._owner
         owner_frame = _frame_of(owner)
         self.owner_site = _places.site_charged(owner_frame)
@@ -67,12 +89,21 @@ class _Wait:
             _places.stack_of(owner_frame),
             self.owner_site,
             len(self.identity.waiting),
+            task_of_this_thread(),
+            current_span(),
+            getattr(self.lock, "_owner_span", None),
         )
 
-    def end(self, outcome: str) -> None:
-        now = monotonic_ns()
-        _current.pop(self, None)
+    def leave(self) -> bool:
+        """No longer be seen waiting. False if it was not: it is that of a thread of the parent process."""
         self.identity.waiting.pop(self, None)
+        return _current.pop(self, None) is not None
+
+    def end(self, outcome: str) -> None:
+        """Leave, and be recorded."""
+        now = monotonic_ns()
+        if not self.leave() or self.identity is unobserved:
+            return
         self.charge(now)
         duration = now - self.started
         waits.add((self.identity, outcome, duration, self.shares))
@@ -86,7 +117,15 @@ class _Wait:
             )
 
 
-_current: dict[_Wait, int] = {}
+_current: dict[Wait, int] = {}
+_reacquisitions: set[CodeType] = set()
+
+
+def mark_reacquisition(code: CodeType) -> None:
+    """Declare that code which waits for a lock does so to get back what it gave up in Condition.wait."""
+    if not isinstance(code, CodeType):
+        raise TypeError(f"expected a code object, got {type(code).__name__}")
+    _reacquisitions.add(code)
 
 
 def _frame_of(ident: int) -> FrameType | None:
@@ -100,18 +139,31 @@ def acquire_contended(lock: Contended, timeout: float) -> bool:
     ends the wait and is counted as an interruption.
     """
     frame = sys._getframe(2)
-    wait = _Wait(lock, frame)
+    wait = Wait(lock, frame)
+    if frame.f_code in _reacquisitions or wait.identity is unobserved:
+        return _wait_unrecorded(wait, lock, timeout)
     outcome = "interrupted"
     try:
-        acquired = _wait_in_two_steps(wait, frame, timeout)
+        acquired = _wait_in_two_steps(wait, lock._raw_acquire, frame, timeout)
         outcome = "acquired" if acquired else "timed out"
         return acquired
     finally:
         wait.end(outcome)
 
 
-def _wait_in_two_steps(wait: _Wait, frame: FrameType, timeout: float) -> bool:
-    raw_acquire = wait.lock._raw_acquire
+def reacquire_contended(lock: Contended) -> None:
+    """Wait for the lock that was given up in Condition.wait. Not recorded, for it is a part of that wait."""
+    _wait_unrecorded(Wait(lock, sys._getframe(2)), lock, FOREVER)
+
+
+def _wait_unrecorded(wait: Wait, lock: Contended, timeout: float) -> bool:
+    try:
+        return lock._raw_acquire(True, timeout)
+    finally:
+        wait.leave()
+
+
+def _wait_in_two_steps(wait: Wait, raw_acquire: RawAcquire, frame: FrameType, timeout: float) -> bool:
     slow = Settings.slow_wait_ns * 1e-9
     if timeout != FOREVER and timeout <= slow:
         return raw_acquire(True, timeout)
@@ -141,5 +193,4 @@ def _forget_other_threads() -> None:
     me = get_ident()
     for wait in list(_current):
         if wait.ident != me:
-            del _current[wait]
-            wait.identity.waiting.pop(wait, None)
+            wait.leave()

@@ -1,0 +1,70 @@
+"""Unhandled exceptions as OpenTelemetry has them: events of spans, log records, or both.
+
+OTEL_SEMCONV_EXCEPTION_SIGNAL_OPT_IN chooses, as the semantic conventions for exceptions say: `logs` for log records
+only, `logs/dup` for both, and anything else, or nothing, for events of spans only.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import Final
+
+from opentelemetry._logs import LoggerProvider, LogRecord, SeverityNumber
+
+from thread import telemetry
+
+from . import _scope
+from ._encodable import encodable, encodable_attributes
+from ._otel_context import parent_context
+from ._site_attributes import site_attributes
+
+VARIABLE: Final = "OTEL_SEMCONV_EXCEPTION_SIGNAL_OPT_IN"
+
+
+@dataclass(frozen=True, slots=True)
+class ExceptionSignal:
+    """In which signals exceptions are sent."""
+
+    span_events: bool
+    log_records: bool
+
+
+def signal_from_environment() -> ExceptionSignal:
+    """As the environment variable says."""
+    # The variables of the semantic conventions take lists.
+    chosen = {each.strip() for each in os.environ.get(VARIABLE, "").split(",")}
+    both = "logs/dup" in chosen
+    logs = "logs" in chosen
+    return ExceptionSignal(span_events=both or not logs, log_records=both or logs)
+
+
+def attributes_of(event: telemetry.UnhandledException) -> dict[str, str]:
+    """The attributes that both signals have."""
+    return {
+        "exception.type": encodable(event.type),
+        "exception.message": encodable(event.message),
+        "exception.stacktrace": encodable(event.traceback),
+    }
+
+
+def emit_log_record(
+    provider: LoggerProvider, event: telemetry.UnhandledException, span: telemetry.SpanContext | None
+) -> None:
+    """Emit a log record that belongs to a span."""
+    provider.get_logger(_scope.NAME, _scope.VERSION, _scope.SCHEMA_URL).emit(
+        LogRecord(
+            timestamp=int(event.at * 1e9),
+            context=parent_context(span),
+            severity_number=SeverityNumber.ERROR,
+            severity_text="ERROR",
+            body=encodable(f"{event.type}: {event.message}"),
+            event_name="exception",
+            attributes={
+                **attributes_of(event),
+                "thread.id": event.ident,
+                "python.thread.target": encodable(event.target),
+                **encodable_attributes(site_attributes("code", event.site).items()),
+            },
+        )
+    )

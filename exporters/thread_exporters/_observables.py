@@ -1,0 +1,66 @@
+"""The metrics that are single numbers, as observable instruments of a meter provider of the application."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from time import monotonic
+from typing import Final
+
+from opentelemetry.metrics import CallbackOptions, Meter, MeterProvider, Observation
+
+from thread import telemetry
+from thread.telemetry import Snapshot
+
+from . import _scope
+from ._encodable import encodable_attributes
+from ._metrics import METRICS, NumberMetric
+
+SHARED_SECONDS: Final = 0.1
+"""The instruments are asked one after the other; within this time one snapshot serves all of them."""
+
+
+class Observables:
+    """Instruments that read `thread.telemetry.snapshot()` whenever they are collected, until they are closed.
+
+    The API has no instrument for distributions that are counted already, so these are left to the exporters. Safe in
+    any thread.
+    """
+
+    def __init__(self, provider: MeterProvider) -> None:
+        self._snapshot: Snapshot | None = None
+        self._taken_at = 0.0
+        self._is_closed = False
+        meter = provider.get_meter(_scope.NAME, _scope.VERSION, schema_url=_scope.SCHEMA_URL)
+        for metric in METRICS:
+            if isinstance(metric, NumberMetric):
+                self._create(meter, metric)
+
+    def close(self) -> None:
+        """Observe nothing from now on: the API has no way to remove an instrument."""
+        self._is_closed = True
+
+    def _create(self, meter: Meter, metric: NumberMetric) -> None:
+        create: Callable[..., object] = {
+            "counter": meter.create_observable_counter,
+            "updowncounter": meter.create_observable_up_down_counter,
+            "gauge": meter.create_observable_gauge,
+        }[metric.instrument]
+
+        def observe(options: CallbackOptions) -> Iterable[Observation]:
+            return [] if self._is_closed else self._observations(metric)
+
+        create(metric.name, [observe], metric.unit, metric.description)
+
+    def _observations(self, metric: NumberMetric) -> list[Observation]:
+        with telemetry.hidden():
+            return [
+                Observation(number, encodable_attributes(zip(metric.attributes, values)))
+                for values, number in metric.read(self._recent_snapshot())
+            ]
+
+    def _recent_snapshot(self) -> Snapshot:
+        snapshot, now = self._snapshot, monotonic()
+        if snapshot is None or now - self._taken_at > SHARED_SECONDS:
+            snapshot = self._snapshot = telemetry.snapshot()
+            self._taken_at = now
+        return snapshot

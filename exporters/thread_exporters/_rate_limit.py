@@ -1,0 +1,28 @@
+"""Not more than so many of each kind a second, and more than that for a moment."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import Final
+
+MAX_KEYS: Final = 1000
+"""The key that was asked for the longest ago is forgotten first; it begins with a full bucket again."""
+
+
+class RateLimit:
+    """A token bucket for each key. Not thread-safe."""
+
+    def __init__(self, per_second: float, burst: float) -> None:
+        self._per_second = per_second
+        self._burst = burst
+        self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
+
+    def allows(self, key: str, now: float) -> bool:
+        """Whether one more of that key may pass at `now`, in seconds of any clock; then it is counted."""
+        tokens, then = self._buckets.pop(key, (self._burst, now))
+        tokens = min(tokens + max(now - then, 0.0) * self._per_second, self._burst)
+        allowed = tokens >= 1.0
+        self._buckets[key] = (tokens - allowed, max(now, then))
+        if len(self._buckets) > MAX_KEYS:
+            self._buckets.popitem(last=False)
+        return allowed

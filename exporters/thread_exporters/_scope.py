@@ -1,0 +1,13 @@
+"""Who is speaking: the instrumentation scope of all that goes out over OpenTelemetry."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+from typing import Final
+
+NAME: Final = "thread_exporters"
+
+VERSION: Final = version("thread-telemetry")
+
+SCHEMA_URL: Final = "https://opentelemetry.io/schemas/1.44.0"
+"""The semantic conventions whose names are used: `code.function.name` and its like are stable in them."""

@@ -1,0 +1,145 @@
+"""What was recorded, as metrics over OTLP: under the resource of the application, beside its own metrics.
+
+    OTEL_METRICS_EXPORTER=thread_otlp opentelemetry-instrument python app.py
+
+or, where the program sets up the SDK itself:
+
+    reader = PeriodicExportingMetricReader(ThreadMetricExporter())
+    set_meter_provider(MeterProvider(metric_readers=[reader]))
+
+Endpoint, headers, compression, timeout, temporality and the kind of histograms are those of the standard variables.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from opentelemetry.environment_variables import OTEL_PYTHON_METER_PROVIDER
+from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
+from opentelemetry.metrics import CallbackOptions, Observation, get_meter
+from opentelemetry.sdk.metrics.export import (
+    MetricExporter,
+    MetricExportResult,
+    MetricsData,
+    ResourceMetrics,
+)
+from opentelemetry.sdk.resources import Resource
+
+from thread import telemetry
+from thread.telemetry import Event, Snapshot
+
+from ._exemplars import Exemplars
+from ._metrics import METRICS, NumberMetric
+from ._otlp_metrics import MetricsProducer, Temporality
+from ._scope import NAME, SCHEMA_URL, VERSION
+
+__all__ = ["OtlpMetrics", "ThreadMetricExporter"]
+
+
+class OtlpMetrics:
+    """Sends one snapshot after the other through a metric exporter of the SDK, in the calling thread.
+
+    Without `exporter` it is the SDK's OTLP exporter over HTTP, and without `resource` that of the environment, both as
+    the standard variables have it; so are `temporality` and `exponential`, see `MetricsProducer`. With a temporality of
+    deltas, what could not be delivered is lost, as it is with the SDK.
+
+    Raises ValueError for an unknown temporality, and what the making of the exporter raises. Starts no thread. Not for
+    use from two threads at the same time.
+    """
+
+    def __init__(
+        self,
+        exporter: MetricExporter | None = None,
+        resource: Resource | None = None,
+        *,
+        temporality: Temporality | None = None,
+        exponential: bool | None = None,
+    ) -> None:
+        self._producer = MetricsProducer(temporality, exponential)
+        self._exporter = exporter or OTLPMetricExporter()
+        self._resource = resource or Resource.create()
+        self._exemplars = Exemplars()
+
+    def export(self, snapshot: Snapshot, events: Sequence[Event]) -> bool:
+        """Send the metrics of a snapshot, with exemplars of these events and of earlier ones. Says if they arrived."""
+        self._exemplars.observe(events)
+        scope = self._producer.produce(snapshot, self._exemplars)
+        resource = ResourceMetrics(self._resource, [scope], self._resource.schema_url)
+        return self._exporter.export(MetricsData([resource])) is MetricExportResult.SUCCESS
+
+    def shutdown(self, timeout: float) -> None:
+        """Let go of the connection within `timeout` seconds."""
+        self._exporter.shutdown(timeout_millis=timeout * 1000)
+
+    def after_fork_in_child(self) -> None:
+        """Forget what the parent did. Values start from zero by themselves."""
+        self._exemplars.clear()
+
+
+class ThreadMetricExporter(OTLPMetricExporter):
+    """The SDK's OTLP exporter over HTTP, which sends the metrics of `thread.telemetry` along with those it is given.
+
+    It is the exporter of the name `thread_otlp` in `OTEL_METRICS_EXPORTER`, and takes the arguments of
+    `OTLPMetricExporter`. The SDK calls no exporter while the application has no metrics, so one of ours is registered
+    with the global meter provider, the one there is or the one to come; where `OTEL_PYTHON_METER_PROVIDER` names that
+    provider, ours are sent only with metrics of the application.
+
+    Its methods are called by the SDK, one at a time.
+    """
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._producer = MetricsProducer()
+        self._exemplars = _ListeningExemplars()
+        # To ask for a meter would set the provider that the variable names, and the SDK could set none any more.
+        if OTEL_PYTHON_METER_PROVIDER not in os.environ:
+            _register_metric()
+        try:
+            telemetry.start(self._exemplars)
+        except RuntimeError:
+            # No thread can be started: there are no exemplars then, but all the rest.
+            pass
+
+    def export(
+        self, metrics_data: MetricsData, timeout_millis: float | None = 10_000, **kwargs: Any
+    ) -> MetricExportResult:
+        """Send the metrics of the application and ours."""
+        with telemetry.hidden():
+            ours = self._producer.produce(telemetry.snapshot(), self._exemplars)
+            # There is one resource, that of the provider which collected.
+            resources = [
+                ResourceMetrics(
+                    each.resource,
+                    [scope for scope in each.scope_metrics if scope.scope.name != NAME] + ([] if index else [ours]),
+                    each.schema_url,
+                )
+                for index, each in enumerate(metrics_data.resource_metrics)
+            ]
+            return super().export(MetricsData(resources), timeout_millis=timeout_millis, **kwargs)
+
+
+class _ListeningExemplars(Exemplars):
+    """Exemplars that are fed by `thread.telemetry`, as an exporter is."""
+
+    def export(self, snapshot: Snapshot, events: Sequence[Event]) -> None:
+        self.observe(events)
+
+    def shutdown(self, timeout: float) -> None:
+        pass
+
+    def after_fork_in_child(self) -> None:
+        self.clear()
+
+
+def _register_metric() -> None:
+    # One that says something even where another exporter collects it too.
+    metric = next(each for each in METRICS if each.name == "python.thread.telemetry.instrumented")
+    assert isinstance(metric, NumberMetric)
+
+    def observe(options: CallbackOptions) -> Iterable[Observation]:
+        return [Observation(number) for _, number in metric.read(telemetry.snapshot())]
+
+    meter = get_meter(NAME, VERSION, schema_url=SCHEMA_URL)
+    meter.create_observable_gauge(metric.name, [observe], metric.unit, metric.description)

@@ -1,0 +1,116 @@
+"""The records of semaphores.
+
+`threading.Semaphore` keeps its value and its waiting threads itself. What is recorded of it is that of a lock whose
+owner is the thread that has held a permit for the longest time, and is to blame when another one waits.
+"""
+
+from __future__ import annotations
+
+import sys
+from _thread import get_ident
+from typing import Final
+
+from ._names import checked_name
+from ._places import identity_created
+from ._records import holds
+from ._state import count_fault, monotonic_ns
+from ._waits import Wait
+
+MAX_HOLDERS: Final = 1024
+"""More are counted, but nobody looks who they are."""
+
+
+class SemaphoreRecord:
+    """What is recorded of one semaphore, which tells it what happens."""
+
+    __slots__ = ("__weakref__", "_holders", "_identity")
+
+    def __init__(self, *, name: str | None = None) -> None:
+        self._identity = identity_created("semaphore", checked_name(name, "semaphore"), sys._getframe(1))
+        self._identity.created.add()
+        self._holders: list[tuple[int, int]] = []
+
+    def __del__(self) -> None:
+        identity = getattr(self, "_identity", None)
+        if identity is not None:
+            identity.dropped.add()
+
+    @property
+    def _owner(self) -> int:
+        for ident, _ in self._holders:
+            return ident
+        return 0
+
+    def acquired(self) -> None:
+        """This thread got a permit."""
+        identity = self._identity
+        acquisitions = identity.count_acquisition()
+        hold_started = 0
+        if acquisitions >= identity.next_sample:
+            identity.draw_next_sample(acquisitions)
+            hold_started = monotonic_ns()
+        if len(self._holders) < MAX_HOLDERS:
+            self._holders.append((get_ident(), hold_started))
+
+    def released(self, n: int = 1, /) -> None:
+        """This thread gave back `n` permits."""
+        for _ in range(min(n, len(self._holders))):
+            hold_started = self._take_holder_away()
+            if hold_started:
+                holds.add((self._identity, monotonic_ns() - hold_started))
+
+    def _take_holder_away(self) -> int:
+        """The newest of this thread; the oldest of all if another thread gives back the permit, as a signal."""
+        me = get_ident()
+        holders = self._holders
+        for holder in reversed(holders.copy()):
+            if holder[0] == me:
+                break
+        else:
+            holder = next(iter(holders), (0, 0))
+        try:
+            # Of equal ones any will do: they differ in nothing.
+            holders.remove(holder)
+        except ValueError:
+            return 0
+        return holder[1]
+
+    def begin_wait(self) -> SemaphoreWait:
+        """This thread begins to wait for a permit."""
+        return SemaphoreWait(Wait(self, sys._getframe(1)))
+
+
+class SemaphoreWait:
+    """A thread that waits for a permit. One that is dropped without an end was interrupted."""
+
+    __slots__ = ("_wait",)
+
+    def __init__(self, wait: Wait) -> None:
+        self._wait: Wait | None = wait
+
+    def __del__(self) -> None:
+        self._finish("interrupted")
+
+    def seconds_to_evidence(self) -> float | None:
+        """How long until the wait is a slow one, None once its evidence was given."""
+        wait = self._wait
+        if wait is None or wait.evidence_due is None:
+            return None
+        return max(wait.evidence_due - monotonic_ns(), 0) * 1e-9
+
+    def give_evidence(self) -> None:
+        """Record who holds a permit now and what this thread and that one do."""
+        if self._wait is not None:
+            try:
+                self._wait.take_evidence(sys._getframe(1))
+            except Exception:
+                count_fault()
+
+    def end(self, acquired: bool | None, /) -> None:
+        """The wait is over: with a permit, without one because its time was up, or, if None, interrupted."""
+        self._finish("interrupted" if acquired is None else "acquired" if acquired else "timed out")
+
+    def _finish(self, outcome: str) -> None:
+        wait, self._wait = self._wait, None
+        if wait is not None:
+            wait.end(outcome)

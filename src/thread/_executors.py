@@ -1,0 +1,223 @@
+"""Thread pools: how long tasks queue and run, who is busy, and what became of their exceptions.
+
+The program's functions are called exactly as before, and by the same code: what is measured is around that. Executors
+are known by weak references only.
+"""
+
+from __future__ import annotations
+
+import re
+from _thread import _local
+from collections.abc import Iterator
+from functools import wraps
+from types import ModuleType
+from typing import Any, Final
+from weakref import ref
+
+from . import _futures
+from ._accumulator import Accumulator
+from ._atomic import Counter
+from ._backend import core
+from ._histogram_counts import RawHistogram
+from ._naming import describe_target
+from ._replacing import Replacement
+from ._resets import on_reset
+
+MAX_NAMES: Final = 500
+
+_NO_NAME: Final = re.compile(r"ThreadPoolExecutor-\d+")
+"""What an executor calls its threads when it was given no prefix."""
+
+
+class Totals:
+    """All executors of one name."""
+
+    __slots__ = ("finished", "name", "queue", "run", "started", "submitted", "unread")
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.submitted = Counter()
+        self.started = Counter()
+        self.finished = Counter()
+        self.unread = Counter()
+        self.queue = core.HistogramCounts()
+        self.run = core.HistogramCounts()
+
+
+class ExecutorRecord:
+    """What is recorded of one executor. It is an attribute of the executor."""
+
+    __slots__ = ("_executor", "totals")
+
+    def __init__(self, executor: Any, name: str) -> None:
+        self._executor = ref(executor, lambda _: _live.pop(identifier, None))
+        identifier = id(self)
+        self.totals = _totals_of(name)
+        _live[identifier] = self
+
+    @property
+    def is_known(self) -> bool:
+        """False in a child process whose parent made it."""
+        return id(self) in _live
+
+    def rename(self, name: str) -> None:
+        """Have what happens from now on recorded under another name."""
+        self.totals = _totals_of(name)
+
+    def state(self) -> tuple[int, int]:
+        """How many workers there are and how many tasks are queued."""
+        executor = self._executor()
+        if executor is None:
+            return 0, 0
+        workers = sum([worker.is_alive() for worker in list(executor._threads)])
+        ending = bool(executor._shutdown or executor._broken)
+        if ending and not workers:
+            return 0, 0
+        # What ends the workers is in the queue, too.
+        return workers, max(executor._work_queue.qsize() - ending, 0)
+
+
+_all_totals: dict[str, Totals] = {}
+_live: dict[int, ExecutorRecord] = {}
+_submitting = _local()
+
+
+def _totals_of(name: str) -> Totals:
+    if name not in _all_totals and len(_all_totals) >= MAX_NAMES:
+        name = "other"
+    return _all_totals.setdefault(name, Totals(name))
+
+
+def _fold(task: tuple[Totals, int, int]) -> None:
+    totals, queued, ran = task
+    totals.queue.add(queued)
+    totals.run.add(ran)
+
+
+_tasks = Accumulator(_fold)
+
+Numbers = tuple[str, int, int, int, int, int, int, int]
+
+
+def read_executors() -> Iterator[tuple[Numbers, RawHistogram | None, RawHistogram | None]]:
+    """One row per name, in the order of the fields of `ExecutorStats`."""
+    _tasks.settle()
+    live: dict[str, list[tuple[int, int]]] = {}
+    for record in list(_live.values()):
+        live.setdefault(record.totals.name, []).append(record.state())
+    for totals in list(_all_totals.values()):
+        states = live.get(totals.name, [])
+        finished = totals.finished.value
+        numbers = (
+            totals.name,
+            len(states),
+            sum([workers for workers, _ in states]),
+            max(totals.started.value - finished, 0),
+            sum([queued for _, queued in states]),
+            totals.submitted.value,
+            finished,
+            totals.unread.value,
+        )
+        yield numbers, totals.queue.read(), totals.run.read()
+
+
+@on_reset
+def _zero() -> None:
+    _tasks.reset()
+    _all_totals.clear()
+    _live.clear()
+
+
+def in_executor(module: ModuleType) -> list[Replacement]:
+    """The life of executors and of their tasks."""
+    executor, work_item = module.ThreadPoolExecutor, module._WorkItem
+    return [
+        Replacement(executor, "_telemetry", None),
+        Replacement(executor, "__init__", _observed_init(executor.__init__)),
+        Replacement(executor, "submit", _observed_submit(executor.submit)),
+        Replacement(work_item, "_telemetry", None),
+        Replacement(work_item, "__init__", _observed_work_item(work_item.__init__)),
+        Replacement(work_item, "run", _observed_run(work_item.run)),
+    ]
+
+
+def _observed_init(original: Any) -> Any:
+    @wraps(original)
+    def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
+        original(self, *args, **kwargs)
+        _record_of(self)
+
+    return __init__
+
+
+def _record_of(executor: Any) -> ExecutorRecord | None:
+    """The record of an executor, made when it is first seen. None for one of the telemetry itself."""
+    record: ExecutorRecord | None = executor._telemetry
+    if (record is None or not record.is_known) and not core.serves_telemetry():
+        try:
+            name = _name_of(executor) if record is None else record.totals.name
+            record = executor._telemetry = ExecutorRecord(executor, name)
+        except Exception:
+            core.count_fault()
+    return record
+
+
+def _name_of(executor: Any) -> str:
+    prefix = executor._thread_name_prefix
+    if not _NO_NAME.fullmatch(prefix):
+        return str(prefix)
+    # A lock that it made for itself knows the place.
+    return core.object_name(executor._shutdown_lock) or type(executor).__qualname__
+
+
+def _observed_submit(original: Any) -> Any:
+    @wraps(original)
+    def submit(self: Any, fn: Any, /, *args: Any, **kwargs: Any) -> Any:
+        outer = getattr(_submitting, "record", None)
+        _submitting.record = _record_of(self)
+        try:
+            return original(self, fn, *args, **kwargs)
+        finally:
+            _submitting.record = outer
+
+    return submit
+
+
+def _observed_work_item(original: Any) -> Any:
+    @wraps(original)
+    def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
+        original(self, *args, **kwargs)
+        record = getattr(_submitting, "record", None)
+        if record is not None:
+            record.totals.submitted.add()
+            self._telemetry = (record.totals, core.monotonic_ns())
+
+    return __init__
+
+
+def _observed_run(original: Any) -> Any:
+    @wraps(original)
+    def run(self: Any, *context: Any) -> None:
+        observed = self._telemetry
+        future = self.future
+        if observed is None or future.cancelled():
+            original(self, *context)
+            return
+        totals, submitted = observed
+        totals.started.add()
+        started = core.monotonic_ns()
+        try:
+            original(self, *context)
+        finally:
+            _tasks.add((totals, started - submitted, core.monotonic_ns() - started))
+            totals.finished.add()
+            if future._exception is not None:
+                _futures.watch(future, _target_of(self), totals.unread.add)
+
+    return run
+
+
+def _target_of(work_item: Any) -> str:
+    task = getattr(work_item, "task", None)
+    function = task[0] if type(task) is tuple and task else getattr(work_item, "fn", None)
+    return "unknown" if function is None else describe_target(function)

@@ -1,0 +1,30 @@
+"""Counts of durations while they are being added to."""
+
+from __future__ import annotations
+
+from ._histogram import BUCKET_COUNT, bucket_index
+
+RawHistogram = tuple[int, int, int, tuple[int, ...]]
+"""Count, sum and maximum in nanoseconds, and one count per bucket of `Histogram`."""
+
+
+class HistogramCounts:
+    """Counts of durations, in nanoseconds."""
+
+    __slots__ = ("count", "counts", "max", "sum")
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.sum = 0
+        self.max = 0
+        self.counts = [0] * BUCKET_COUNT
+
+    def add(self, duration: int) -> None:
+        self.count += 1
+        self.sum += duration
+        self.max = max(self.max, duration)
+        self.counts[bucket_index(duration)] += 1
+
+    def read(self) -> RawHistogram | None:
+        """A copy, or None while nothing was recorded."""
+        return (self.count, self.sum, self.max, tuple(self.counts)) if self.count else None

@@ -1,0 +1,77 @@
+"""Names that a program gives to what it has made, which no renaming of its code changes."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any, TypeVar
+
+from ._backend import core
+
+T = TypeVar("T")
+
+
+def named(obj: T, name: str) -> T:
+    """Have what happens to `obj` from now on recorded as `name`, and return it.
+
+        self._jobs = telemetry.named(queue.Queue(), "jobs")
+
+    `obj` is a lock, RLock, semaphore, condition, event, barrier, queue, thread, timer or executor. The locks inside it
+    keep the names of their parts: `jobs (Queue.mutex)`. A thread has to be named before it is started; it is counted
+    under this name instead of its target. What is not observed, since it was made before, is returned as it is.
+
+    Raises TypeError for another object, and for a name that is no str. Thread-safe.
+    """
+    if not isinstance(name, str):
+        raise TypeError(f"a name must be a str, not {type(name).__name__}")
+    found = _name_executor(obj, name) or _name_thread(obj, name) or _name_locks(obj, name)
+    if not found:
+        raise TypeError(
+            "expected a lock, RLock, semaphore, condition, event, barrier, queue, thread, timer or executor, "
+            f"got {type(obj).__name__}"
+        )
+    return obj
+
+
+def _is_a(obj: object, module: str, *names: str) -> bool:
+    loaded = sys.modules.get(module)
+    return loaded is not None and isinstance(obj, tuple([getattr(loaded, name) for name in names]))
+
+
+def _name_executor(executor: Any, name: str) -> bool:
+    if not _is_a(executor, "concurrent.futures.thread", "ThreadPoolExecutor"):
+        return False
+    if executor._telemetry is not None:
+        executor._telemetry.rename(name)
+    _rename(executor._shutdown_lock, name)
+    _name_locks(executor._idle_semaphore, name)
+    return True
+
+
+def _name_thread(thread: Any, name: str) -> bool:
+    if not _is_a(thread, "threading", "Thread"):
+        return False
+    # Where `describe_target` looks for it when the thread starts.
+    thread._telemetry = str.__str__(name)
+    return True
+
+
+def _name_locks(obj: Any, name: str) -> bool:
+    if core.object_name(obj) is not None:
+        core.rename(obj, name)
+    elif _is_a(obj, "threading", "Semaphore"):
+        _rename(getattr(obj, "_telemetry", None), name)
+        _rename(obj._cond._lock, name)
+    elif _is_a(obj, "threading", "Event", "Barrier"):
+        _rename(obj._cond._lock, name)
+    elif _is_a(obj, "threading", "Condition"):
+        _rename(obj._lock, name)
+    elif _is_a(obj, "queue", "Queue"):
+        _rename(obj.mutex, name)
+    else:
+        return type(obj).__name__ in ("lock", "RLock") or _is_a(obj, "queue", "SimpleQueue")
+    return True
+
+
+def _rename(lock: Any, name: str) -> None:
+    if core.object_name(lock) is not None:
+        core.rename(lock, name)

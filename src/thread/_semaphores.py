@@ -1,0 +1,122 @@
+"""Semaphores, observed as locks: to wait for a permit is contention, and who holds one is known.
+
+The methods of `threading.Semaphore` are replaced, and nothing else of it: value and waiting threads stay where the
+class keeps them, so that objects made before, during and after observation are all the same.
+"""
+
+from __future__ import annotations
+
+import sys
+from functools import wraps
+from time import monotonic
+from types import ModuleType
+from typing import Any
+
+from ._backend import core
+from ._replacing import Replacement
+
+RECORD = "_telemetry"
+"""The attribute of a semaphore that holds its record; None in those that were made unobserved."""
+
+
+def in_threading(threading: ModuleType) -> list[Replacement]:
+    """The methods through which permits come and go."""
+    semaphore, bounded = threading.Semaphore, threading.BoundedSemaphore
+    acquire = _observed_acquire(semaphore.acquire)
+    return [
+        Replacement(semaphore, RECORD, None),
+        Replacement(semaphore, "__init__", _observed_init(semaphore.__init__)),
+        Replacement(semaphore, "acquire", acquire),
+        Replacement(semaphore, "__enter__", acquire),
+        Replacement(semaphore, "release", _observed_release(semaphore.release)),
+        Replacement(bounded, "release", _observed_release(bounded.release)),
+    ]
+
+
+def _observed_init(original: Any) -> Any:
+    @wraps(original)
+    def __init__(self: Any, value: int = 1) -> None:
+        original(self, value)
+        self._telemetry = core.SemaphoreRecord()
+
+    return __init__
+
+
+def _observed_acquire(original: Any) -> Any:
+    @wraps(original)
+    def acquire(self: Any, blocking: bool = True, timeout: float | None = None) -> bool:
+        record = self._telemetry
+        if record is None or (not blocking and timeout is not None):
+            acquired: bool = original(self, blocking, timeout)
+            return acquired
+        with self._cond:
+            if self._value != 0:
+                self._value -= 1
+                record.acquired()
+                return True
+        if not blocking or (timeout is not None and timeout <= 0):
+            return False
+        return _acquire_contended(self, record, timeout)
+
+    return acquire
+
+
+def _observed_release(original: Any) -> Any:
+    @wraps(original)
+    def release(self: Any, n: int = 1) -> None:
+        original(self, n)
+        record = self._telemetry
+        if record is not None:
+            record.released(n)
+
+    return release
+
+
+def _acquire_contended(semaphore: Any, record: Any, timeout: float | None) -> bool:
+    """One wait, however often the thread sleeps in it because others were faster."""
+    wait = record.begin_wait()
+    deadline = None if timeout is None else monotonic() + timeout
+    acquired = None
+    try:
+        with semaphore._cond:
+            while semaphore._value == 0:
+                if deadline is not None and deadline <= monotonic():
+                    acquired = False
+                    return False
+                _sleep(semaphore._cond, wait, deadline)
+            semaphore._value -= 1
+            record.acquired()
+            acquired = True
+            return True
+    finally:
+        wait.end(acquired)
+
+
+def _sleep(condition: Any, wait: Any, deadline: float | None) -> None:
+    """What `Condition.wait` does, but evidence is given meanwhile without losing the place in the queue."""
+    # Whatever `threading` itself would sleep in: with greenlets it has to be one of theirs.
+    waiter = sys.modules["threading"]._allocate_lock()
+    waiter.acquire()
+    condition._waiters.append(waiter)
+    state = condition._release_save()
+    told = False
+    try:
+        slow = wait.seconds_to_evidence()
+        told = waiter.acquire(True, _seconds_until(deadline, slow))
+        if not told and slow is not None:
+            wait.give_evidence()
+            told = waiter.acquire(True, _seconds_until(deadline))
+    finally:
+        condition._acquire_restore(state)
+        if not told:
+            try:
+                condition._waiters.remove(waiter)
+            except ValueError:
+                pass
+
+
+def _seconds_until(deadline: float | None, at_most: float | None = None) -> float:
+    """As a time-out of a lock, -1 for ever."""
+    left = None if deadline is None else max(deadline - monotonic(), 0.0)
+    limits = [limit for limit in (left, at_most) if limit is not None]
+    return min(limits) if limits else -1
