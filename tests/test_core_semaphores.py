@@ -140,7 +140,7 @@ def test_a_wait_is_recorded_once(core: ModuleType) -> None:
 
 
 def test_a_wait_that_is_dropped_was_interrupted(core: ModuleType) -> None:
-    core.configure(listening=True)
+    core.configure(listening=True, slow_wait_ns=60_000_000_000)
     record = core.SemaphoreRecord(name="dropped")
     wait = record.begin_wait()
     wait.give_evidence()

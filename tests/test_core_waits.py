@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 
 import thread
+from thread import _backend as backend
 
 FIELDS = (
     "event",
@@ -152,6 +154,38 @@ def test_the_wait_for_the_gil_is_told_apart(core: ModuleType) -> None:
     spinner.join()
     [wait] = slow_waits(core)
     assert 0 <= wait["gil_wait"] <= wait["duration"]
+
+
+@pytest.fixture
+def one_thread_at_a_time() -> Iterator[None]:
+    """A thread keeps the GIL until it blocks."""
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(60)
+    yield
+    sys.setswitchinterval(interval)
+
+
+class KeepsTheGil(Contest):
+    def work(self) -> None:
+        while not any(wait[1] == "starved" for wait in backend.core.read_current_waits()):
+            time.sleep(0.0001)
+        deadline = time.monotonic() + self.held_for
+        while time.monotonic() < deadline:
+            pass
+
+
+@pytest.mark.parametrize("timeout", [-1, 0.11])
+def test_a_wait_that_became_slow_without_the_gil_is_a_slow_one_without_an_owner(
+    core: ModuleType, one_thread_at_a_time: None, timeout: float
+) -> None:
+    core.configure(slow_wait_ns=100_000_000)
+    KeepsTheGil(thread.allocate_lock(name="starved"), held_for=0.2).run(timeout)
+    [wait] = slow_waits(core)
+    assert (wait["lock"], wait["owner_ident"], wait["owner_stack"], wait["owner_span"]) == ("starved", 0, (), None)
+    assert wait["owner_site"][0].endswith("KeepsTheGil.work")
+    assert wait["acquire_stack"][0] == wait["acquire_site"]
+    assert wait["waiters"] == 1
+    assert wait["duration"] >= 100_000_000
 
 
 def test_nobody_listening_means_no_evidence_but_still_blame(core: ModuleType) -> None:

@@ -63,7 +63,10 @@ class ThreadFinished:
 
 @dataclass(frozen=True, slots=True)
 class SlowWait:
-    """A wait for a lock took longer than `slow_wait`. Evidence was taken while the thread was still waiting."""
+    """A wait for a lock took longer than `slow_wait`. Evidence was taken while the thread was still waiting.
+
+    A thread that got no GIL to look with before the lock was free says so with an owner of 0 and no stack of an owner.
+    """
 
     lock: str
     kind: str
@@ -76,10 +79,11 @@ class SlowWait:
     acquire_site: Site
     """The frame of that stack that the wait is charged to: the innermost outside the standard library."""
     owner_ident: int
-    """The thread that held the lock, 0 if nobody did at that moment."""
+    """The thread that held the lock, 0 if nobody did at that moment or it was not seen."""
     owner_stack: Stack
     """Where the owner was at that moment, innermost first; empty if it has no Python frames."""
     owner_site: Site
+    """Where the owner was at that moment, or where it was last seen before."""
     waiters: int
     """How many threads were waiting for this lock at that moment, this one included."""
     started_at: float

@@ -266,27 +266,38 @@ waiter_charge(Waiter *waiter, int64_t now)
     waiter->charged_until = now;
 }
 
+/* The evidence of a slow wait. The owner is 0 where it is too late to look at one. */
+static void
+waiter_give_evidence(Waiter *waiter, unsigned long owner)
+{
+    if (!settings.listening || is_hidden()) {
+        return;
+    }
+    int64_t oldest;
+    Py_ssize_t waiters = waits_of_identity(waiter->mutex->identity, 0, &oldest);
+    PAUSE_COLLECTOR;
+    waiter->evidence = Py_BuildValue("NOkNOnNNN", stack_of_thread(waiter->ident), waiter->acquire_site, owner,
+                                     stack_of_thread(owner), waiter->owner_site, waiters, task_of_this_thread(),
+                                     span_context_of_this_thread(), span_context_of_thread(owner));
+    RESUME_COLLECTOR;
+    if (waiter->evidence == NULL) {
+        count_fault();
+    }
+}
+
 /* Who holds the lock and what does that thread do at this moment, while it still holds it? */
 static void
 waiter_take_evidence(Waiter *waiter)
 {
-    Mutex *mutex = waiter->mutex;
-    PAUSE_COLLECTOR;
+    unsigned long owner = mutex_owner(waiter->mutex);
     waiter_charge(waiter, monotonic_ns());
     waiter->evidence_due = FOREVER;
-    waiter->owner_site = site_of_thread(mutex_owner(mutex));
-    if (settings.listening && !is_hidden()) {
-        int64_t oldest;
-        Py_ssize_t waiters = waits_of_identity(mutex->identity, 0, &oldest);
-        waiter->evidence = Py_BuildValue("NOkNOnNNN", stack_of_thread(waiter->ident), waiter->acquire_site,
-                                         mutex_owner(mutex), stack_of_thread(mutex_owner(mutex)), waiter->owner_site,
-                                         waiters, task_of_this_thread(), span_context_of_this_thread(),
-                                         span_context_of_thread(mutex_owner(mutex)));
-        if (waiter->evidence == NULL) {
-            count_fault();
-        }
+    if (owner != 0) {
+        PAUSE_COLLECTOR;
+        waiter->owner_site = site_of_thread(owner);
+        RESUME_COLLECTOR;
     }
-    RESUME_COLLECTOR;
+    waiter_give_evidence(waiter, owner);
 }
 
 /* The part of the wait in which the lock was to be had but the GIL was not. */
@@ -316,21 +327,24 @@ waiter_push_event(Waiter *waiter, WaitOutcome outcome, int64_t ended)
 }
 
 static void
-waiter_record(Waiter *waiter, WaitOutcome outcome)
+waiter_record(Waiter *waiter, WaitOutcome outcome, int64_t ended)
 {
     Identity *identity = waiter->mutex->identity;
-    int64_t now = monotonic_ns();
-    histogram_add(&identity->wait, now - waiter->started);
+    histogram_add(&identity->wait, ended - waiter->started);
     identity->contentions += outcome == WAIT_ACQUIRED;
     identity->timeouts += outcome == WAIT_TIMED_OUT;
-    waiter_charge(waiter, now);
+    waiter_charge(waiter, ended);
+    PyObject *type, *value, *traceback; /* that of the signal handler, if one raised */
+    PyErr_Fetch(&type, &value, &traceback);
+    if (ended >= waiter->evidence_due) {
+        /* It became a slow one while it had no GIL to look with, and the lock was free when it had. */
+        waiter_give_evidence(waiter, 0);
+    }
     if (waiter->evidence != NULL) {
-        PyObject *type, *value, *traceback; /* that of the signal handler, if one raised */
-        PyErr_Fetch(&type, &value, &traceback);
-        waiter_push_event(waiter, outcome, now);
-        PyErr_Restore(type, value, traceback);
+        waiter_push_event(waiter, outcome, ended);
     }
     Py_CLEAR(waiter->evidence);
+    PyErr_Restore(type, value, traceback);
 }
 
 /* ---- the wait ---- */
@@ -432,10 +446,10 @@ static void
 waiter_end(Waiter *waiter, WaitOutcome outcome)
 {
     Mutex *mutex = waiter->mutex;
-    waiter_unlink(waiter);
     if (waiter->recorded) {
-        waiter_record(waiter, outcome);
+        waiter_record(waiter, outcome, monotonic_ns());
     }
+    waiter_unlink(waiter);
     waiter_free(waiter);
     Py_DECREF(mutex);
 }

@@ -113,4 +113,4 @@ class SemaphoreWait:
     def _finish(self, outcome: str) -> None:
         wait, self._wait = self._wait, None
         if wait is not None:
-            wait.end(outcome)
+            wait.end(sys._getframe(1), outcome)

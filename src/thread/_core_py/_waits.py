@@ -79,33 +79,45 @@ class Wait:
         self.evidence_due = None
         owner = self.lock._owner
         owner_frame = _frame_of(owner)
-        self.owner_site = _places.site_charged(owner_frame)
-        if not Settings.listening or is_hidden():
-            return
-        self.evidence = (
-            _places.stack_of(frame),
-            self.acquire_site,
-            owner,
-            _places.stack_of(owner_frame),
-            self.owner_site,
-            len(self.identity.waiting),
-            task_of_this_thread(),
-            current_span(),
-            getattr(self.lock, "_owner_span", None),
-        )
+        if owner:
+            self.owner_site = _places.site_charged(owner_frame)
+        self._give_evidence(frame, owner, _places.stack_of(owner_frame), getattr(self.lock, "_owner_span", None))
 
-    def leave(self) -> bool:
-        """No longer be seen waiting. False if it was not: it is that of a thread of the parent process."""
+    def _give_evidence(self, frame: FrameType, owner: int, owner_stack: object, owner_span: object) -> None:
+        if Settings.listening and not is_hidden():
+            self.evidence = (
+                _places.stack_of(frame),
+                self.acquire_site,
+                owner,
+                owner_stack,
+                self.owner_site,
+                len(self.identity.waiting),
+                task_of_this_thread(),
+                current_span(),
+                owner_span,
+            )
+
+    def leave(self) -> None:
+        """No longer be seen waiting."""
         self.identity.waiting.pop(self, None)
-        return _current.pop(self, None) is not None
+        _current.pop(self, None)
 
-    def end(self, outcome: str) -> None:
-        """Leave, and be recorded."""
+    def end(self, frame: FrameType, outcome: str) -> None:
+        """Be recorded, unless it is that of a thread of the parent process, and leave."""
         now = monotonic_ns()
-        if not self.leave() or self.identity is unobserved:
-            return
+        if self.identity is not unobserved and self in _current:
+            self._record(frame, outcome, now)
+        self.leave()
+
+    def _record(self, frame: FrameType, outcome: str, now: int) -> None:
         self.charge(now)
         duration = now - self.started
+        if self.evidence_due is not None and now >= self.evidence_due:
+            # It became a slow one while it had no GIL to look with, and the lock was free when it had.
+            try:
+                self._give_evidence(frame, 0, (), None)
+            except Exception:
+                count_fault()
         waits.add((self.identity, outcome, duration, self.shares))
         if self.evidence is not None:
             identity = self.identity
@@ -148,7 +160,7 @@ def acquire_contended(lock: Contended, timeout: float) -> bool:
         outcome = "acquired" if acquired else "timed out"
         return acquired
     finally:
-        wait.end(outcome)
+        wait.end(frame, outcome)
 
 
 def reacquire_contended(lock: Contended) -> None:
