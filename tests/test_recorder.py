@@ -353,9 +353,10 @@ def test_a_signal_handler_and_a_finalizer_may_do_anything(telemetry: ModuleType)
             telemetry.snapshot()
             telemetry.configure(stack_depth=10 + calls[0] % 10)
             telemetry.start(RecordingExporter())
-            # In a thread of ours, where finalizers run as well, it would wait for itself.
+            # In a thread of ours, where finalizers run as well, it would wait for itself. Elsewhere it waits for
+            # threads of ours that may have a lot to finalize, each time with all this.
             if calls[0] % 3 == 0 and _thread.get_ident() == main:
-                telemetry.stop()
+                telemetry.stop(30)
 
         class Finalized:
             def __init__(self):
@@ -366,12 +367,12 @@ def test_a_signal_handler_and_a_finalizer_may_do_anything(telemetry: ModuleType)
         signal.signal(signal.SIGALRM, use)
         signal.setitimer(signal.ITIMER_REAL, 0.003, 0.003)
         deadline = time.monotonic() + 0.5
-        while time.monotonic() < deadline:
+        while time.monotonic() < deadline or calls[0] <= 20:
             Finalized()
             use()
         signal.setitimer(signal.ITIMER_REAL, 0)
         Finalized.__del__ = lambda self: None
-        telemetry.stop()
+        telemetry.stop(30)
         print(calls[0] > 20, telemetry.snapshot().coverage.faults)
         """,
         PYTHONPATH=os.pathsep.join([os.path.dirname(__file__), os.environ.get("PYTHONPATH", "")]),

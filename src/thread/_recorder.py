@@ -45,7 +45,9 @@ class Drain:
         """Empty the buffer a last time, and wait for that until `deadline`."""
         self._flushing.set()
         core.wake()
-        self._flushed.wait(deadline - monotonic())
+        # Two may sleep, where a signal handler started one while another was being started: each wake ends one sleep.
+        while not self._flushed.wait(min(deadline - monotonic(), _BATCH_SECONDS)) and monotonic() < deadline:
+            core.wake()
 
     def finish(self, deadline: float) -> None:
         """Log what is left to log after the flush, and wait for that until `deadline`."""
