@@ -13,7 +13,13 @@ pytestmark = pytest.mark.prometheus
 
 
 def test_docker_compose_takes_the_file() -> None:
-    command = [tool("docker-compose", "docker-compose"), "--file", str(ROOT / "docker-compose.yml"), "config", "--quiet"]
+    command = [
+        tool("docker-compose", "docker-compose"),
+        "--file",
+        str(ROOT / "docker-compose.yml"),
+        "config",
+        "--quiet",
+    ]
     finished = subprocess.run(command, capture_output=True, text=True, timeout=60)
     assert (finished.returncode, finished.stdout, finished.stderr) == (0, "", "")
 
