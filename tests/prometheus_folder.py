@@ -11,7 +11,7 @@ from compose_file import DASHBOARDS
 
 
 def prometheus_folder(folder: Path, targets: list[str], job: str = "shop") -> Path:
-    """The same prometheus.yml and rules in a folder of their own, for other targets, and with a second for each interval.
+    """The same prometheus.yml and rules in a folder of their own, for other targets, and each interval one second.
 
     Returns the folder that prometheus.yml is in.
     """

@@ -8,12 +8,13 @@ from pathlib import Path
 
 import pytest
 from conftest import WaitUntil
-from prometheus_folder import prometheus_folder
-from prometheus_server import Prometheus, Sample, running_prometheus
-from shop_workers import ShopWorkers, customers, running_shop_workers
+from observed_shop import ObservedShop, observed_shop
+from prometheus_server import Prometheus, Sample
+
 from thread_exporters._metrics import METRICS
 
 pytestmark = [pytest.mark.prometheus, pytest.mark.timeout(300)]
+
 
 def counters() -> list[str]:
     """The names of all series that may only grow."""
@@ -30,20 +31,18 @@ def lookups(prometheus: Prometheus) -> float:
     return prometheus.value('sum(python_lock_acquisitions_total{python_lock_name="shop.cache:Cache._guard"})')
 
 
-def kill_one(shop: ShopWorkers) -> int:
-    victim = shop.workers()[0]
+def kill_one(observed: ObservedShop, wait_until: WaitUntil) -> None:
+    """Kill a worker, and go on until another has taken its place and served some pages."""
+    before = lookups(observed.prometheus)
+    victim = observed.shop.workers()[0]
     os.kill(victim, signal.SIGKILL)
-    return victim
+    wait_until(lambda: victim not in observed.shop.workers() and len(observed.shop.workers()) == 2, 60)
+    wait_until(lambda: lookups(observed.prometheus) > before + 50, 60)
 
 
 def test_totals_never_go_backwards_when_workers_are_killed(tmp_path: Path, wait_until: WaitUntil) -> None:
-    with running_shop_workers(tmp_path) as shop, customers(shop.url):
-        folder = prometheus_folder(tmp_path, [f"127.0.0.1:{shop.metrics_port}"])
-        with running_prometheus(folder) as prometheus:
-            wait_until(lambda: lookups(prometheus) > 50, 60)
-            for _ in range(3):
-                before = lookups(prometheus)
-                victim = kill_one(shop)
-                wait_until(lambda: victim not in shop.workers() and len(shop.workers()) == 2, 60)
-                wait_until(lambda: lookups(prometheus) > before + 50, 60)
-            assert falls(prometheus) == []
+    with observed_shop(tmp_path) as observed:
+        wait_until(lambda: lookups(observed.prometheus) > 50, 60)
+        for _ in range(3):
+            kill_one(observed, wait_until)
+        assert falls(observed.prometheus) == []
