@@ -6,14 +6,14 @@ from typing import Final
 
 from grafana_foundation_sdk.builders.dashboard import DatasourceVariable, QueryVariable
 from grafana_foundation_sdk.models.common import DataSourceRef
-from grafana_foundation_sdk.models.dashboard import VariableRefresh, VariableSort
+from grafana_foundation_sdk.models.dashboard import VariableOption, VariableRefresh, VariableSort
 
-from ._promql import Selection, label, prometheus_name
+from ._promql import ALWAYS_THERE, Selection, label, prometheus_name
 
 DATASOURCE: Final = DataSourceRef(type_val="prometheus", uid="${datasource}")
 
-# Every process has it, whatever it does with threads.
-_ALWAYS_THERE: Final = prometheus_name("python.thread.telemetry.dropped")
+_ALWAYS_THERE: Final = prometheus_name(ALWAYS_THERE)
+_ALL: Final = VariableOption(selected=True, text=["All"], value=["$__all"])
 
 
 def datasource() -> DatasourceVariable:
@@ -36,7 +36,7 @@ def lock() -> QueryVariable:
 
 
 def _several(name: str, query: str) -> QueryVariable:
-    return _query(name, query).multi(True).include_all(True).all_value(".+")
+    return _query(name, query).multi(True).include_all(True).all_value(".+").current(_ALL)
 
 
 def _query(name: str, query: str) -> QueryVariable:
