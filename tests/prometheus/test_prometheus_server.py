@@ -8,6 +8,9 @@ import pytest
 from prometheus_server import Prometheus, PrometheusError, check_with_promtool, running_prometheus
 
 
+pytestmark = pytest.mark.prometheus
+
+
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     (tmp_path / "prometheus.yml").write_text("global: {scrape_interval: 1s}\n")
