@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -110,8 +111,10 @@ def test_an_alert_says_what_it_means_and_how_bad_it_is(alert: dict[str, Any]) ->
 def test_an_alert_leads_to_its_section_of_the_runbook(alert: dict[str, Any]) -> None:
     path, anchor = alert["annotations"]["runbook_url"].split("#")
     text = (ROOT / path).read_text()
-    anchors = [re.sub(r"[^\w\- ]", "", heading).strip().lower().replace(" ", "-")
-               for heading in re.findall(r"^#+ (.*)$", text, re.M)]
+    anchors = [
+        re.sub(r"[^\w\- ]", "", heading).strip().lower().replace(" ", "-")
+        for heading in re.findall(r"^#+ (.*)$", text, re.M)
+    ]
     assert anchor in anchors
     assert anchor == alert["alert"].lower()
 
@@ -123,7 +126,10 @@ def test_the_runbook_has_no_section_for_an_alert_that_is_gone() -> None:
 
 def test_every_recorded_series_is_used() -> None:
     asked_for = {
-        str(selector.name) for rule in alert_rules.ALL for each in everything_asked(rule) for selector in selectors(each)
+        str(selector.name)
+        for rule in alert_rules.ALL
+        for each in everything_asked(rule)
+        for selector in selectors(each)
     }
     assert asked_for >= RECORDED
 
@@ -138,7 +144,20 @@ def test_promtool_has_a_case_in_which_it_fires_one_in_which_it_ends_and_one_in_w
         for case in yaml.safe_load(file.read_text())["tests"]:
             moments = [each for each in case.get("alert_rule_test", ()) if each["alertname"] == name]
             fires += [[bool(each.get("exp_alerts")) for each in moments]]
-            silent += [f'alertname="{name}"' in each["expr"] and "exp_samples" not in each
-                       for each in case.get("promql_expr_test", ())]
+            silent += [
+                f'alertname="{name}"' in each["expr"] and "exp_samples" not in each
+                for each in case.get("promql_expr_test", ())
+            ]
     assert [False, True, False] in fires
     assert True in silent
+
+
+def test_panels_that_the_runbook_names_are_on_the_boards() -> None:
+    text = " ".join((ROOT / "docs" / "runbook.md").read_text().split())
+    named = {tuple(each.split(" › ")) for each in re.findall(r"\*\*((?:Overview|Lock|Threads) › [^*]+)\*\*", text)}
+    assert len(named) > 10
+    assert named <= {
+        (board, panel["title"])
+        for board in ("Overview", "Lock", "Threads")
+        for panel in json.loads((ROOT / "dashboards" / f"{board.lower()}.json").read_text())["panels"]
+    }

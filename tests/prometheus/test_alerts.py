@@ -48,9 +48,10 @@ threading.Event().wait()
 @contextmanager
 def running(arguments: tuple[str, ...], errors: Path) -> Iterator[None]:
     """A program that has to end at Ctrl-C, and what it writes to stderr in a file."""
-    with errors.open("w") as stderr, subprocess.Popen(
-        [sys.executable, *arguments], stdout=subprocess.DEVNULL, stderr=stderr
-    ) as process:
+    with (
+        errors.open("w") as stderr,
+        subprocess.Popen([sys.executable, *arguments], stdout=subprocess.DEVNULL, stderr=stderr) as process,
+    ):
         try:
             yield
             process.send_signal(signal.SIGINT)
