@@ -73,6 +73,8 @@ class NumberMetric(Metric):
     """A metric each of whose series is one number."""
 
     read: points.NumberReader
+    across_processes: Literal["sum", "max", "min"] = "sum"
+    """What one number for several processes of a service is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,6 +201,7 @@ METRICS: Final[tuple[NumberMetric | HistogramMetric, ...]] = (
         "How long the longest of the waits that last has been going on, 0 when nobody waits.",
         _LOCK,
         points.of_contended_locks(lambda lock: lock.oldest_wait),
+        across_processes="max",
     ),
     NumberMetric(
         "python.lock.blame.time",
@@ -290,6 +293,7 @@ METRICS: Final[tuple[NumberMetric | HistogramMetric, ...]] = (
         "Whether threading makes observed locks and threads: 1 if so, else 0.",
         (),
         points.of_process(lambda snapshot: int(snapshot.coverage.instrumented)),
+        across_processes="min",
     ),
     NumberMetric(
         "python.thread.telemetry.unobserved.locks",
@@ -298,6 +302,7 @@ METRICS: Final[tuple[NumberMetric | HistogramMetric, ...]] = (
         "Locks that existed when observation began, which stay unobserved.",
         (),
         points.of_process(lambda snapshot: snapshot.coverage.unobserved_locks),
+        across_processes="max",
     ),
     NumberMetric(
         "python.thread.telemetry.unobserved.modules",
@@ -306,6 +311,7 @@ METRICS: Final[tuple[NumberMetric | HistogramMetric, ...]] = (
         "Modules that took the interpreter's own primitives before observation began and go on using them.",
         (),
         points.of_process(lambda snapshot: len(snapshot.coverage.unobserved_modules)),
+        across_processes="max",
     ),
     NumberMetric(
         "python.thread.telemetry.dropped",

@@ -1,4 +1,4 @@
-"""Serves the metrics of a registry: prometheus_client's own server, made so that the program does not notice it."""
+"""Serves the metrics page: prometheus_client's own server, made so that the program does not notice it."""
 
 from __future__ import annotations
 
@@ -14,10 +14,11 @@ from functools import partial
 from typing import Any, Final
 from wsgiref.simple_server import WSGIRequestHandler
 
-from prometheus_client import CollectorRegistry, make_wsgi_app
 from prometheus_client.exposition import ThreadingWSGIServer
 
 from thread import telemetry
+
+from ._metrics_app import WsgiApp
 
 _log: Final = logging.getLogger("thread.telemetry")
 
@@ -33,6 +34,8 @@ class _QuietHandler(WSGIRequestHandler):
 class MetricsServer(ThreadingWSGIServer):
     """Listens from its construction until `close`. Raises OSError or UnicodeError where it cannot listen.
 
+    `shared` lets other processes of this user listen to the same port; one of them gets each request.
+
     Its threads are raw ones. A program that joins all threads that `threading` lists, or waits until it is the last
     one, would never end if they were on that list.
     """
@@ -40,10 +43,11 @@ class MetricsServer(ThreadingWSGIServer):
     timeout = 0.5
     """Where a listening socket cannot be woken, closing takes at most so many seconds."""
 
-    def __init__(self, registry: CollectorRegistry, host: str, port: int) -> None:
+    def __init__(self, app: WsgiApp, host: str, port: int, *, shared: bool = False) -> None:
+        self.allow_reuse_port = shared
         self.address_family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         super().__init__((str(address[0]), port), _QuietHandler)
-        self.set_app(make_wsgi_app(registry))
+        self.set_app(app)
         self._process = os.getpid()
         self._open = True
         with telemetry.hidden():

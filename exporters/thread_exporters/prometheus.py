@@ -10,49 +10,50 @@ Serve them on a port of their own:
 or add them to the page that the service has already, whatever registry that page is made of:
 
     telemetry.start(PrometheusExporter(registry))
+
+or make such a page in an application, with `make_wsgi_app(registry)` or `make_asgi_app(registry)`.
+
+Where PROMETHEUS_MULTIPROC_DIR is set, as prometheus_client wants it for services of several processes, each process
+writes its metrics into that folder at each export, and every page shows those of all processes: the pages of
+MultiProcessCollector that the service has, and the port, which the processes listen to together.
 """
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import os
-from collections.abc import Iterator, Sequence
-from itertools import accumulate
-from typing import Final, TypeAlias
+from collections.abc import Sequence
+from typing import Final
 
 from prometheus_client import REGISTRY, CollectorRegistry
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
-from prometheus_client.core import Exemplar as PrometheusExemplar
 
-from thread import telemetry
 from thread.telemetry import Event, Snapshot
 
-from ._encodable import encodable
-from ._exemplars import Exemplar, Exemplars, latest
-from ._metrics import METRICS, HistogramMetric, NumberMetric
-from ._points import Attributes
+from ._collector import ThreadCollector
+from ._metrics_app import make_asgi_app, make_wsgi_app
+from ._multiprocess import VARIABLE, ProcessFiles
 from ._server import MetricsServer
 
-__all__ = ["PrometheusExporter", "from_environment"]
+__all__ = ["PrometheusExporter", "from_environment", "make_asgi_app", "make_wsgi_app"]
 
 DEFAULT_HOST: Final = "127.0.0.1"
 DEFAULT_PORT: Final = 9464
 """The port that OpenTelemetry has chosen for Prometheus exporters."""
 
-_BucketWithExemplar: TypeAlias = tuple[str, float, PrometheusExemplar]
-
 _log: Final = logging.getLogger("thread.telemetry")
 
 
 class PrometheusExporter:
-    """A collector that reads `thread.telemetry.snapshot()` whenever `registry` is scraped.
+    """Shows `thread.telemetry.snapshot()` whenever `registry` is scraped.
 
     With `port` it also serves the registry on `host`, 0 being any free port. When that port cannot be had, one line
     on the `thread.telemetry` logger says so and the program goes on; the registry holds the metrics all the same.
 
-    Raises ValueError for a port that is none, and for a registry that has such a collector already. Safe to use from
-    any thread.
+    Where PROMETHEUS_MULTIPROC_DIR is set, the metrics go to that folder and not to the registry, and the port serves
+    what all processes wrote there.
+
+    Raises ValueError for a port that is none, for a registry that has such metrics already, and for a
+    PROMETHEUS_MULTIPROC_DIR that cannot be written to. Safe to use from any thread.
     """
 
     def __init__(
@@ -60,45 +61,66 @@ class PrometheusExporter:
     ) -> None:
         if port is not None:
             _check_port("port", port)
+        folder = os.environ.get(VARIABLE)
         self._registry = registry
-        self._exemplars = Exemplars()
-        try:
-            registry.register(self)
-        except ValueError:
-            raise ValueError(
-                "expected a registry without the metrics of thread.telemetry, got one that has them already: "
-                "shut down the PrometheusExporter that was registered first"
-            ) from None
-        self._server = None if port is None else _serve(registry, host, port)
+        self._collector = ThreadCollector()
+        self._files = ProcessFiles(folder) if folder else None
+        if self._files is not None:
+            self._registry = self._files.registry()
+        else:
+            self._register()
+        self._server = None if port is None else self._serve(host, port)
 
     @property
     def url(self) -> str | None:
         """Where the metrics are served, None when they are not."""
         return None if self._server is None else self._server.url
 
-    def describe(self) -> Iterator[Metric]:
-        """The families without samples, from which a registry learns their names."""
-        return (_family(metric, Snapshot(taken_at=0.0), self._exemplars) for metric in METRICS)
-
-    def collect(self) -> Iterator[Metric]:
-        """The families of one snapshot, each made when it is asked for, so that only one is held at a time."""
-        snapshot = telemetry.snapshot()
-        return (_family(metric, snapshot, self._exemplars) for metric in METRICS)
-
     def export(self, snapshot: Snapshot, events: Sequence[Event]) -> None:
-        """Remember which spans waited for long: Prometheus comes for all else when it wants it."""
-        self._exemplars.observe(events)
+        """Write the files of this process, if it is one of several; remember which spans waited for long."""
+        if self._files is not None:
+            self._files.write(snapshot)
+        else:
+            self._collector.exemplars.observe(events)
 
     def shutdown(self, timeout: float) -> None:
         """Leave the registry and free the port within `timeout` seconds. A second call does nothing."""
-        with contextlib.suppress(KeyError):
-            self._registry.unregister(self)
+        files, self._files = self._files, None
+        if files is not None:
+            files.close()
+        self._collector.unregister(self._registry)
         self._stop_serving(timeout)
 
-    def after_fork_in_child(self) -> None:
-        """Leave the port to the parent: the metrics of the child are in its registry, but are not served."""
-        self._exemplars.clear()
+    def after_fork_in_child(self) -> bool:
+        """Leave the port to the parent. The metrics of the child are in its registry, or in files of its own."""
+        self._collector.after_fork_in_child()
         self._stop_serving(timeout=0.0)
+        if self._files is not None:
+            self._files.after_fork_in_child()
+        # The last numbers of a child are missing in the files until it has written them.
+        return self._files is not None
+
+    def _register(self) -> None:
+        try:
+            self._collector.register(self._registry)
+        except ValueError:
+            raise ValueError(
+                "expected a registry without the metrics of thread.telemetry, got one that has them already: "
+                "shut down the PrometheusExporter that was registered first"
+            ) from None
+
+    def _serve(self, host: str, port: int) -> MetricsServer | None:
+        try:
+            return MetricsServer(make_wsgi_app(self._registry), host, port, shared=self._files is not None)
+        except (OSError, UnicodeError) as error:
+            _log.warning(
+                "no metrics are served, since port %d of %s cannot be had: %s; the program runs on, "
+                "THREAD_PORT and THREAD_HOST choose another address",
+                port,
+                host,
+                getattr(error, "strerror", None) or error,
+            )
+            return None
 
     def _stop_serving(self, timeout: float) -> None:
         server, self._server = self._server, None
@@ -128,46 +150,3 @@ def _check_port(source: str, port: int) -> int:
     if not isinstance(port, int) or not 0 <= port <= 65535:
         raise ValueError(f"{source}: expected a port number from 0 to 65535, got {port!r}")
     return port
-
-
-def _serve(registry: CollectorRegistry, host: str, port: int) -> MetricsServer | None:
-    try:
-        return MetricsServer(registry, host, port)
-    except (OSError, UnicodeError) as error:
-        _log.warning(
-            "no metrics are served, since port %d of %s cannot be had: %s; the program runs on, "
-            "THREAD_PORT and THREAD_HOST choose another address",
-            port,
-            host,
-            getattr(error, "strerror", None) or error,
-        )
-        return None
-
-
-def _family(metric: NumberMetric | HistogramMetric, snapshot: Snapshot, exemplars: Exemplars) -> Metric:
-    name, description, labels = metric.prometheus_name, metric.description, metric.prometheus_labels
-    if isinstance(metric, HistogramMetric):
-        distribution = HistogramMetricFamily(name, description, labels=labels, unit=metric.prometheus_unit)
-        edges = [(edge, *bucket) for edge, bucket in zip([*map(str, metric.bounds), "+Inf"], metric.buckets)]
-        for attributes, histogram in metric.read(snapshot):
-            counts = tuple(accumulate(histogram.buckets))
-            found = exemplars.of(metric.name, attributes)
-            buckets = [_bucket(edge, counts[last], latest(found, first, last)) for edge, first, last in edges]
-            distribution.add_metric(_values(attributes), buckets, histogram.sum)
-        return distribution
-    family_type = CounterMetricFamily if metric.instrument == "counter" else GaugeMetricFamily
-    family = family_type(name, description, labels=labels, unit=metric.prometheus_unit)
-    for attributes, number in metric.read(snapshot):
-        family.add_metric(_values(attributes), number)
-    return family
-
-
-def _bucket(edge: str, count: int, exemplar: Exemplar | None) -> tuple[str, float] | _BucketWithExemplar:
-    if exemplar is None:
-        return edge, count
-    labels = {"trace_id": f"{exemplar.trace_id:032x}", "span_id": f"{exemplar.span_id:016x}"}
-    return edge, count, PrometheusExemplar(labels, exemplar.value, exemplar.at)
-
-
-def _values(attributes: Attributes) -> list[str]:
-    return [encodable(str(value)) for value in attributes]

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     # The twin is the type of both, so that no stub can drift from it.
@@ -19,4 +19,7 @@ else:
     except ModuleNotFoundError:
         from . import _core_py as core
 
-__all__ = ["core"]
+__all__ = ["BEGAN_NS", "core"]
+
+BEGAN_NS: Final = core.monotonic_ns()
+"""When this process began to record, a point of the core's clock. A forked child begins later."""

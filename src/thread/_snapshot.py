@@ -210,3 +210,5 @@ class Snapshot:
     dropped_events: int = 0
     """Events that were lost because nobody fetched them in time."""
     coverage: Coverage = field(default=Coverage("c", False, 0, 0, False, 0))
+    began_at: float = 0.0
+    """When nothing was recorded yet, in Unix seconds: all that is counted here was zero then."""

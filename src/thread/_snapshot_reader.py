@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import _thread
 from collections.abc import Iterable, Iterator
+from time import sleep
 from typing import Any
 
 from . import _clock, _coverage
-from ._backend import core
+from ._backend import BEGAN_NS, core
 from ._blocking import read_blocking
 from ._executors import read_executors
 from ._histogram import Histogram
@@ -26,7 +27,11 @@ from ._snapshot import (
     WaitStats,
 )
 
+_began_ns = BEGAN_NS
+
 _NOTHING_RECORDED = Histogram()
+_LOCKS_AT_ONCE = 256
+"""Then other threads may have the GIL: after a millisecond, where they would have to ask for it after five."""
 
 
 def read_snapshot(dropped_by_exporters: int) -> Snapshot:
@@ -78,6 +83,7 @@ def read_snapshot(dropped_by_exporters: int) -> Snapshot:
             unobserved_modules=_coverage.unobserved_modules(),
             replaced_by=_coverage.replaced_by(),
         ),
+        began_at=_clock.unix_time(_began_ns),
     )
 
 
@@ -89,7 +95,9 @@ def _histogram(raw: tuple[int, int, int, tuple[int, ...]] | None) -> Histogram:
 
 
 def _lock_stats() -> Iterator[LockStats]:
-    for row in core.read_locks():
+    for number, row in enumerate(core.read_locks(), 1):
+        if number % _LOCKS_AT_ONCE == 0:
+            sleep(0)
         name, kind, location, live, acquisitions, contentions, timeouts, wait, hold, waiters, oldest_wait = row
         yield LockStats(
             name,
@@ -160,5 +168,7 @@ def _live_thread(raw: RawLiveThread) -> LiveThread:
 
 
 def after_fork_in_child() -> None:
-    """Forget what was remembered of the parent's threads."""
+    """Begin anew, and forget what was remembered of the parent's threads."""
+    global _began_ns
+    _began_ns = core.monotonic_ns()
     _cpu_times.reset()

@@ -1,0 +1,86 @@
+"""The metrics of a snapshot as prometheus_client's families."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from itertools import accumulate
+from typing import TypeAlias
+
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.core import Exemplar as PrometheusExemplar
+
+from thread.telemetry import Snapshot
+
+from ._encodable import encodable
+from ._exemplars import Exemplar, Exemplars, latest
+from ._metrics import HistogramMetric, NumberMetric
+from ._points import Attributes
+
+Family: TypeAlias = CounterMetricFamily | GaugeMetricFamily | HistogramMetricFamily
+Bucket: TypeAlias = tuple[str, float] | tuple[str, float, PrometheusExemplar]
+
+
+def empty_family(metric: NumberMetric | HistogramMetric) -> Family:
+    """The family of a metric without series."""
+    family_type: type[Family] = GaugeMetricFamily
+    if isinstance(metric, HistogramMetric):
+        family_type = HistogramMetricFamily
+    elif metric.instrument == "counter":
+        family_type = CounterMetricFamily
+    return family_type(
+        metric.prometheus_name, metric.description, labels=metric.prometheus_labels, unit=metric.prometheus_unit
+    )
+
+
+def add_number(family: Family, labels: list[str], number: float, created: float | None) -> None:
+    """Add a series. `created` is when its counter was zero, in seconds since the Unix epoch, None to leave that out."""
+    if isinstance(family, CounterMetricFamily):
+        family.add_metric(labels, number, created=created)
+    else:
+        family.add_metric(labels, number)  # type: ignore[arg-type]
+
+
+def add_distribution(
+    family: Family, labels: list[str], buckets: Iterable[Bucket], total: float, created: float | None
+) -> None:
+    """Add a series of cumulative buckets, the last of which has all. `created` is that of `add_number`."""
+    assert isinstance(family, HistogramMetricFamily)
+    family.add_metric(labels, list(buckets), total)
+    if created is not None:
+        family.add_sample(f"{family.name}_created", dict(zip(family._labelnames, labels)), created)
+
+
+def edges(metric: HistogramMetric) -> list[str]:
+    """The upper bounds of its buckets, as they are written."""
+    return [*map(str, metric.bounds), "+Inf"]
+
+
+def family(
+    metric: NumberMetric | HistogramMetric, snapshot: Snapshot, exemplars: Exemplars, created: float | None
+) -> Family:
+    """All series of a metric. `created` is that of `add_number`."""
+    made = empty_family(metric)
+    if isinstance(metric, HistogramMetric):
+        for attributes, histogram in metric.read(snapshot):
+            found = exemplars.of(metric.name, attributes)
+            counts = tuple(accumulate(histogram.buckets))
+            buckets = [
+                _bucket(edge, counts[last], latest(found, first, last))
+                for edge, (first, last) in zip(edges(metric), metric.buckets)
+            ]
+            add_distribution(made, _label_values(attributes), buckets, histogram.sum, created)
+    else:
+        for attributes, number in metric.read(snapshot):
+            add_number(made, _label_values(attributes), number, created)
+    return made
+
+
+def _bucket(edge: str, count: int, exemplar: Exemplar | None) -> Bucket:
+    if exemplar is None:
+        return edge, count
+    labels = {"trace_id": f"{exemplar.trace_id:032x}", "span_id": f"{exemplar.span_id:016x}"}
+    return edge, count, PrometheusExemplar(labels, exemplar.value, exemplar.at)
+
+
+def _label_values(attributes: Attributes) -> list[str]:
+    return [encodable(str(value)) for value in attributes]

@@ -1,0 +1,104 @@
+"""The metrics page of a registry, for a server or framework that the service has already."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from typing import Any, Final, TypeAlias
+from urllib.parse import parse_qs
+
+from prometheus_client import REGISTRY, CollectorRegistry
+from prometheus_client.exposition import choose_encoder, gzip_accepted
+
+from thread import telemetry
+
+from ._collector import collector_of
+
+WsgiApp: TypeAlias = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
+AsgiApp: TypeAlias = Callable[
+    [dict[str, Any], Callable[[], Awaitable[Any]], Callable[[dict[str, Any]], Awaitable[Any]]], Awaitable[None]
+]
+Headers: TypeAlias = list[tuple[str, str]]
+
+_END: Final = b"# EOF\n"
+_ALLOWED: Final = "GET, HEAD, OPTIONS"
+_FASTEST: Final = 1
+
+
+def make_wsgi_app(registry: CollectorRegistry = REGISTRY) -> WsgiApp:
+    """A WSGI application that answers any path with the metrics page of a registry.
+
+    It does what prometheus_client's does, and writes the metrics of `thread.telemetry` many times faster.
+    """
+
+    def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        status, headers, body = _answer(
+            registry,
+            environ["REQUEST_METHOD"],
+            environ.get("QUERY_STRING", ""),
+            environ.get("HTTP_ACCEPT", ""),
+            environ.get("HTTP_ACCEPT_ENCODING", ""),
+        )
+        start_response(status, headers)
+        return [body]
+
+    return application
+
+
+def make_asgi_app(registry: CollectorRegistry = REGISTRY) -> AsgiApp:
+    """An ASGI application that does the same. The event loop goes on while the page is written."""
+
+    async def application(
+        scope: dict[str, Any],
+        receive: Callable[[], Awaitable[Any]],
+        send: Callable[[dict[str, Any]], Awaitable[Any]],
+    ) -> None:
+        if scope["type"] != "http":
+            raise ValueError(f"expected a request by HTTP, got one of the type {scope['type']!r}")
+        sent = {name.lower(): value.decode("latin-1") for name, value in scope["headers"]}
+        status, headers, body = await asyncio.to_thread(
+            _answer,
+            registry,
+            scope["method"],
+            scope["query_string"].decode("latin-1"),
+            sent.get(b"accept", ""),
+            sent.get(b"accept-encoding", ""),
+        )
+        raw = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers]
+        await send({"type": "http.response.start", "status": int(status.split()[0]), "headers": raw})
+        await send({"type": "http.response.body", "body": body})
+
+    return application
+
+
+def _answer(
+    registry: CollectorRegistry, method: str, query: str, accept: str, accept_encoding: str
+) -> tuple[str, Headers, bytes]:
+    if method == "OPTIONS":
+        return "200 OK", [("Allow", _ALLOWED)], b""
+    if method not in ("GET", "HEAD"):
+        text = f"expected one of {_ALLOWED}, got {method}\n"
+        return "405 Method Not Allowed", [("Allow", _ALLOWED), ("Content-Type", "text/plain")], text.encode()
+    with telemetry.hidden():
+        page, content_type = metrics_page(registry, accept, parse_qs(query).get("name[]", ()))
+        headers = [("Content-Type", content_type)]
+        if gzip_accepted(accept_encoding):
+            headers.append(("Content-Encoding", "gzip"))
+            page = gzip.compress(page, _FASTEST)
+    headers.append(("Content-Length", str(len(page))))
+    return "200 OK", headers, b"" if method == "HEAD" else page
+
+
+def metrics_page(registry: CollectorRegistry, accept: str = "", names: Sequence[str] = ()) -> tuple[bytes, str]:
+    """The page in the format that an Accept header asks for, and its content type; if `names`, only of those."""
+    encoder, content_type = choose_encoder(accept)
+    collector = collector_of(registry)
+    if names or collector is None:
+        return encoder(registry.restricted_registry(names) if names else registry), content_type
+    with collector.left_out():
+        others = encoder(registry)
+    ours = collector.text(encoder, content_type)
+    if others.endswith(_END):
+        return b"".join([others.removesuffix(_END), *ours, _END]), content_type
+    return b"".join([others, *ours]), content_type
