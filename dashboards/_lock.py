@@ -66,22 +66,19 @@ def _at_a_glance() -> list[AnyPanel]:
             "Waited",
             "How long threads waited for this lock, all added up, during the time shown.",
             SECONDS,
-            total(_LOCK.increase(_WAIT, "sum")),
-            over_range=True,
+            total(_LOCK.growth(_WAIT, "sum")),
         ),
         number(
             "Contentions",
             "How many acquisitions had to wait during the time shown.",
             NUMBER,
             total(_LOCK.increase("python.lock.contentions")),
-            over_range=True,
         ),
         number(
             "Time-outs",
             "How many waits ended without the lock because their time was up, during the time shown.",
             NUMBER,
             total(_LOCK.increase("python.lock.timeouts")),
-            over_range=True,
             limits=(1, 10),
         ),
     ]
@@ -114,7 +111,7 @@ def _waits() -> list[AnyPanel]:
 
 def _blame() -> AnyPanel:
     wanted_in, held_in = "code.function.name", "python.lock.owner.function.name"
-    seconds = _LOCK.increase("python.lock.blame.time")
+    seconds = _LOCK.growth("python.lock.blame.time")
     seconds = joined(seconds, "wanted_at", ":", "code.file.path", "code.line.number")
     seconds = joined(seconds, "held_at", ":", "python.lock.owner.file.path", "python.lock.owner.line.number")
     return rows(
@@ -174,7 +171,7 @@ def _use() -> list[AnyPanel]:
 
 
 def _instances() -> list[AnyPanel]:
-    waited = total(_LOCK.increase(_WAIT, "sum"), *INSTANCE)
+    waited = total(_LOCK.growth(_WAIT, "sum"), *INSTANCE)
     contended = total(_LOCK.increase("python.lock.contentions"), *INSTANCE)
     acquired = total(_LOCK.increase("python.lock.acquisitions"), *INSTANCE)
     slow = _LOCK.quantile(0.99, _WAIT, *INSTANCE, window=WHOLE_RANGE)

@@ -38,12 +38,12 @@ def _share_lost(*by: str) -> str:
     # The threads that were started are counted, and with them goes the main thread, which nobody started.
     lost = total(_SELECTED.rate("python.lock.wait.duration", "sum"), *by)
     threads = total(f"avg_over_time({_SELECTED.now('python.thread.count')}[{RATE_WINDOW}])", *by)
-    main_threads = total(f"count by (job, instance) ({_SELECTED.now('python.thread.telemetry.unobserved.locks')})", *by)
+    main_threads = total(f"count by (job, instance) ({_SELECTED.now('python.thread.telemetry.instrumented')})", *by)
     return f"{lost} / ({threads} + {main_threads})"
 
 
 def _at_a_glance() -> list[AnyPanel]:
-    exceptions = total(_SELECTED.occurrences("python.thread.unhandled_exceptions", WHOLE_RANGE))
+    exceptions = total(_SELECTED.growth("python.thread.unhandled_exceptions"))
     return [
         number(
             "Thread time lost to lock waits",
@@ -79,7 +79,6 @@ def _at_a_glance() -> list[AnyPanel]:
             "How many exceptions ended a thread during the time shown.",
             NUMBER,
             f"{exceptions} or vector(0)",
-            over_range=True,
             limits=(1, 10),
         ),
         number(
@@ -124,7 +123,7 @@ def _locks() -> list[AnyPanel]:
 
 
 def _contended_locks() -> AnyPanel:
-    waited = total(_SELECTED.increase("python.lock.wait.duration", "sum"), *_LOCK)
+    waited = total(_SELECTED.growth("python.lock.wait.duration", "sum"), *_LOCK)
     wanted = top(20, f"{waited} > 0")
     contended = total(_SELECTED.increase("python.lock.contentions"), *_LOCK)
     acquired = total(_SELECTED.increase("python.lock.acquisitions"), *_LOCK)
@@ -148,7 +147,7 @@ def _contended_locks() -> AnyPanel:
 
 
 def _threads() -> list[AnyPanel]:
-    exceptions = _SELECTED.occurrences("python.thread.unhandled_exceptions", RATE_WINDOW)
+    exceptions = _SELECTED.growth("python.thread.unhandled_exceptions", window=RATE_WINDOW)
     return [
         lines(
             "Threads, by target",

@@ -58,17 +58,18 @@ def number(
     unit: str,
     expression: str,
     *,
-    over_range: bool = False,
     limits: tuple[float, float] | None = None,
     words: Sequence[ValueMapping] = (),
 ) -> stat.Panel:
-    """One number: the latest, or with `over_range` that of all the time shown; yellow and red from its limits on."""
-    asked = query(expression).instant() if over_range else query(expression)
-    panel = _described(stat.Panel, title, description, unit).span(4).height(4).with_target(asked.ref_id("A"))
+    """One number, that of the end of the time shown: yellow and red from its limits on, or words in its place."""
+    asked = query(expression).instant().ref_id("A")
+    panel = _described(stat.Panel, title, description, unit).span(4).height(4).with_target(asked)
     panel = panel.reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"]).values(False))
-    panel = panel.graph_mode(BigValueGraphMode.NONE if over_range or words else BigValueGraphMode.AREA)
-    panel = panel.color_mode(BigValueColorMode.VALUE).thresholds(_limits(limits)).mappings(list(words))
-    return panel.no_value("no data").min(0)
+    panel = panel.color_mode(BigValueColorMode.VALUE).graph_mode(BigValueGraphMode.NONE).thresholds(_limits(limits))
+    panel = panel.no_value("no data").min(0)
+    if unit == NUMBER:
+        panel = panel.decimals(0)
+    return panel.mappings(list(words)) if words else panel
 
 
 def lines(

@@ -18,6 +18,9 @@ RATE_WINDOW: Final = "$__rate_interval"
 WHOLE_RANGE: Final = "$__range"
 """All of the time that the dashboard shows."""
 
+ALWAYS_THERE: Final = "python.thread.telemetry.dropped"
+"""A metric that every instance has from its first scrape, whatever it does with threads."""
+
 INSTANCE: Final = ("job", "instance")
 """What Prometheus itself puts on every series: which service, and which of its instances."""
 
@@ -74,15 +77,19 @@ class Selection:
         """How much something has grown within the window."""
         return f"increase({self._growing(name, part)}[{window}])"
 
-    def occurrences(self, name: str, window: str) -> str:
+    def growth(self, name: str, part: Part | None = None, window: str = WHOLE_RANGE) -> str:
         """How much something rare has grown within the window, the first time included.
 
         A series that is born with its first event begins at 1, which no increase sees. So the first value of a series
-        that was not there in the window before is counted as well.
+        counts as well if the instance was there before it, but not if Prometheus only began to look.
         """
-        series = self._growing(name, None)
-        born = f"min_over_time({series}[{window}]) unless count_over_time({series}[{window}] offset {window})"
-        return f'{born} or label_replace({self.increase(name, window=window)}, "since", "birth", "", "")'
+        series = self._growing(name, part)
+        looks = f"count_over_time({Selection().of(ALWAYS_THERE)}[{window}])"
+        is_later = f"count_over_time({series}[{window}]) < on (job, instance) group_left () {looks}"
+        was_there = f"count_over_time({series}[{window}] offset {window})"
+        born = f"min_over_time({series}[{window}]) and ({is_later}) unless {was_there}"
+        # With a label of their own, the increases are added to what they began with and do not replace it.
+        return f'{born} or label_replace({self.increase(name, part, window)}, "grown", "since birth", "", "")'
 
     def quantile(self, q: float, name: str, *by: str, window: str = RATE_WINDOW) -> str:
         """An estimate from buckets. 1 is the upper bound of the highest bucket with anything in it."""

@@ -9,7 +9,7 @@ from grafana_foundation_sdk.builders.dashboard import Dashboard
 from ._board import AnyPanel, board
 from ._links import THREADS_UID
 from ._panels import NUMBER, PER_SECOND, SECONDS, SHARE, durations, lines, query
-from ._promql import INSTANCE, RATE_WINDOW, WHOLE_RANGE, Selection, joined, top, total
+from ._promql import INSTANCE, RATE_WINDOW, Selection, joined, top, total
 from ._tables import LabelColumn, ValueColumn, rows
 
 _SELECTED: Final = Selection()
@@ -126,7 +126,7 @@ def _cpu() -> list[AnyPanel]:
 def _blocking() -> list[AnyPanel]:
     duration, time = "python.blocking.duration", "python.blocking.time"
     name, function = "python.blocking.name", "code.function.name"
-    waited = joined(_SELECTED.increase(time), "blocked_at", ":", "code.file.path", "code.line.number")
+    waited = joined(_SELECTED.growth(time), "blocked_at", ":", "code.file.path", "code.line.number")
     places = total(waited, _KIND, name, function, "blocked_at")
     return [
         lines(
@@ -161,8 +161,8 @@ def _blocking() -> list[AnyPanel]:
 
 def _exceptions() -> list[AnyPanel]:
     name, kind = "python.thread.unhandled_exceptions", "error.type"
-    in_window = total(_SELECTED.occurrences(name, RATE_WINDOW), kind, _TARGET)
-    in_range = total(_SELECTED.occurrences(name, WHOLE_RANGE), *INSTANCE, kind, _TARGET)
+    in_window = total(_SELECTED.growth(name, window=RATE_WINDOW), kind, _TARGET)
+    in_range = total(_SELECTED.growth(name), *INSTANCE, kind, _TARGET)
     return [
         lines(
             "Unhandled exceptions, by type and target",

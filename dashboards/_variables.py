@@ -6,18 +6,18 @@ from typing import Final
 
 from grafana_foundation_sdk.builders.dashboard import DatasourceVariable, QueryVariable
 from grafana_foundation_sdk.models.common import DataSourceRef
-from grafana_foundation_sdk.models.dashboard import VariableRefresh, VariableSort
+from grafana_foundation_sdk.models.dashboard import VariableHide, VariableOption, VariableRefresh, VariableSort
 
-from ._promql import Selection, label, prometheus_name
+from ._promql import ALWAYS_THERE, Selection, label, prometheus_name
 
 DATASOURCE: Final = DataSourceRef(type_val="prometheus", uid="${datasource}")
 
-# Every process has it, whatever it does with threads.
-_ALWAYS_THERE: Final = prometheus_name("python.thread.telemetry.dropped")
+_ALWAYS_THERE: Final = prometheus_name(ALWAYS_THERE)
+_ALL: Final = VariableOption(selected=True, text=["All"], value=["$__all"])
 
 
 def datasource() -> DatasourceVariable:
-    return DatasourceVariable("datasource").label("Data source").type("prometheus")
+    return DatasourceVariable("datasource").label("Data source").hide(VariableHide.DONT_HIDE).type("prometheus")
 
 
 def job() -> QueryVariable:
@@ -36,13 +36,14 @@ def lock() -> QueryVariable:
 
 
 def _several(name: str, query: str) -> QueryVariable:
-    return _query(name, query).multi(True).include_all(True).all_value(".+")
+    return _query(name, query).multi(True).include_all(True).all_value(".+").current(_ALL)
 
 
 def _query(name: str, query: str) -> QueryVariable:
     return (
         QueryVariable(name)
         .label(name.capitalize())
+        .hide(VariableHide.DONT_HIDE)
         .datasource(DATASOURCE)
         .query(query)
         .definition(query)

@@ -174,7 +174,7 @@ def _anchor(heading: str) -> str:
 
 
 def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> Iterator[str]:
-    yield f"| {' | '.join(head)} |".replace("  ", " ")  # of heads that are empty
+    yield f"| {' | '.join(head)} |".replace("  ", " ")  # an empty head
     yield "|---" * len(head) + "|"
     for row in rows:
         yield f"| {' | '.join(row)} |"

@@ -131,4 +131,5 @@ def snapshot_of_a_shop() -> Snapshot:
         ),
         dropped_events=7,
         coverage=Coverage("c", True, 1, 1, False, 0),
+        began_at=NOON - 3600,
     )

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import re
-import sys
 
 import pytest
-from compose_file import COMPOSE, DASHBOARDS, ROOT, SERVICES, command, environment, mounts
+from compose_file import COMPOSE, DASHBOARDS, ROOT, SERVICES, environment, mounts
 from example_programs import EXAMPLES
-from programs import output_of
 
 DOCKERFILE = (EXAMPLES / "Dockerfile").read_text()
 
@@ -93,12 +91,3 @@ def test_there_are_no_secrets_and_no_accounts() -> None:
     assert grafana["GF_SECURITY_DISABLE_INITIAL_ADMIN_CREATION"] == "true"
     assert grafana["GF_AUTH_BASIC_ENABLED"] == "false"
     assert grafana["GF_AUTH_ANONYMOUS_ORG_ROLE"] in ("Viewer", "Editor")
-
-
-@pytest.mark.parametrize("name", ["shop", "load"])
-def test_the_commands_are_ones_that_the_programs_take(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each asked for its help, which argparse gives after it has taken what stands before it."""
-    monkeypatch.chdir(EXAMPLES)
-    words = [sys.executable if word == "python" else word for word in command(name)]
-    run = "import subprocess, sys; sys.exit(subprocess.run(sys.argv[1:]).returncode)"
-    assert output_of(run, *words, "--help", THREAD_EXPORTERS="none", THREAD_PORT="0")[0].startswith("usage: ")

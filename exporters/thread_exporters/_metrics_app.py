@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from time import sleep
 from typing import Any, Final, TypeAlias
 from urllib.parse import parse_qs
 
@@ -76,7 +77,7 @@ def _answer(
     registry: CollectorRegistry, method: str, query: str, accept: str, accept_encoding: str
 ) -> tuple[str, Headers, bytes]:
     if method == "OPTIONS":
-        return "200 OK", [("Allow", _ALLOWED)], b""
+        return "204 No Content", [("Allow", _ALLOWED)], b""
     if method not in ("GET", "HEAD"):
         text = f"expected one of {_ALLOWED}, got {method}\n"
         return "405 Method Not Allowed", [("Allow", _ALLOWED), ("Content-Type", "text/plain")], text.encode()
@@ -98,7 +99,8 @@ def metrics_page(registry: CollectorRegistry, accept: str = "", names: Sequence[
         return encoder(registry.restricted_registry(names) if names else registry), content_type
     with collector.left_out():
         others = encoder(registry)
-    ours = collector.text(encoder, content_type)
-    if others.endswith(_END):
-        return b"".join([others.removesuffix(_END), *ours, _END]), content_type
-    return b"".join([others, *ours]), content_type
+    end = _END if others.endswith(_END) else b""
+    parts = [others.removesuffix(end), *collector.text(encoder, content_type), end]
+    # To copy megabytes takes a while; other threads may have the GIL before.
+    sleep(0)
+    return b"".join(parts), content_type
