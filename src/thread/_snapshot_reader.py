@@ -8,7 +8,6 @@ from typing import Any
 
 from . import _clock, _coverage
 from ._backend import core
-from ._blocking import read_blocking
 from ._executors import read_executors
 from ._histogram import Histogram
 from ._lifecycle import read_exceptions
@@ -54,7 +53,7 @@ def read_snapshot(dropped_by_exporters: int) -> Snapshot:
         blocking=tuple(
             [
                 BlockingStats(kind, name, sites[site], _histogram(duration))
-                for kind, name, site, duration in read_blocking()
+                for kind, name, site, duration in core.read_blocking()
             ]
         ),
         executors=tuple(
