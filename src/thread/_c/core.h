@@ -143,6 +143,13 @@ PyObject *identities_read(void);
 
 /* The code (a strong reference) and the byte offset that this thread is at; NULL when it runs no Python code. */
 PyCodeObject *innermost_code(int *offset);
+/* From the code that this thread runs (borrowed, it is running) to what called it, innermost first. NULL at the end of
+ * the stack, and at once where that takes frame objects. */
+typedef struct {
+    bool started;
+    struct _PyInterpreterFrame *frame;
+} Walk;
+PyCodeObject *next_code(Walk *walk, int *offset);
 /* The innermost frame (a strong reference) of a thread; NULL when it has none. */
 PyFrameObject *frame_of_thread(unsigned long ident);
 /* The `__name__` of the module that a frame runs in: a strong reference. */

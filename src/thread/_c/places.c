@@ -395,6 +395,30 @@ site_of_this_thread(void)
 
 /* ---- waits that are no contention ---- */
 
+/* Where the program waits, without a frame object, and for what; NULL unless the site is known already. */
+static PyObject *
+site_blocked(PyObject **kind)
+{
+    Walk walk = {false, NULL};
+    PyObject *waits_for = *kind;
+    PyCodeObject *code;
+    int offset = 0;
+    while ((code = next_code(&walk, &offset)) != NULL) {
+        const CodePlaces *known = places_of(code);
+        if (known == NULL || known->of_an_sdk) {
+            PyErr_Clear();
+            return NULL;
+        }
+        if (!known->internal) {
+            const Place *place = place_known(known, offset);
+            *kind = waits_for;
+            return place == NULL ? NULL : place->site;
+        }
+        waits_for = known->blocks != NULL ? known->blocks : waits_for;
+    }
+    return NULL;
+}
+
 /* The nearest frame of the program itself, NULL if there is none. Takes and returns a strong reference. `kind` becomes
  * what the outermost function on the way there was declared to wait for. */
 static PyFrameObject *
@@ -438,27 +462,39 @@ frame_blocked_elsewhere(PyFrameObject *frame)
     return caller;
 }
 
-bool
-blocking_of_this_thread(PyObject **kind, PyObject **site)
+/* `blocking_of_this_thread`, by frame objects. */
+static bool
+blocking_by_frames(PyFrameObject *innermost, PyObject **kind, PyObject **site)
 {
-    *site = unknown_site;
-    PyFrameObject *innermost = PyThreadState_GetFrame(PyThreadState_Get());
-    if (innermost == NULL) {
-        return true;
-    }
     bool through_an_sdk;
     PyFrameObject *frame = frame_blocked((PyFrameObject *)Py_NewRef(innermost), kind, &through_an_sdk);
     bool recorded = !through_an_sdk && PyUnicode_GET_LENGTH(*kind) > 0;
-    if (recorded) {
-        frame = frame == NULL ? frame_blocked_elsewhere((PyFrameObject *)Py_NewRef(innermost)) : frame;
-        *site = frame == NULL ? unknown_site : site_of_frame(frame);
+    if (recorded && frame == NULL) {
+        frame = frame_blocked_elsewhere((PyFrameObject *)Py_NewRef(innermost));
     }
+    *site = recorded && frame != NULL ? site_of_frame(frame) : unknown_site;
     Py_XDECREF(frame);
-    Py_DECREF(innermost);
     if (*site == NULL) {
         count_fault();
         *site = unknown_site;
     }
+    return recorded;
+}
+
+bool
+blocking_of_this_thread(PyObject **kind, PyObject **site)
+{
+    *site = site_blocked(kind);
+    if (*site != NULL) {
+        return PyUnicode_GET_LENGTH(*kind) > 0;
+    }
+    PyFrameObject *innermost = PyThreadState_GetFrame(PyThreadState_Get());
+    if (innermost == NULL) {
+        *site = unknown_site;
+        return true;
+    }
+    bool recorded = blocking_by_frames(innermost, kind, site);
+    Py_DECREF(innermost);
     return recorded;
 }
 
