@@ -4,6 +4,8 @@
  * so that is no more than to read the clock and to add to the counts. */
 #include "core.h"
 
+#include <string.h>
+
 #define MAX_ROWS 2000
 
 typedef struct {
@@ -16,6 +18,11 @@ typedef struct {
 static PyObject *rows; /* dict: key -> row */
 static uint64_t current_era = 0;
 static PyObject *unrecorded;
+
+#define RECENT 256 /* a power of two */
+
+/* Rows that were looked up of late, by the addresses of what is in their keys, which saves making a key. */
+static BlockingRow *recent[RECENT]; /* borrowed from `rows` */
 
 static BlockingRow *
 row_new(PyObject *key)
@@ -71,6 +78,38 @@ row_of_key(PyObject *key)
     return PyDict_GET_SIZE(rows) < MAX_ROWS ? row_added(key) : row_of_others(PyTuple_GET_ITEM(key, 0));
 }
 
+static BlockingRow **
+recent_of(const PyObject *kind, const PyObject *name, const PyObject *site)
+{
+    uint64_t hash = (uint64_t)(uintptr_t)kind;
+    hash = (hash ^ (uint64_t)(uintptr_t)name) * UINT64_C(0x9E3779B97F4A7C15);
+    hash = (hash ^ (hash >> 32) ^ (uint64_t)(uintptr_t)site) * UINT64_C(0x9E3779B97F4A7C15);
+    return &recent[(hash >> 32) & (RECENT - 1)];
+}
+
+static bool
+is_row_of(const BlockingRow *row, const PyObject *kind, const PyObject *name, const PyObject *site)
+{
+    return row != NULL && PyTuple_GET_ITEM(row->key, 0) == kind && PyTuple_GET_ITEM(row->key, 1) == name &&
+           PyTuple_GET_ITEM(row->key, 2) == site;
+}
+
+static BlockingRow *
+row_of(PyObject *kind, PyObject *name, PyObject *site)
+{
+    BlockingRow **slot = recent_of(kind, name, site);
+    if (!is_row_of(*slot, kind, name, site)) {
+        PyObject *key = PyTuple_Pack(3, kind, name, site);
+        BlockingRow *row = key == NULL ? NULL : row_of_key(key);
+        Py_XDECREF(key);
+        if (row == NULL) {
+            return NULL;
+        }
+        *slot = row;
+    }
+    return *slot;
+}
+
 /* ---- what Python code calls ---- */
 
 /* A strong reference; NULL with an exception set. */
@@ -82,9 +121,7 @@ row_of_this_wait(PyObject *kind, PyObject *given)
         return Py_NewRef(unrecorded);
     }
     PyObject *name = given == Py_None ? PyUnicode_FromString("") : PyUnicode_FromObject(given);
-    PyObject *key = name == NULL ? NULL : PyTuple_Pack(3, kind, name, site);
-    PyObject *row = key == NULL ? NULL : Py_XNewRef((PyObject *)row_of_key(key));
-    Py_XDECREF(key);
+    PyObject *row = name == NULL ? NULL : Py_XNewRef((PyObject *)row_of(kind, name, site));
     Py_XDECREF(name);
     return row;
 }
@@ -157,6 +194,7 @@ void
 blocking_reset(void)
 {
     current_era++;
+    memset(recent, 0, sizeof(recent));
     PyDict_Clear(rows);
 }
 

@@ -348,12 +348,6 @@ py_serves_telemetry(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
 }
 
 static PyObject *
-py_current_site(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
-{
-    return Py_NewRef(site_of_this_thread());
-}
-
-static PyObject *
 py_current_span(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
 {
     return span_context_of_this_thread();
@@ -429,7 +423,6 @@ static PyMethodDef functions[] = {
     {"rename", py_rename, METH_VARARGS, NULL},
     {"is_hidden", py_is_hidden, METH_NOARGS, NULL},
     {"serves_telemetry", py_serves_telemetry, METH_NOARGS, NULL},
-    {"current_site", py_current_site, METH_NOARGS, NULL},
     {"simple_queue_get", simple_queue_get, METH_VARARGS, NULL},
     {"set_in_type", set_in_type, METH_VARARGS, NULL},
     {"mark_reacquisition", py_mark_reacquisition, METH_O, NULL},

@@ -1,9 +1,9 @@
 """The core in pure Python: the readable specification of the C extension `thread._core`, and its stand-in.
 
 `_state` holds what all of it shares, `_places` maps code to identities and sites, `_records` keeps the totals,
-`_events` the bounded buffer, `_locks` the two lock types, `_waits` what happens when one has to wait, `_blocking`
-the waits that are no contention, `_threads` what starts threads, `_spans` which span of a trace a thread runs in. Both cores have the same names and pass one test
-suite.
+`_events` the bounded buffer, `_locks` the two lock types, `_waits` what happens when one has to wait, `_blocking` the
+waits that are no contention, `_threads` what starts threads, `_spans` which span of a trace a thread runs in. Both
+cores have the same names and pass one test suite.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from .._histogram_counts import HistogramCounts
 from ._blocking import blocking_row, read_blocking
 from ._events import dropped_events, push_event, take_events, wait_for_events, wake
 from ._locks import LockType, RLock, allocate_lock
-from ._places import current_site, mark_blocking, serves_telemetry
+from ._places import mark_blocking, serves_telemetry
 from ._records import read_blame, read_locks, sites_capped
 from ._renaming import object_name, rename
 from ._semaphores import SemaphoreRecord
@@ -46,7 +46,6 @@ __all__ = [
     "blocking_row",
     "configure",
     "count_fault",
-    "current_site",
     "current_span",
     "dropped_events",
     "enter_hidden",

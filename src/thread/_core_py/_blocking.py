@@ -12,6 +12,7 @@ from typing import Final
 from .._accumulator import Accumulator
 from .._histogram_counts import HistogramCounts, RawHistogram
 from .._naming import OTHER_SITE, RawSite
+from ._names import checked_name
 from ._places import blocking_of
 from ._state import count_fault, is_hidden, monotonic_ns, on_reset
 
@@ -67,7 +68,7 @@ def blocking_row(kind: str, name: str | None, /) -> BlockingRow:
         found = None if is_hidden() else blocking_of(kind, sys._getframe(1))
         if found is not None:
             kind, site = found
-            return BlockingRow((kind, name or "", site))
+            return BlockingRow((kind, checked_name(name, "wait") or "", site))
     except Exception:
         count_fault()
     return _unrecorded

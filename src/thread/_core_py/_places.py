@@ -119,11 +119,6 @@ def _route(frame: FrameType | None, charged: FrameType) -> list[Step]:
     return steps
 
 
-def current_site() -> RawSite:
-    """The site that this thread is charged with."""
-    return site_charged(sys._getframe(1))
-
-
 def site_charged(frame: FrameType | None) -> RawSite:
     """The site that the innermost code of the program is at."""
     charged = _charged(frame)
