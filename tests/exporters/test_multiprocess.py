@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -197,6 +198,21 @@ def test_a_full_disk_is_a_clear_error_and_leaves_the_last_numbers(tmp_path: Path
         assert not [*tmp_path.glob("*.tmp")]
         go_on(process)
         assert heard(process) == "alive"
+
+
+def test_a_folder_that_was_removed_is_a_clear_error_and_the_process_goes_on(tmp_path: Path) -> None:
+    folder = tmp_path / "metrics"
+    folder.mkdir()
+    files = ProcessFiles(str(folder))
+    shutil.rmtree(folder)
+    with pytest.raises(FileNotFoundError, match="the metrics of this process stay as they were"):
+        files.write(snapshot_of_a_shop())
+    with pytest.raises(ValueError, match="PROMETHEUS_MULTIPROC_DIR: expected a folder"):
+        files.after_fork_in_child()
+    files.close()
+    folder.mkdir()
+    files.write(snapshot_of_a_shop())
+    assert total(read(folder), "python_thread_count") == 1
 
 
 def test_numbers_of_one_moment_are_read_while_they_are_written(tmp_path: Path) -> None:
