@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from itertools import chain
+from functools import lru_cache
 from struct import Struct
 from typing import Final
 
@@ -17,38 +17,56 @@ from ._recorded import Recorded
 
 _HEADER: Final = Struct("i4x")
 _LENGTH: Final = Struct("i")
-_VALUE: Final = Struct("dd")
 
 
 class ClientFiles:
     """Writes them for one process. Not thread-safe."""
 
     def __init__(self) -> None:
-        self._keys: dict[tuple[str, Attributes], list[bytes]] = {}
+        self._entries: dict[tuple[str, Attributes], _Entries] = {}
 
     def contents(self, recorded: Recorded) -> Iterator[tuple[str, bytes]]:
         """What each file begins its name with, and what is to be in it."""
-        for stem in dict.fromkeys(map(stem_of, METRICS)):
-            here = [metric for metric in METRICS if stem_of(metric) == stem]
-            written = b"".join(chain.from_iterable(self._entries(metric, recorded) for metric in here))
-            yield stem, _HEADER.pack(_HEADER.size + len(written)) + written
+        written: dict[str, list[bytes]] = {}
+        for metric in METRICS:
+            written.setdefault(stem_of(metric), []).extend(self._written(metric, recorded))
+        for stem, entries in written.items():
+            size = sum(map(len, entries))
+            yield stem, b"".join([_HEADER.pack(_HEADER.size + size), *entries])
 
-    def _entries(self, metric: NumberMetric | HistogramMetric, recorded: Recorded) -> Iterator[bytes]:
+    def _written(self, metric: NumberMetric | HistogramMetric, recorded: Recorded) -> Iterator[bytes]:
         if isinstance(metric, HistogramMetric):
+            buckets = metric.buckets
             for attributes, histogram in recorded.histograms(metric):
-                counts = [sum(histogram.buckets[first : last + 1]) for first, last in metric.buckets]
-                yield from self._entry(metric, attributes, [*counts, histogram.sum])
+                counts = [sum(histogram.buckets[first : last + 1]) for first, last in buckets]
+                yield self._entries_of(metric, attributes).with_numbers([*counts, histogram.sum])
         else:
             for attributes, number in recorded.numbers(metric):
-                yield from self._entry(metric, attributes, [number])
+                yield self._entries_of(metric, attributes).with_numbers([number])
 
-    def _entry(
-        self, metric: NumberMetric | HistogramMetric, attributes: Attributes, numbers: Iterable[float]
-    ) -> Iterator[bytes]:
-        keys = self._keys.get((metric.name, attributes))
-        if keys is None:
-            keys = self._keys[metric.name, attributes] = [_padded(key) for key in _keys(metric, attributes)]
-        return chain.from_iterable(zip(keys, [_VALUE.pack(number, 0.0) for number in numbers]))
+    def _entries_of(self, metric: NumberMetric | HistogramMetric, attributes: Attributes) -> _Entries:
+        entries = self._entries.get((metric.name, attributes))
+        if entries is None:
+            entries = self._entries[metric.name, attributes] = _Entries(_keys(metric, attributes))
+        return entries
+
+
+class _Entries:
+    """Those of one series: of each the length of its key, the key, the number, and a time that is of no use."""
+
+    def __init__(self, keys: Iterable[str]) -> None:
+        padded = [_padded(key) for key in keys]
+        self._struct = _struct(tuple(map(len, padded)))
+        self._fields: list[bytes | float] = [field for key in padded for field in (key, 0.0, 0.0)]
+
+    def with_numbers(self, numbers: list[float]) -> bytes:
+        self._fields[1::3] = numbers
+        return self._struct.pack(*self._fields)
+
+
+@lru_cache(maxsize=1_000)
+def _struct(lengths: tuple[int, ...]) -> Struct:
+    return Struct("=" + "".join([f"{length}sdd" for length in lengths]))
 
 
 def stem_of(metric: NumberMetric | HistogramMetric) -> str:
