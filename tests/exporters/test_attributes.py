@@ -12,8 +12,8 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from thread import _blocking, _executors, _lifecycle
-from thread._core_py import _records, _threads
+from thread import _executors, _lifecycle
+from thread._core_py import _blocking, _records, _threads
 from thread.telemetry import SpanContext, ThreadFinished
 from thread_exporters._attributes import ATTRIBUTES, MAX_SITES, MOST_SERIES, Attribute
 from thread_exporters._exception_signal import VARIABLE
@@ -72,21 +72,34 @@ def test_bounds_are_those_of_both_cores() -> None:
         MAX_SITES,
         LISTED["python.thread.target"].most_values,
         MOST_SERIES[next(metric.attributes for metric in METRICS if metric.name == "python.lock.blame.time")],
+        LISTED["python.blocking.name"].most_values,
     )
-    assert told == (_records.MAX_IDENTITIES, _records.MAX_SITES, _threads.MAX_TARGETS, _records.MAX_BLAMES)
+    assert told == (
+        _records.MAX_IDENTITIES,
+        _records.MAX_SITES,
+        _threads.MAX_TARGETS,
+        _records.MAX_BLAMES,
+        _blocking.MAX_ROWS,
+    )
     sources = Path(__file__).parents[2] / "src" / "thread" / "_c"
     in_c = {
-        name: int(number)
-        for file in ("identities.c", "places.c", "threads.c", "blame.c")
+        f"{file}: {name}": int(number)
+        for file in ("identities.c", "places.c", "threads.c", "blame.c", "blocking.c")
         for name, number in re.findall(r"^#define (MAX_\w+) (\d+)", (sources / file).read_text(), re.M)
     }
-    assert told == tuple(in_c[name] for name in ("MAX_IDENTITIES", "MAX_SITES", "MAX_TARGETS", "MAX_ROWS"))
+    names = (
+        "identities.c: MAX_IDENTITIES",
+        "places.c: MAX_SITES",
+        "threads.c: MAX_TARGETS",
+        "blame.c: MAX_ROWS",
+        "blocking.c: MAX_ROWS",
+    )
+    assert told == tuple(in_c[name] for name in names)
 
 
 def test_bounds_are_those_of_what_is_around_the_core() -> None:
     assert LISTED["error.type"].most_values == _lifecycle.MAX_EXCEPTION_STATS
     assert LISTED["python.executor.name"].most_values == _executors.MAX_NAMES
-    assert LISTED["python.blocking.name"].most_values == _blocking.MAX_ROWS
     assert f"{MAX_STACK:,} characters" in LISTED["code.stacktrace"].description
 
 
