@@ -251,6 +251,26 @@ def test_a_real_contention_is_on_the_page(
     assert value(found, "python_thread_started_total", python_thread_target="test.waiter") == 1
 
 
+def test_more_threads_and_locks_of_the_same_places_are_no_more_series(
+    core: ModuleType, exporter: PrometheusExporter, wait_until: Callable[[Callable[[], object]], None]
+) -> None:
+    def work_with_a_lock_of_its_own(number: int) -> None:
+        with thread.allocate_lock():
+            threading.current_thread().name = f"worker-{number}"
+
+    def series_after(threads: int) -> set[tuple[str, str]]:
+        for number in range(threads):
+            thread.start_new_thread(work_with_a_lock_of_its_own, (number,))
+        wait_until(lambda: not core.read_live_threads())
+        return {
+            (sample.name, str(sorted(sample.labels.items())))
+            for family in families(exporter).values()
+            for sample in family.samples
+        }
+
+    assert series_after(1) == series_after(100)
+
+
 def test_serving_is_not_observed_and_not_listed(
     core: ModuleType, registry: CollectorRegistry, wait_until: Callable[[Callable[[], object]], None]
 ) -> None:
