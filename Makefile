@@ -22,12 +22,12 @@ endif
 export THREAD_REQUIRE_EXTENSION
 BUILT := $(VENV)/.built-$(if $(call on,$(THREAD_REQUIRE_EXTENSION)),c,pure)
 
-.PHONY: help venv build test test-suites test-pure demo bench bench-service lint typecheck sanitize clean
+.PHONY: help venv build test test-suites test-pure test-prometheus demo bench bench-service lint typecheck sanitize clean
 
 help:
 	@echo 'usage: make TARGET [PYTHON=python3.13] [PURE=1] [SLOW=1] [ARGS="..."]'
 	@echo
-	@sed -En 's/^#: ([^:]+): /  \1	/p' Makefile | expand -t 14
+	@sed -En 's/^#: ([^:]+): /  \1	/p' Makefile | expand -t 19
 	@echo
 	@echo 'PYTHON chooses the interpreter, PURE=1 the pure-Python core, SLOW=1 adds the slow tests, ARGS go to what is run.'
 
@@ -63,6 +63,11 @@ test-suites:
 test-pure:
 	@$(MAKE) --no-print-directory test PURE=1
 
+#: test-prometheus: metrics, dashboards and rules against a real Prometheus, which root gets installed
+test-prometheus: build
+	@scripts/install_prometheus
+	@THREAD_REQUIRE_PROMETHEUS=1 $(BIN)/python -m pytest --prometheus $(ARGS) tests/prometheus
+
 #: demo: a small shop under load, observed; DEMO_SECONDS=20 ends it by itself
 demo: build
 	@$(BIN)/python examples/demo.py $(ARGS)
@@ -78,7 +83,7 @@ bench-service: build
 #: lint: ruff, and shellcheck where it is installed
 lint: build
 	@$(BIN)/ruff check
-	@if command -v shellcheck >/dev/null; then shellcheck .ci/run scripts/sanitize; \
+	@if command -v shellcheck >/dev/null; then shellcheck .ci/run scripts/sanitize scripts/install_prometheus; \
 	else echo 'shellcheck is not installed: the shell scripts were not checked'; fi
 
 #: typecheck: mypy --strict and pyright, for the oldest and the newest Python

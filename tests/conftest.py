@@ -10,6 +10,9 @@ from typing import Protocol
 
 import pytest
 
+GROUPS = ("suites", "prometheus")
+"""Marked tests that run by themselves, when they are asked for, and not with the others."""
+
 
 def flag(name: str) -> bool:
     return os.environ.get(name, "") not in ("", "0")
@@ -18,6 +21,7 @@ def flag(name: str) -> bool:
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--slow", action="store_true", help="run the tests marked slow too")
     parser.addoption("--suites", action="store_true", help="run only the interpreter's own suites, observed")
+    parser.addoption("--prometheus", action="store_true", help="run only the tests against a real Prometheus")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -38,10 +42,14 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         for item in items:
             if item.get_closest_marker("slow"):
                 item.add_marker(pytest.mark.skip(reason="slow, runs with --slow"))
-    wanted = bool(config.getoption("--suites"))
-    left_out = [item for item in items if (item.get_closest_marker("suites") is not None) is not wanted]
+    wanted = next((group for group in GROUPS if config.getoption(f"--{group}")), None)
+    left_out = [item for item in items if _group_of(item) != wanted]
     items[:] = [item for item in items if item not in left_out]
     config.hook.pytest_deselected(items=left_out)
+
+
+def _group_of(item: pytest.Item) -> str | None:
+    return next((group for group in GROUPS if item.get_closest_marker(group)), None)
 
 
 @pytest.fixture
