@@ -1,0 +1,207 @@
+"""A small service that does wrong what it is told to do wrong, to see it on dashboards and to try out alerts.
+
+    python -m thread run examples/faults.py                        # healthy
+    python -m thread run examples/faults.py convoy leak            # two faults at once
+    python -m thread run examples/faults.py --seconds 900 stuck    # the fault ends, the service goes on
+
+Each fault is one that services have had, and docs/runbook.md says how it is found. Ctrl-C ends all of them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from types import FrameType
+
+from thread import telemetry
+
+MOST_LEAKED = 4000
+"""Threads, so that the machine survives it when nobody looks."""
+
+
+class Service:
+    """Answers fifty requests a second with four workers, and sends a mail now and then in a thread of its own."""
+
+    def __init__(self) -> None:
+        self._ended = threading.Event()
+        self._orders_guard = threading.Lock()
+        self._orders = 0
+        self._workers = ThreadPoolExecutor(4, thread_name_prefix="requests")
+        self._arrivals = threading.Thread(target=self._take_requests)
+
+    def start(self) -> None:
+        self._arrivals.start()
+
+    def stop(self) -> None:
+        self._ended.set()
+        self._arrivals.join()
+        self._workers.shutdown()
+
+    def _take_requests(self) -> None:
+        number = 0
+        while not self._ended.wait(0.02):
+            self._workers.submit(self._answer)
+            if number % 50 == 0:
+                threading.Thread(target=self._send_mail).start()
+            number += 1
+
+    def _answer(self) -> None:
+        with self._orders_guard:
+            self._orders += 1
+        self._ended.wait(0.005)
+
+    def _send_mail(self) -> None:
+        self._ended.wait(0.05)
+
+
+def convoy(ended: threading.Event) -> None:
+    """Eight threads query a database under the lock of a cache, one after the other."""
+    cache_guard = threading.Lock()
+
+    def look_up() -> None:
+        while not ended.is_set():
+            with cache_guard:
+                ended.wait(0.01)
+
+    run_until_end(look_up, 8)
+
+
+def stuck(ended: threading.Event) -> None:
+    """A thread waits for an answer that never comes, and holds the lock that two others want."""
+    connection_guard = threading.Lock()
+
+    def use_connection() -> None:
+        with connection_guard:
+            ended.wait()
+
+    run_until_end(use_connection, 3)
+
+
+def leak(ended: threading.Event) -> None:
+    """Every second a thread is started that waits for a reply which nobody sends."""
+
+    def wait_for_reply() -> None:
+        ended.wait()
+
+    waiting: list[threading.Thread] = []
+    while not ended.wait(1.0):
+        if len(waiting) < MOST_LEAKED:
+            waiting.append(threading.Thread(target=wait_for_reply))
+            waiting[-1].start()
+    for each in waiting:
+        each.join()
+
+
+def exceptions(ended: threading.Event) -> None:
+    """Four times a second a thread is started for an order, and dies of the order's country."""
+    postage = {"DE": 4.90, "AT": 6.90}
+
+    def ship_order() -> None:
+        print(f"postage: {postage['CH']}")
+
+    while not ended.wait(0.25):
+        threading.Thread(target=ship_order).start()
+
+
+def starvation(ended: threading.Event) -> None:
+    """Two workers are to resize pictures that come faster than that."""
+    with ThreadPoolExecutor(2, thread_name_prefix="pictures") as workers:
+        # What is queued has to be bounded, or there is no end of it after the fault.
+        room = threading.BoundedSemaphore(40)
+
+        def resize_picture() -> None:
+            ended.wait(0.25)
+            room.release()
+
+        while not ended.wait(0.05):
+            if room.acquire(blocking=False):
+                workers.submit(resize_picture)
+
+
+def dropping(ended: threading.Event) -> None:
+    """Room for sixteen events is what telemetry is told to keep, and hundreds of short threads end at a time."""
+    default = telemetry.Settings().event_capacity
+    telemetry.configure(event_capacity=16)
+
+    def do_next_to_nothing() -> None:
+        pass
+
+    while not ended.wait(0.5):
+        run_until_end(do_next_to_nothing, 200)
+    telemetry.configure(event_capacity=default)
+
+
+FAULTS = {fault.__name__: fault for fault in (convoy, stuck, leak, exceptions, starvation, dropping)}
+
+
+def run_until_end(function: Callable[[], None], number: int) -> None:
+    threads = [threading.Thread(target=function) for _ in range(number)]
+    for each in threads:
+        each.start()
+    for each in threads:
+        each.join()
+
+
+def main() -> int:
+    options = parse()
+    # SIGTERM ends it as Ctrl-C does.
+    signal.signal(signal.SIGTERM, interrupt)
+    ended = threading.Event()
+    service = Service()
+    at_work = [threading.Thread(target=FAULTS[name], args=(ended,)) for name in options.faults]
+    try:
+        service.start()
+        for each in at_work:
+            each.start()
+        print(f"faults: {' and '.join(options.faults) or 'healthy'}, Ctrl-C ends it", flush=True)
+        ended.wait(options.seconds)
+        ended.set()
+        print("faults: ended, the service goes on", flush=True)
+        threading.Event().wait()
+    except KeyboardInterrupt:
+        pass
+    finally:
+        ended.set()
+        for each in at_work:
+            each.join()
+        service.stop()
+    return 0
+
+
+def interrupt(signum: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def parse() -> argparse.Namespace:
+    explained = "\n".join(f"  {name:<12}{fault.__doc__}" for name, fault in FAULTS.items())
+    parser = argparse.ArgumentParser(
+        prog="faults.py",
+        description="A small service that is healthy, or has the faults that are named.",
+        epilog=f"faults:\n{explained}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("faults", nargs="*", metavar="FAULT", help="what to do wrong, nothing unless said")
+    parser.add_argument("--seconds", type=seconds, metavar="N", help="end the faults after so long (default: never)")
+    options = parser.parse_args()
+    if unknown := [name for name in options.faults if name not in FAULTS]:
+        parser.error(f"expected faults out of {', '.join(FAULTS)}, got {', '.join(unknown)}")
+    options.faults = list(dict.fromkeys(options.faults))
+    return options
+
+
+def seconds(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value <= threading.TIMEOUT_MAX:
+        raise argparse.ArgumentTypeError(f"expected a number of seconds, at least 0, got {text!r}")
+    return value
+
+
+if __name__ == "__main__":
+    sys.exit(main())
