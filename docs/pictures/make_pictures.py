@@ -1,7 +1,7 @@
 """Makes the pictures of docs/diagnosing.md anew, and prints the figures that it quotes. Takes about twenty minutes.
 
-    .venv-3.12/bin/python scripts/make_pictures.py                # all of it, into docs/pictures/
-    .venv-3.12/bin/python scripts/make_pictures.py --rehearse     # the alert waits for one minute and not for ten
+    .venv-3.12/bin/python docs/pictures/make_pictures.py                # all of it, into docs/pictures/
+    .venv-3.12/bin/python docs/pictures/make_pictures.py --rehearse     # the alert waits for one minute and not for ten
 
 Nothing on them is made up. The example shop runs under observation and under a load that is too much for it, a real
 Prometheus scrapes it and evaluates the rules of dashboards/rules/, and when the alert fires its pages are photographed
@@ -20,12 +20,14 @@ import shutil
 import signal
 import subprocess
 import sys
+import sysconfig
 import tempfile
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from io import StringIO
 from pathlib import Path
 from urllib.parse import urlencode
 
@@ -33,7 +35,8 @@ from rich import _export_format
 from rich.console import Console, RenderableType
 from rich.text import Text
 
-ROOT = Path(__file__).resolve().parent.parent
+PICTURES = Path(__file__).resolve().parent
+ROOT = PICTURES.parent.parent
 sys.path[:0] = [str(ROOT / "examples"), str(ROOT / "tests")]
 
 from dashboard_queries import dashboard_queries  # noqa: E402
@@ -44,14 +47,13 @@ from prometheus_server import Prometheus, running_prometheus  # noqa: E402
 from request_tree import RequestTree, Traces  # noqa: E402
 from trace_receiver import Span, TraceReceiver  # noqa: E402
 
-PICTURES = ROOT / "docs" / "pictures"
 DIAGNOSING = ROOT / "docs" / "diagnosing.md"
 
 LOCK = "shop.cache:Cache._guard"
-RATE = 100
-"""Visits a second."""
+SERVER_THREADS, CUSTOMERS, RATE = 16, 32, 60
+"""Threads that answer, customers at a time, and visits a second: more than the lock lets through at times."""
 SHOP = Path(tempfile.gettempdir(), "bicycles")
-AFTERWARDS = 20
+AFTERWARDS = 240
 """Seconds under load after the change."""
 PATIENCE = 60.0
 COLUMNS = 112
@@ -76,7 +78,6 @@ def main() -> int:
             parser.error(f"{program} is not installed; on Debian and Ubuntu: apt install {program}")
     # Whoever starts this in the background has Ctrl-C ignored, also by what it starts.
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    PICTURES.mkdir(exist_ok=True)
     # The paths of its files are on the pictures.
     SHOP.mkdir()
     try:
@@ -94,11 +95,11 @@ def make_pictures(folder: Path, alert_minutes: int) -> None:
     rules.write_text(rules.read_text().replace("for: 10m", f"for: {alert_minutes}m"))
     with running_prometheus(configuration) as prometheus:
         browser = Browser(prometheus)
-        shutil.copytree(ROOT / "examples", SHOP / "examples")
+        shutil.copytree(ROOT / "examples", SHOP, dirs_exist_ok=True)
         with running_shop(ports, folder / "before.log") as shop:
             wait_until(lambda: "firing" in states(prometheus, "PythonLockConvoy"), 60 * alert_minutes + 300)
             photograph_the_fault(browser)
-            before = figures(prometheus)
+            before, alerts = figures(prometheus), prometheus.alerts()
         draw("report.svg", "python -m thread run -m shop", shop.report())
         draw("slow-request.svg", "one slow request", shop.slow_request())
         mend()
@@ -106,7 +107,9 @@ def make_pictures(folder: Path, alert_minutes: int) -> None:
             time.sleep(AFTERWARDS)
             browser.graph("after.png", "overview.json", "Time waited, by lock", minutes=10)
             after = figures(prometheus)
-    print(f"The figures, over the last minute before and the last minute after the change, and the load at rate {RATE}:\n")
+    for alert in alerts:
+        print(f"{alert['labels']['alertname']}, {alert['state']}: {alert['annotations']['description']}")
+    print("\nOf the last minute before the change, and of the last minute after it:\n")
     for name, value in before.items():
         print(f"  {name:45} {value:10.4g} {after[name]:10.4g}")
     print(f"\nbefore\n{shop.load_summary}\n\nafter\n{mended.load_summary}")
@@ -148,11 +151,17 @@ class RunningShop:
     spans: list[Span] | None = None
 
     def report(self) -> Text:
-        """Of the report on stderr the part on locks and slow waits."""
+        """Of the report on stderr the two locks that were waited for most, and the slowest wait."""
         text = self.log.read_text()
-        begin, end = re.search(r"^.*Locks", text, re.M), re.search(r"^\S*Blocking", text, re.M)
-        assert begin and end, text
-        return Text.from_ansi(text[begin.start() : end.start()].rstrip())
+        # Where the libraries are says nothing, and is long.
+        for folder in ("purelib", "stdlib"):
+            text = text.replace(f"{sysconfig.get_path(folder)}/", "…/")
+        paragraphs = re.split(r"\n\s*\n", text)
+        plain = [Text.from_ansi(paragraph).plain.lstrip() for paragraph in paragraphs]
+        locks = next(index for index, each in enumerate(plain) if each.startswith("Locks"))
+        waits = next(index for index, each in enumerate(plain) if each.startswith("Slow waits"))
+        shown = [*paragraphs[locks : locks + 3], "  …", *paragraphs[waits : waits + 2]]
+        return Text.from_ansi("\n\n".join(shown))
 
     def slow_request(self) -> RenderableType:
         assert self.spans is not None
@@ -165,8 +174,9 @@ class RunningShop:
 @contextlib.contextmanager
 def running_shop(ports: Ports, log_file: Path) -> Iterator[RunningShop]:
     """Until the end of the block; its report and the summary of its customers are complete then."""
-    observed = ["-m", "thread", "run", *EXPORTERS, "--port", str(ports.metrics), "-m", "shop", "--port", str(ports.shop)]
-    load = ["load.py", "--url", f"http://127.0.0.1:{ports.shop}", "--rate", str(RATE)]
+    server = ["-m", "shop", "--port", str(ports.shop), "--threads", str(SERVER_THREADS)]
+    observed = ["-m", "thread", "run", *EXPORTERS, "--port", str(ports.metrics), *server]
+    load = ["load.py", "--url", f"http://127.0.0.1:{ports.shop}", "--rate", str(RATE), "--threads", str(CUSTOMERS)]
     shop = RunningShop(log_file)
     with TraceReceiver() as receiver:
         environment = {**traced_to(receiver.endpoint), "FORCE_COLOR": "1", "COLUMNS": str(COLUMNS)}
@@ -182,8 +192,7 @@ def running_shop(ports: Ports, log_file: Path) -> Iterator[RunningShop]:
 @contextlib.contextmanager
 def started(arguments: list[str], **options: object) -> Iterator[subprocess.Popen[str]]:
     command = [sys.executable, *arguments]
-    folder = SHOP / "examples"
-    process = subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, text=True, **options)  # type: ignore[call-overload]
+    process = subprocess.Popen(command, cwd=SHOP, stdout=subprocess.PIPE, text=True, **options)  # type: ignore[call-overload]
     try:
         yield process
     finally:
@@ -204,7 +213,7 @@ def interrupt(process: subprocess.Popen[str]) -> str:
 def mend() -> None:
     """Make the change that the documentation shows."""
     [diff] = re.findall(r"^```diff\n(.*?)^```$", DIAGNOSING.read_text(), re.M | re.S)
-    subprocess.run(["git", "apply", "--verbose", "-"], cwd=SHOP, input=diff, text=True, check=True)
+    subprocess.run(["git", "apply", "-p2", "--verbose", "-"], cwd=SHOP, input=diff, text=True, check=True)
 
 
 def wait_until(predicate: Callable[[], object], seconds: float) -> None:
@@ -229,32 +238,33 @@ class Browser:
 
     def graph(self, picture: str, board: str, panel: str, *, minutes: int, number: int = 0) -> None:
         """An expression of a panel over time."""
-        self._expression(picture, board, panel, number, height=950, tab=0, range_input=f"{minutes}m")
+        size = {"width": 1000, "height": 950}
+        self._expression(picture, board, panel, number, **size, tab=0, range_input=f"{minutes}m")
 
     def table(self, picture: str, board: str, panel: str) -> None:
-        self._expression(picture, board, panel, 0, height=420, tab=1)
+        self._expression(picture, board, panel, 0, width=1500, height=620, tab=1)
 
-    def page(self, picture: str, path: str, *, height: int, **parameters: object) -> None:
+    def page(self, picture: str, path: str, *, height: int, width: int = 1000, **parameters: object) -> None:
         with tempfile.TemporaryDirectory(prefix="chromium-") as profile:
             command = ["chromium", "--headless", "--no-sandbox", "--hide-scrollbars", f"--user-data-dir={profile}"]
-            options = [f"--window-size=1000,{height}", f"--screenshot={PICTURES / picture}"]
+            options = [f"--window-size={width},{height}", f"--screenshot={PICTURES / picture}"]
             waiting = ["--virtual-time-budget=20000", "--timeout=20000"]
             address = f"{self._url}/{path}?{urlencode(parameters)}"
             subprocess.run([*command, *options, *waiting, address], check=True, timeout=120, capture_output=True)
         print(f"{picture}: {(PICTURES / picture).stat().st_size:,} bytes", flush=True)
 
     def _expression(
-        self, picture: str, board: str, panel: str, number: int, *, height: int, **parameters: object
+        self, picture: str, board: str, panel: str, number: int, *, width: int, height: int, **parameters: object
     ) -> None:
         queries = dashboard_queries(LOCK, job="shop", rate_interval="30s", time_range="5m")
         found = [query.expression for query in queries if (query.dashboard, query.panel) == (board, panel)]
         asked = {f"g0.{name}": value for name, value in parameters.items()}
-        self.page(picture, "graph", height=height, **{"g0.expr": found[number], **asked})
+        self.page(picture, "graph", width=width, height=height, **{"g0.expr": found[number], **asked})
 
 
 def draw(picture: str, title: str, content: RenderableType) -> None:
     """As SVG that needs no font from elsewhere."""
-    console = Console(record=True, width=COLUMNS, file=open("/dev/null", "w"), force_terminal=True, highlight=False)
+    console = Console(record=True, width=COLUMNS, file=StringIO(), force_terminal=True, highlight=False)
     console.print(content, crop=False)
     form = re.sub(r"@font-face \{\{.*?\}\}\n?", "", _export_format.CONSOLE_SVG_FORMAT, flags=re.S)
     path = PICTURES / picture
