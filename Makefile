@@ -22,7 +22,7 @@ endif
 export THREAD_REQUIRE_EXTENSION
 BUILT := $(VENV)/.built-$(if $(call on,$(THREAD_REQUIRE_EXTENSION)),c,pure)
 
-.PHONY: help venv build test test-suites test-pure test-prometheus demo bench bench-service lint typecheck sanitize clean
+.PHONY: help venv build test test-suites test-pure test-prometheus demo dashboards docs bench bench-service lint typecheck sanitize clean
 
 help:
 	@echo 'usage: make TARGET [PYTHON=python3.13] [PURE=1] [SLOW=1] [ARGS="..."]'
@@ -71,6 +71,14 @@ test-prometheus: build
 #: demo: a small shop under load, observed; DEMO_SECONDS=20 ends it by itself
 demo: build
 	@$(BIN)/python examples/demo.py $(ARGS)
+
+#: docs: docs/metrics.md, from the code's lists of metrics and attributes
+docs: build
+	@$(BIN)/python scripts/document_metrics.py $(ARGS)
+
+#: dashboards: the JSON of the Grafana dashboards, from its code; ARGS=--check only compares them
+dashboards: build
+	@$(BIN)/python -m dashboards $(ARGS)
 
 #: bench: the promises of speed, measured on this machine
 bench: build

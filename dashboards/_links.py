@@ -43,7 +43,7 @@ def to_lock_of_series() -> Link:
 
 def to_all_dashboards() -> DashboardLink:
     """To the dashboards of this project, as buttons at the top of each."""
-    link = DashboardLink("Dashboards of thread-telemetry").type(DashboardLinkType.DASHBOARDS).tags([TAG])
+    link = DashboardLink("Dashboards of thread-telemetry").type(DashboardLinkType.DASHBOARDS).tags([TAG]).url("")
     return link.as_dropdown(False).include_vars(True).keep_time(True).placement("").icon("dashboard")
 
 

@@ -67,6 +67,8 @@ def number(
     panel = panel.reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"]).values(False))
     panel = panel.color_mode(BigValueColorMode.VALUE).graph_mode(BigValueGraphMode.NONE).thresholds(_limits(limits))
     panel = panel.no_value("no data").min(0)
+    if unit == NUMBER:
+        panel = panel.decimals(0)
     return panel.mappings(list(words)) if words else panel
 
 

@@ -10,7 +10,7 @@ from grafana_foundation_sdk.models.dashboard import DataTransformerConfig, Dynam
 from grafana_foundation_sdk.models.prometheus import PromQueryFormat
 
 from ._links import Link
-from ._panels import FULL_WIDTH, query, with_reference_ids
+from ._panels import FULL_WIDTH, NUMBER, query, with_reference_ids
 from ._promql import label
 from ._variables import DATASOURCE
 
@@ -41,6 +41,8 @@ class ValueColumn:
     def properties(self) -> list[DynamicConfigValue]:
         """What sets this column apart from the others."""
         properties = [DynamicConfigValue("unit", self.unit)]
+        if self.unit == NUMBER:
+            properties += [DynamicConfigValue("decimals", 0)]
         if self.gauge:
             cell = {"type": "gauge", "mode": "basic", "valueDisplayMode": "text"}
             properties += [DynamicConfigValue("custom.cellOptions", cell), DynamicConfigValue("min", 0)]

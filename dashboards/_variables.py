@@ -6,7 +6,7 @@ from typing import Final
 
 from grafana_foundation_sdk.builders.dashboard import DatasourceVariable, QueryVariable
 from grafana_foundation_sdk.models.common import DataSourceRef
-from grafana_foundation_sdk.models.dashboard import VariableOption, VariableRefresh, VariableSort
+from grafana_foundation_sdk.models.dashboard import VariableHide, VariableOption, VariableRefresh, VariableSort
 
 from ._promql import ALWAYS_THERE, Selection, label, prometheus_name
 
@@ -17,7 +17,7 @@ _ALL: Final = VariableOption(selected=True, text=["All"], value=["$__all"])
 
 
 def datasource() -> DatasourceVariable:
-    return DatasourceVariable("datasource").label("Data source").type("prometheus")
+    return DatasourceVariable("datasource").label("Data source").hide(VariableHide.DONT_HIDE).type("prometheus")
 
 
 def job() -> QueryVariable:
@@ -43,6 +43,7 @@ def _query(name: str, query: str) -> QueryVariable:
     return (
         QueryVariable(name)
         .label(name.capitalize())
+        .hide(VariableHide.DONT_HIDE)
         .datasource(DATASOURCE)
         .query(query)
         .definition(query)

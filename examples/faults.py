@@ -13,6 +13,7 @@ import argparse
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from types import FrameType
@@ -38,7 +39,8 @@ class Service:
 
     def stop(self) -> None:
         self._ended.set()
-        self._arrivals.join()
+        if self._arrivals.is_alive():
+            self._arrivals.join()
         self._workers.shutdown()
 
     def _take_requests(self) -> None:
@@ -152,16 +154,18 @@ def main() -> int:
     signal.signal(signal.SIGTERM, interrupt)
     ended = threading.Event()
     service = Service()
-    at_work = [threading.Thread(target=FAULTS[name], args=(ended,)) for name in options.faults]
+    at_work: list[threading.Thread] = []
     try:
         service.start()
-        for each in at_work:
-            each.start()
+        for name in options.faults:
+            fault = threading.Thread(target=FAULTS[name], args=(ended,))
+            fault.start()
+            at_work.append(fault)
         print(f"faults: {' and '.join(options.faults) or 'healthy'}, Ctrl-C ends it", flush=True)
-        ended.wait(options.seconds)
+        pause(options.seconds)
         ended.set()
         print("faults: ended, the service goes on", flush=True)
-        threading.Event().wait()
+        pause()
     except KeyboardInterrupt:
         pass
     finally:
@@ -170,6 +174,16 @@ def main() -> int:
             each.join()
         service.stop()
     return 0
+
+
+def pause(seconds: float | None = None) -> None:
+    """Return after so long, or never. Ctrl-C ends it within a second, however many threads want to run."""
+    # A signal that comes while the interpreter is about to block does not wake it, so it is not to block for long. The
+    # event is that of the main thread alone: whatever is interrupted here leaves no lock behind that others want.
+    until = threading.TIMEOUT_MAX if seconds is None else time.monotonic() + seconds
+    alarm = threading.Event()
+    while (left := until - time.monotonic()) > 0:
+        alarm.wait(min(left, 1.0))
 
 
 def interrupt(signum: int, frame: FrameType | None) -> None:

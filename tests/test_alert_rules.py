@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import alert_rules
-import promql_parser as promql
 import pytest
 import yaml
+from promql import parse, selectors, used_labels, walk
+from promql_parser import AggregateExpr, VectorSelector
 
 from thread_exporters._metrics import METRICS, HistogramMetric
 
@@ -41,18 +42,8 @@ each_rule = pytest.mark.parametrize("rule", alert_rules.ALL, ids=alert_rules.nam
 each_alert = pytest.mark.parametrize("alert", alert_rules.ALERTS, ids=alert_rules.name_of)
 
 
-def parts(expression: Any) -> Iterator[Any]:
-    yield expression
-    for name in ("expr", "lhs", "rhs", "param", "vector_selector"):
-        part = getattr(expression, name, None)
-        if part is not None:
-            yield from parts(part)
-    for argument in getattr(expression, "args", None) or ():
-        yield from parts(argument)
-
-
-def selectors(expression: str) -> Iterator[promql.VectorSelector]:
-    return (part for part in parts(promql.parse(expression)) if isinstance(part, promql.VectorSelector))
+def asked_for(expression: str) -> list[VectorSelector]:
+    return [selector for selector, _ in selectors(parse(expression))]
 
 
 def queries(alert: dict[str, Any]) -> Iterator[str]:
@@ -67,7 +58,7 @@ def everything_asked(rule: dict[str, Any]) -> list[str]:
 
 @each_rule
 def test_only_metrics_of_the_project_are_asked_for(rule: dict[str, Any]) -> None:
-    names = {str(selector.name) for expression in everything_asked(rule) for selector in selectors(expression)}
+    names = {str(selector.name) for expression in everything_asked(rule) for selector in asked_for(expression)}
     assert names
     assert names <= SERIES.keys() | RECORDED
 
@@ -75,11 +66,10 @@ def test_only_metrics_of_the_project_are_asked_for(rule: dict[str, Any]) -> None
 @each_rule
 def test_only_labels_of_the_project_are_asked_for(rule: dict[str, Any]) -> None:
     for expression in everything_asked(rule):
-        for selector in selectors(expression):
+        for selector in asked_for(expression):
             known = SERIES.get(str(selector.name), LABELS) | TARGET_LABELS
             assert {matcher.name for matcher in selector.matchers.matchers} <= known
-    grouped = re.findall(r"\b(?:by|without|on|ignoring)\s*\(([^)]*)\)", rule["expr"])
-    assert {label.strip() for group in grouped for label in group.split(",")} <= LABELS
+        assert {label for label, _ in used_labels(parse(expression))} <= LABELS
 
 
 @each_alert
@@ -90,8 +80,8 @@ def test_labels_that_a_description_shows_are_those_of_the_project(alert: dict[st
 @each_rule
 def test_no_label_of_the_target_is_lost(rule: dict[str, Any]) -> None:
     """Grouping and matching name the labels that go, so that all others stay, whatever they are in an installation."""
-    for part in parts(promql.parse(rule["expr"])):
-        if isinstance(part, promql.AggregateExpr):
+    for part, _ in walk(parse(rule["expr"])):
+        if isinstance(part, AggregateExpr):
             assert "without" in str(part.modifier)
             assert not TARGET_LABELS & set(re.findall(r"\w+", str(part.modifier)))
     assert not re.search(r"\b(on|group_left|group_right)\b", rule["expr"])
@@ -125,13 +115,13 @@ def test_the_runbook_has_no_section_for_an_alert_that_is_gone() -> None:
 
 
 def test_every_recorded_series_is_used() -> None:
-    asked_for = {
+    names = {
         str(selector.name)
         for rule in alert_rules.ALL
         for each in everything_asked(rule)
-        for selector in selectors(each)
+        for selector in asked_for(each)
     }
-    assert asked_for >= RECORDED
+    assert names >= RECORDED
 
 
 @each_alert

@@ -21,8 +21,7 @@ SERIES_OF_HISTOGRAM = ("_bucket", "_sum", "_count")
 
 
 def command(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    done = [sys.executable, "-W", "ignore::DeprecationWarning:grafana_foundation_sdk", *arguments]
-    return subprocess.run(done, cwd=ROOT, capture_output=True, text=True, timeout=60)
+    return subprocess.run([sys.executable, *arguments], cwd=ROOT, capture_output=True, text=True, timeout=60)
 
 
 def labels_of_series(metrics: Iterable[Metric]) -> dict[str, set[str]]:
@@ -97,18 +96,16 @@ def test_expressions_use_only_metrics_and_labels_that_there_are() -> None:
 @pytest.mark.parametrize("metric", METRICS, ids=lambda metric: metric.name)
 def test_a_metric_under_another_name_is_missed_by_the_panels_that_show_it(metric: Metric) -> None:
     renamed = replace(metric, name=f"{metric.name}.anew")
-    complaints = list(unknown_names(dashboard_queries("guard"), [renamed, *(set(METRICS) - {metric})]))
-    assert complaints, f"no panel shows {metric.name}"
-    assert re.match(
-        rf"there is no metric {metric.prometheus_name}\w* for (overview|lock|threads)\.json, panel '.+': ", complaints[0]
-    )
+    complaints = unknown_names(dashboard_queries("guard"), [renamed, *(set(METRICS) - {metric})])
+    expected = rf"there is no metric {metric.prometheus_name}\w* for (overview|lock|threads)\.json, panel '.+': "
+    assert any(re.match(expected, complaint) for complaint in complaints), f"no panel shows {metric.name}"
 
 
 def test_a_label_under_another_name_is_missed_by_the_panels_that_show_it() -> None:
-    renamed = [
-        replace(metric, attributes=tuple(name.replace("python.lock.name", "python.lock.id") for name in metric.attributes))
-        for metric in METRICS
-    ]
+    def anew(attributes: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(name.replace("python.lock.name", "python.lock.id") for name in attributes)
+
+    renamed = [replace(metric, attributes=anew(metric.attributes)) for metric in METRICS]
     complaints = "\n".join(unknown_names(dashboard_queries("guard"), renamed))
     assert "there is no label python_lock_name for lock.json, panel 'Who waits for whom': " in complaints
     assert "there is no label python_lock_name for overview.json, panel 'Top contended locks': " in complaints

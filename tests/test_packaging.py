@@ -93,6 +93,7 @@ def test_the_sdist_carries_all_that_builds_and_tests_it(sdist: Path) -> None:
     assert any(name.endswith(".h") for name in c_files)
     assert c_files <= names
     assert {"LICENSE", "setup.py", "tests/conftest.py", "src/thread/py.typed", "scripts/can_compile.py"} <= names
+    assert {"dashboards/__main__.py", "dashboards/overview.json"} <= names
     assert not [name for name in names if name.endswith((".so", ".pyc"))]
 
 

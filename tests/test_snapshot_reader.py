@@ -52,6 +52,39 @@ def test_taken_at_is_now(core: ModuleType) -> None:
     assert before - 0.01 <= snapshot().taken_at <= time.time() + 0.01
 
 
+def test_it_began_before_anything_was_recorded_and_in_a_child_with_the_child() -> None:
+    assert output_of(
+        """
+        import time
+        before = time.time()
+        import thread
+        imported = time.time()
+        import os
+        from thread import telemetry
+        print(before <= telemetry.snapshot().began_at <= imported, flush=True)
+        forked = time.time()
+        child = os.fork()
+        if not child:
+            print(forked <= telemetry.snapshot().began_at <= time.time(), flush=True)
+            os._exit(0)
+        os.waitpid(child, 0)
+        """
+    ) == ["True", "True"]
+
+
+def test_a_lock_that_nothing_happened_to_has_the_same_view_again(core: ModuleType) -> None:
+    idle, busy = core.allocate_lock(name="idle"), core.allocate_lock(name="busy")
+    for guard in (idle, busy):
+        with guard:
+            pass
+    before = lock_named("idle"), lock_named("busy")
+    with busy:
+        pass
+    after = lock_named("idle"), lock_named("busy")
+    assert after[0] is before[0]
+    assert (before[1].acquisitions, after[1].acquisitions) == (1, 2)
+
+
 def test_a_lock_that_was_waited_for(core: ModuleType, wait_until: WaitUntil) -> None:
     core.configure(hold_sampling=1)
     guard = core.allocate_lock(name="guard that was waited for")

@@ -11,12 +11,12 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import accumulate, islice, zip_longest
+from itertools import accumulate, islice, repeat
 from time import monotonic, sleep
 from typing import Any, Final, TypeAlias
 
+from prometheus_client import utils
 from prometheus_client.core import Metric
-from prometheus_client.utils import floatToGoString
 
 from thread.telemetry import Histogram, Snapshot
 
@@ -30,6 +30,7 @@ from ._text_template import TextFunction, text_function
 Encoder: TypeAlias = Callable[[Any], bytes]
 """`generate_latest` of one of the formats: from a registry to a page."""
 
+_float: Final[Callable[[float], str]] = utils.floatToGoString
 _LABEL: Final = re.compile("\x00([0-9]+)\x00")
 _AT_ONCE: Final = 64
 """Series that are written before the clock is looked at again: a fraction of a millisecond."""
@@ -69,7 +70,7 @@ class Exposition:
                 if monotonic() - began > _TURN:
                     sleep(0)
                     began = monotonic()
-            for header, texts in zip_longest(family.headers, zip(*written), fillvalue=()):
+            for header, texts in zip(family.headers, zip(*written) if written else repeat(())):
                 yield header
                 yield from texts
 
@@ -95,7 +96,7 @@ class _Family:
         for attributes, number in metric.read(snapshot):
             last, texts = known.get(attributes, _UNKNOWN)
             if last != number:
-                written = number if isinstance(number, int) else floatToGoString(number)
+                written = number if isinstance(number, int) else _float(number)
                 texts = self._written(attributes, (written,))
                 known[attributes] = number, texts
             yield texts
@@ -109,7 +110,7 @@ class _Family:
             state = histogram.count, histogram.sum, found
             last, texts = known.get(attributes, _UNKNOWN)
             if last != state:
-                texts = self._written(attributes, (*accumulate(histogram.buckets), floatToGoString(histogram.sum)))
+                texts = self._written(attributes, (*accumulate(histogram.buckets), _float(histogram.sum)))
                 if found:
                     texts = _with_exemplars(texts[0], metric, found), *texts[1:]
                 known[attributes] = state, texts
@@ -134,7 +135,7 @@ def _with_exemplars(text: bytes, metric: HistogramMetric, found: Mapping[int, Ex
 
 def _exemplar(exemplar: Exemplar) -> bytes:
     labels = f'{{span_id="{exemplar.span_id:016x}",trace_id="{exemplar.trace_id:032x}"}}'
-    return f" # {labels} {floatToGoString(exemplar.value)} {exemplar.at}\n".encode()
+    return f" # {labels} {_float(exemplar.value)} {exemplar.at}\n".encode()
 
 
 @lru_cache(maxsize=10_000)

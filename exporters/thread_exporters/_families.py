@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from itertools import accumulate
 from typing import TypeAlias
 
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.core import Exemplar as PrometheusExemplar
 
 from thread.telemetry import Snapshot
@@ -37,7 +37,8 @@ def add_number(family: Family, labels: list[str], number: float, created: float 
     if isinstance(family, CounterMetricFamily):
         family.add_metric(labels, number, created=created)
     else:
-        family.add_metric(labels, number)  # type: ignore[arg-type]
+        assert isinstance(family, GaugeMetricFamily)
+        family.add_metric(labels, number)
 
 
 def add_distribution(

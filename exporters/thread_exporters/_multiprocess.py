@@ -61,7 +61,7 @@ class ProcessFiles:
     def registry(self) -> CollectorRegistry:
         """What all processes have written, as a registry."""
         registry = CollectorRegistry()
-        MultiProcessCollector(registry, str(self._folder))
+        MultiProcessCollector(registry, str(self._folder))  # type: ignore[no-untyped-call]
         return registry
 
     def write(self, snapshot: Snapshot) -> None:

@@ -15,7 +15,7 @@ class TextFunction(Protocol):
 
 
 def text_function(pieces: Iterable[str | int], arguments: int) -> TextFunction:
-    """The function of so many positional arguments whose result is these pieces, an int being the argument of that index.
+    """The function of so many positional arguments whose result is these pieces, an int being the argument there.
 
     It is an f-string, which fills in numbers twice as fast as any formatting at run time. Made as a tree and not as
     source, for the text may hold quotes and braces.

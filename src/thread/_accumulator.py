@@ -37,8 +37,9 @@ class Accumulator(Generic[Record]):
             self.settle(patience=0)
 
     def settle(self, patience: float = _READER_PATIENCE) -> None:
-        """Fold what is pending, waiting `patience` seconds at most for another thread that does. Longer than a moment it takes only
-        where a signal handler interrupted that thread, perhaps to wait for this one.
+        """Fold what is pending, waiting `patience` seconds at most for another thread that does.
+
+        Longer than a moment it takes only where a signal handler interrupted that thread, perhaps to wait for this one.
 
         Returns at once where it interrupted a fold of its own thread, which goes on afterwards.
         """

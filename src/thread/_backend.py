@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+from time import time
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ else:
     except ModuleNotFoundError:
         from . import _core_py as core
 
-__all__ = ["BEGAN_NS", "core"]
+__all__ = ["BEGAN_AT", "core"]
 
-BEGAN_NS: Final = core.monotonic_ns()
-"""When this process began to record, a point of the core's clock. A forked child begins later."""
+BEGAN_AT: Final = time()
+"""When this process began to record, in Unix seconds. A forked child begins later."""

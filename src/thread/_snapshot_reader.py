@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import _thread
 from collections.abc import Iterable, Iterator
-from time import sleep
+from time import sleep, time
 from typing import Any
 
 from . import _clock, _coverage
-from ._backend import BEGAN_NS, core
+from ._backend import BEGAN_AT, core
 from ._blocking import read_blocking
 from ._executors import read_executors
 from ._histogram import Histogram
@@ -28,7 +28,7 @@ from ._snapshot import (
     WaitStats,
 )
 
-_began_ns = BEGAN_NS
+_began_at = BEGAN_AT
 
 _NOTHING_RECORDED = Histogram()
 _LOCKS_AT_ONCE = 256
@@ -84,7 +84,7 @@ def read_snapshot(dropped_by_exporters: int) -> Snapshot:
             unobserved_modules=_coverage.unobserved_modules(),
             replaced_by=_coverage.replaced_by(),
         ),
-        began_at=_clock.unix_time(_began_ns),
+        began_at=_began_at,
     )
 
 
@@ -206,7 +206,7 @@ def _live_thread(raw: RawLiveThread) -> LiveThread:
 
 def after_fork_in_child() -> None:
     """Begin anew, and forget what was remembered of the parent's threads."""
-    global _began_ns
-    _began_ns = core.monotonic_ns()
+    global _began_at
+    _began_at = time()
     _known_locks.reset()
     _cpu_times.reset()

@@ -4,24 +4,43 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from typing import Any
 
+import alert_rules
 import pytest
 from conftest import WaitUntil
 from dashboard_queries import DashboardQuery, dashboard_queries
 from observed_shop import ObservedShop, observed_shop
+from prometheus_folder import FASTER
 from prometheus_server import promtool
+from promql import parse, walk
+from promql_parser import NumberLiteral
 
 from thread_exporters._metrics import METRICS, HistogramMetric, NumberMetric
 
 pytestmark = [pytest.mark.prometheus, pytest.mark.timeout(300)]
 
 QUERIES = dashboard_queries("shop.cache:Cache._guard", job="shop", rate_interval="20s")
+ALERTS = [rule for group in alert_rules.faster(FASTER)["groups"] for rule in group["rules"] if "alert" in rule]
+COMPARISONS = {"==", "!=", "<", ">", "<=", ">="}
 
 
 @pytest.fixture(scope="module")
 def observed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ObservedShop]:
     with observed_shop(tmp_path_factory.mktemp("shop")) as observed:
         yield observed
+
+
+def has_a_number(observed: ObservedShop, expression: str) -> bool:
+    """Whether there is something to show. NaN is nothing: it comes of a share or a quantile of nothing."""
+    return any(not math.isnan(sample.value) for sample in observed.prometheus.query(expression))
+
+
+def compared(expression: str) -> list[str]:
+    """What the comparisons in an expression are about."""
+    comparisons = [node for node, _ in walk(parse(expression)) if str(getattr(node, "op", "")) in COMPARISONS]
+    sides = [side for node in comparisons for side in (node.lhs, node.rhs)]
+    return [side.prettify() for side in sides if not isinstance(side, NumberLiteral)]
 
 
 @pytest.mark.parametrize("metric", METRICS, ids=lambda metric: metric.name)
@@ -34,11 +53,27 @@ def test_each_metric_is_scraped(
 
 @pytest.mark.parametrize("query", QUERIES, ids=lambda query: f"{query.dashboard}: {query.panel}")
 def test_each_panel_has_something_to_show(observed: ObservedShop, wait_until: WaitUntil, query: DashboardQuery) -> None:
-    def has_a_number() -> bool:
-        # NaN is nothing to show: it comes of a share or a quantile of nothing.
-        return any(not math.isnan(sample.value) for sample in observed.prometheus.query(query.expression))
+    wait_until(lambda: has_a_number(observed, query.expression), 60)
 
-    wait_until(has_a_number, 60)
+
+def test_all_rules_are_loaded_and_evaluated(observed: ObservedShop, wait_until: WaitUntil) -> None:
+    wait_until(lambda: all(rule["health"] != "unknown" for rule in observed.prometheus.rules()), 60)
+    evaluated = observed.prometheus.rules()
+    assert sorted(rule["name"] for rule in evaluated) == sorted(map(alert_rules.name_of, alert_rules.ALL))
+    assert [rule for rule in evaluated if rule["health"] != "ok"] == []
+
+
+@pytest.mark.parametrize("name", [rule["record"] for rule in alert_rules.ALL if "record" in rule])
+def test_each_recording_rule_records(observed: ObservedShop, wait_until: WaitUntil, name: str) -> None:
+    wait_until(lambda: has_a_number(observed, name), 90)
+
+
+@pytest.mark.parametrize("alert", ALERTS, ids=alert_rules.name_of)
+def test_each_alert_has_numbers_to_watch(observed: ObservedShop, wait_until: WaitUntil, alert: dict[str, Any]) -> None:
+    """That each is raised by its fault is seen in test_alerts.py; here, that nothing it looks at is missing."""
+    watched = compared(alert["expr"])
+    assert watched
+    wait_until(lambda: all(has_a_number(observed, expression) for expression in watched), 90)
 
 
 def test_promtool_finds_the_page_of_metrics_right(observed: ObservedShop) -> None:

@@ -1,0 +1,206 @@
+"""Writes docs/metrics.md out of the code's lists of metrics and attributes, or checks that it is what they say."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterable, Iterator
+from itertools import groupby
+from pathlib import Path
+from typing import Final, get_args
+
+from thread_exporters._attributes import ATTRIBUTES, MOST_SERIES, Attribute, Carrier
+from thread_exporters._metrics import METRICS, HistogramMetric, NumberMetric
+
+PAGE: Final = Path(__file__).parent.parent / "docs" / "metrics.md"
+
+INTRODUCTION: Final = """\
+# Metrics and attributes
+
+Everything that the exporters send, by the names that it has there. `make docs` writes this page from the lists in
+[`_metrics.py`](../exporters/thread_exporters/_metrics.py) and
+[`_attributes.py`](../exporters/thread_exporters/_attributes.py).
+
+In OpenTelemetry a metric has its name with dots. In Prometheus it has the standard translation of it: dots become
+underscores, the unit is appended, and `total` if it is a counter; labels are attributes with underscores. What goes up
+and down is a gauge there. The name is the same whether Prometheus scrapes the process or gets the metrics by OTLP.
+
+Counters and histograms count from the start of the process. A series that once appeared stays for as long as the
+process lives. Durations are in seconds.
+"""
+
+OF_SEVERAL: Final = """\
+Where several processes share one page (`PROMETHEUS_MULTIPROC_DIR`), a series is the sum of theirs, unless said
+otherwise.
+"""
+
+CARDINALITY: Final = """\
+## Cardinality
+
+A process never has more series of a metric than this and those of `other`, whatever the program does: once the bound
+is reached, what is new is counted under that value. A histogram has a series for each of its bounds, and three more for
+`+Inf`, sum and count; locks have histograms once they were waited for. Identifiers and names of threads, of which there
+may be any number, are on spans and log records only.
+"""
+
+ON_OTHERS: Final = """\
+## Spans, links, events and log records
+
+The exporters `otlp` and `spans` send them. A wait over `slow_wait` is a span `lock wait <name>`, the life of a thread
+is a span `thread <target>`. An exception that nobody handled is an event of its thread's span or a log record, as
+`OTEL_SEMCONV_EXCEPTION_SIGNAL_OPT_IN` says.
+"""
+
+AREAS: Final = {
+    "thread": "Threads",
+    "lock": "Locks",
+    "blocking": "Blocking",
+    "executor": "Executors",
+    "thread.telemetry": "What is observed",
+}
+TYPES: Final = {"counter": "counter", "updowncounter": "up-down counter", "gauge": "gauge", "histogram": "histogram"}
+
+Metric = NumberMetric | HistogramMetric
+
+
+def page() -> str:
+    """The whole page."""
+    return "\n".join([INTRODUCTION, *_overview(), *_details(), *_cardinality(), *_attributes(), *_carriers()])
+
+
+def _area(metric: Metric) -> str:
+    parts = metric.name.split(".")
+    return "thread.telemetry" if parts[1:3] == ["thread", "telemetry"] else parts[1]
+
+
+def _overview() -> Iterator[str]:
+    for area, metrics in groupby(METRICS, _area):
+        yield f"## {AREAS[area]}\n"
+        yield from _table(
+            ("metric", "in Prometheus", ""),
+            (
+                (f"[`{each.name}`](#{_anchor(each.name)})", f"`{each.prometheus_name}`", each.description)
+                for each in metrics
+            ),
+        )
+
+
+def _details() -> Iterator[str]:
+    yield "## Each metric\n"
+    yield OF_SEVERAL
+    for metric in METRICS:
+        yield f"### {metric.name}\n"
+        yield f"{metric.description}\n"
+        yield from _table(("", "OpenTelemetry", "Prometheus"), _facts(metric))
+        if isinstance(metric, HistogramMetric):
+            yield f"Bounds (`le`), {len(metric.bounds)} and `+Inf`: {_codes(map(str, metric.bounds))}\n"
+
+
+def _facts(metric: Metric) -> Iterator[tuple[str, ...]]:
+    name = metric.prometheus_name
+    series = [f"{name}_{suffix}" for suffix in ("bucket", "sum", "count")]
+    prometheus_type = "gauge" if metric.instrument == "updowncounter" else metric.instrument
+    yield "name", f"`{metric.name}`", _codes(series if isinstance(metric, HistogramMetric) else [name])
+    yield "kind", TYPES[metric.instrument], prometheus_type
+    yield "unit", f"`{metric.unit}`", metric.prometheus_unit or "–"
+    yield "told apart by", _linked(metric.attributes), _codes(metric.prometheus_labels)
+    if isinstance(metric, NumberMetric) and metric.across_processes != "sum":
+        yield "of several processes", "–", f"the {metric.across_processes}imum"
+
+
+def _cardinality() -> Iterator[str]:
+    yield CARDINALITY
+    by_attributes: dict[tuple[str, ...], list[Metric]] = {}
+    for metric in METRICS:
+        by_attributes.setdefault(metric.attributes, []).append(metric)
+    yield from _table(
+        ("metrics", "told apart by", "at most"),
+        (
+            (_codes(each.name for each in metrics), _codes(attributes), f"{MOST_SERIES[attributes]:,}")
+            for attributes, metrics in by_attributes.items()
+        ),
+    )
+
+
+def _attributes() -> Iterator[str]:
+    of_metrics = {name for metric in METRICS for name in metric.attributes}
+    yield "## Attributes of metrics\n"
+    yield from _table(
+        ("attribute", "label in Prometheus", "type", "", "example", "values"),
+        (
+            (
+                f"`{each.name}`",
+                f"`{each.name.replace('.', '_')}`",
+                each.type,
+                each.description,
+                f"`{each.example}`",
+                _codes(each.values) if each.values else f"at most {each.most_values:,}",
+            )
+            for each in ATTRIBUTES
+            if each.name in of_metrics
+        ),
+    )
+
+
+def _carriers() -> Iterator[str]:
+    yield ON_OTHERS
+    for carrier in get_args(Carrier):
+        yield f"### {carrier.capitalize()}\n"
+        yield from _table(
+            ("attribute", "type", "", "example"),
+            (
+                (f"`{each.name}`", each.type, _meaning(each), f"`{each.example.strip()}`")
+                for each in ATTRIBUTES
+                if carrier in each.carriers
+            ),
+        )
+
+
+def _meaning(attribute: Attribute) -> str:
+    values = f" One of {_codes(attribute.values)}." if len(attribute.values) > 1 else ""
+    return attribute.description + values
+
+
+def _codes(names: Iterable[str]) -> str:
+    return ", ".join(f"`{name}`" for name in names) or "–"
+
+
+def _linked(names: Iterable[str]) -> str:
+    return ", ".join(f"[`{name}`](#attributes-of-metrics)" for name in names) or "–"
+
+
+def _anchor(heading: str) -> str:
+    return heading.replace(".", "")
+
+
+def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> Iterator[str]:
+    yield f"| {' | '.join(head)} |".replace("  ", " ")  # an empty head
+    yield "|---" * len(head) + "|"
+    for row in rows:
+        yield f"| {' | '.join(row)} |"
+    yield ""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python scripts/document_metrics.py", description=__doc__)
+    parser.add_argument(
+        "--check", action="store_true", help="write nothing; fail if the page is not what the code says"
+    )
+    parser.add_argument("--file", type=Path, default=PAGE, help="where the page is (default: docs/metrics.md)")
+    options = parser.parse_args(arguments)
+    path: Path = options.file
+    if not path.parent.is_dir():
+        parser.error(f"--file: expected a file in a folder that exists, got {str(path)!r}")
+    text = page()
+    if path.exists() and path.read_text(encoding="utf-8") == text:
+        return 0
+    if options.check:
+        print(f"{path} is not what the code says; `make docs` writes it anew", file=sys.stderr)
+        return 1
+    path.write_text(text, encoding="utf-8")
+    print(f"wrote {path}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

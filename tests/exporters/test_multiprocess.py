@@ -1,0 +1,295 @@
+"""Several processes, one page: their counters are added, and the gauges of those that are gone are not."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from handmade import HOT, histogram, lock, snapshot_of_a_shop
+from programs import output_of
+from prometheus_client import CollectorRegistry, Metric
+from prometheus_client.multiprocess import MultiProcessCollector
+
+from thread_exporters._exemplars import Exemplars
+from thread_exporters._families import family
+from thread_exporters._metrics import METRICS, HistogramMetric
+from thread_exporters._multiprocess import ProcessFiles
+from thread_exporters.prometheus import PrometheusExporter
+
+pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+
+Samples = dict[tuple[str, tuple[tuple[str, str], ...]], float]
+
+WORKER = """
+    import resource, sys, time
+    sys.path[:0] = {path}
+    from handmade import *
+    from dataclasses import replace
+    from thread_exporters._multiprocess import ProcessFiles
+    files = ProcessFiles(sys.argv[1])
+    def say(what):
+        print(what, flush=True)
+        sys.stdin.readline()
+    shop = snapshot_of_a_shop()
+"""
+
+
+@contextmanager
+def worker(folder: Path, source: str) -> Iterator[subprocess.Popen[str]]:
+    """Another process that has `files` in the folder; `say` prints and then waits for a line."""
+    program = textwrap.dedent(WORKER).format(path=[str(Path(__file__).parent.parent)]) + textwrap.dedent(source)
+    with subprocess.Popen(
+        [sys.executable, "-c", program, str(folder)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def heard(process: subprocess.Popen[str]) -> str:
+    assert process.stdout is not None
+    return process.stdout.readline().strip()
+
+
+def go_on(process: subprocess.Popen[str]) -> None:
+    assert process.stdin is not None
+    process.stdin.write("\n")
+    process.stdin.flush()
+
+
+def samples_of(families: Iterator[Metric]) -> Samples:
+    return {
+        (sample.name, tuple(sorted(sample.labels.items()))): sample.value
+        for each in families
+        for sample in each.samples
+    }
+
+
+def read(folder: Path) -> Samples:
+    """What prometheus_client's own collector makes of the folder."""
+    return samples_of(MultiProcessCollector(CollectorRegistry(), str(folder)).collect())
+
+
+def total(samples: Samples, name: str) -> float:
+    return sum(value for (sample, _), value in samples.items() if sample == name)
+
+
+def test_one_process_alone_is_shown_as_it_is(tmp_path: Path) -> None:
+    awkward = lock('"le" \\ \udcff 鎖', wait=histogram(1e-9, 0.3, 1e9))
+    shop = replace(snapshot_of_a_shop(), locks=(*snapshot_of_a_shop().locks, awkward))
+    ProcessFiles(str(tmp_path)).write(shop)
+    assert read(tmp_path) == samples_of(iter([family(metric, shop, Exemplars(), None) for metric in METRICS]))
+
+
+def test_types_and_descriptions_are_those_of_the_list(tmp_path: Path) -> None:
+    ProcessFiles(str(tmp_path)).write(snapshot_of_a_shop())
+    found = {each.name: each for each in MultiProcessCollector(CollectorRegistry(), str(tmp_path)).collect()}
+    for metric in METRICS:
+        each = found[metric.prometheus_name.removesuffix("_total")]
+        assert each.documentation == metric.description
+        assert each.type == {"updowncounter": "gauge"}.get(metric.instrument, metric.instrument)
+
+
+def test_processes_are_added_up_and_gauges_are_what_they_are_for_all(tmp_path: Path) -> None:
+    shop = snapshot_of_a_shop()
+    mine = ProcessFiles(str(tmp_path))
+    mine.write(replace(shop, locks=(lock(waiters=2, oldest_wait=5.0, wait=histogram(0.3)),)))
+    source = """
+        uncovered = replace(shop.coverage, instrumented=False, unobserved_locks=9)
+        contended = lock(waiters=3, oldest_wait=2.0, wait=histogram(0.3, 8.0))
+        files.write(replace(shop, locks=(contended,), coverage=uncovered))
+        say("written")
+    """
+    with worker(tmp_path, source) as other:
+        assert heard(other) == "written"
+        found = read(tmp_path)
+    assert total(found, "python_lock_acquisitions_total") == 2000
+    assert total(found, "python_lock_wait_duration_seconds_count") == 3
+    assert total(found, "python_lock_waiters") == 5
+    assert total(found, "python_lock_wait_oldest_seconds") == 5.0
+    assert total(found, "python_thread_telemetry_instrumented") == 0
+    assert total(found, "python_thread_telemetry_unobserved_locks") == 9
+
+
+@pytest.mark.parametrize("end", [signal.SIGKILL, None], ids=["killed", "at its end"])
+def test_gauges_of_a_process_that_is_gone_are_gone_and_its_counters_stay(
+    end: signal.Signals | None, tmp_path: Path
+) -> None:
+    survivor = ProcessFiles(str(tmp_path))
+    source = """
+        files.write(replace(shop, locks=(lock(waiters=3, wait=histogram(0.3)),)))
+        say("written")
+        files.close()
+    """
+    with worker(tmp_path, source) as other:
+        assert heard(other) == "written"
+        survivor.write(snapshot_of_a_shop())
+        assert total(read(tmp_path), "python_lock_waiters") == 3
+        if end is None:
+            go_on(other)
+        else:
+            other.send_signal(end)
+        other.wait(30)
+    survivor.write(snapshot_of_a_shop())
+    found = read(tmp_path)
+    assert total(found, "python_lock_waiters") == 0
+    assert total(found, "python_thread_count") == 1
+    assert total(found, "python_lock_acquisitions_total") == 4000
+    assert [path.stem for path in tmp_path.glob("*.lock")] == [survivor._identity]
+
+
+def test_a_process_that_died_while_it_wrote_leaves_nothing_behind(tmp_path: Path) -> None:
+    source = "(files._folder / f'counter_{files._identity}.tmp').write_text('half'); say('dying')"
+    with worker(tmp_path, source) as dying:
+        assert heard(dying) == "dying"
+    ProcessFiles(str(tmp_path)).write(snapshot_of_a_shop())
+    assert not [*tmp_path.glob("*.tmp")]
+
+
+def test_a_forked_child_begins_from_zero_beside_its_parent(tmp_path: Path) -> None:
+    source = """
+        import os
+        files.write(shop)
+        child = os.fork()
+        if not child:
+            files.after_fork_in_child()
+            files.write(replace(shop, dropped_events=100))
+            say("written")
+            os._exit(0)
+        os.waitpid(child, 0)
+        files.write(shop)
+        say("outlived")
+    """
+    with worker(tmp_path, source) as parent:
+        assert heard(parent) == "written"
+        assert total(read(tmp_path), "python_thread_telemetry_dropped_total") == 107
+        assert total(read(tmp_path), "python_thread_count") == 2
+        go_on(parent)
+        assert heard(parent) == "outlived"
+        assert total(read(tmp_path), "python_thread_telemetry_dropped_total") == 107
+        assert total(read(tmp_path), "python_thread_count") == 1
+
+
+def test_a_full_disk_is_a_clear_error_and_leaves_the_last_numbers(tmp_path: Path) -> None:
+    # A limit on the size of files refuses what does not fit just as a full disk does.
+    source = """
+        files.write(shop)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
+        try:
+            files.write(replace(shop, dropped_events=100))
+        except OSError as error:
+            say(error)
+        say("alive")
+    """
+    with worker(tmp_path, source) as process:
+        error = heard(process)
+        assert "the metrics of this process stay as they were" in error and str(tmp_path) in error
+        assert total(read(tmp_path), "python_lock_wait_duration_seconds_count") == 5
+        assert not [*tmp_path.glob("*.tmp")]
+        go_on(process)
+        assert heard(process) == "alive"
+
+
+def test_numbers_of_one_moment_are_read_while_they_are_written(tmp_path: Path) -> None:
+    source = """
+        for number in range(1, 10_000):
+            files.write(replace(shop, locks=(lock(wait=histogram(*[0.5] * number)),)))
+            if number == 1:
+                say("writing")
+    """
+    with worker(tmp_path, source) as writer:
+        assert heard(writer) == "writing"
+        go_on(writer)
+        last = 0.0
+        for _ in range(50):
+            found = read(tmp_path)
+            count = total(found, "python_lock_wait_duration_seconds_count")
+            assert total(found, "python_lock_wait_duration_seconds_sum") == count / 2
+            assert count >= last
+            last = count
+        assert last > 1
+
+
+def test_a_folder_that_does_not_exist_is_refused_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(tmp_path / "missing"))
+    with pytest.raises(ValueError, match=r"PROMETHEUS_MULTIPROC_DIR: expected a folder .* got '.*missing'"):
+        PrometheusExporter()
+
+
+def test_pages_are_whole_and_totals_never_fall_while_processes_are_forked(tmp_path: Path) -> None:
+    program = """
+        import os, sys, time, urllib.request
+        import thread
+        from thread import telemetry
+        from prometheus_client.parser import text_string_to_metric_families as parse
+
+        exporter = telemetry.exporter("prometheus", port=0)
+        telemetry.start(exporter, export_interval=0.01)
+        guard = thread.allocate_lock(name="forked")
+        children, last = [], 0.0
+        while len(children) < 20:
+            child = os.fork()
+            if not child:
+                for _ in range(100):
+                    with guard:
+                        pass
+                sys.exit()
+            children.append(child)
+            page = urllib.request.urlopen(exporter.url, timeout=30).read().decode()
+            totals = [
+                sample.value for family in parse(page) for sample in family.samples
+                if sample.name == "python_lock_acquisitions_total" and sample.labels["python_lock_name"] == "forked"
+            ]
+            now = sum(totals)
+            assert now >= last, (now, last)
+            last = now
+        for child in children:
+            assert os.waitpid(child, 0)[1] == 0
+        page = urllib.request.urlopen(exporter.url, timeout=30).read().decode()
+        print(*[line for line in page.splitlines() if line.startswith('python_lock_acquisitions') and "forked" in line])
+    """
+    assert output_of(program, PROMETHEUS_MULTIPROC_DIR=str(tmp_path)) == [
+        'python_lock_acquisitions_total{python_lock_name="forked",python_lock_type="lock"} 2000.0'
+    ]
+
+
+def test_the_exporter_serves_all_processes_on_one_port(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import urllib.request
+
+    monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(tmp_path))
+    first = PrometheusExporter(port=0)
+    assert first.url is not None
+    port = int(first.url.split(":")[2].split("/")[0])
+    second = PrometheusExporter(port=port)
+    try:
+        assert second.url == first.url
+        first.export(snapshot_of_a_shop(), [])
+        second.export(snapshot_of_a_shop(), [])
+        for _ in range(20):
+            with urllib.request.urlopen(first.url, timeout=30) as answer:
+                page = answer.read().decode()
+            assert f'python_lock_acquisitions_total{{python_lock_name="{HOT}",python_lock_type="lock"}} 2000.0' in page
+        first.shutdown(5.0)
+        with urllib.request.urlopen(second.url, timeout=30) as answer:
+            assert b'python_thread_count{python_thread_target="shop.refresh:refresh_forever"} 1.0' in answer.read()
+    finally:
+        first.shutdown(5.0)
+        second.shutdown(5.0)
+    assert not [*tmp_path.glob("gauge*")] and not [*tmp_path.glob("*.lock")]
+
+
+def test_every_histogram_and_counter_is_added_up() -> None:
+    assert all(
+        metric.across_processes == "sum"
+        for metric in METRICS
+        if not isinstance(metric, HistogramMetric) and metric.instrument != "gauge"
+    )
