@@ -1,4 +1,4 @@
-"""The documentation: that its links lead somewhere, and that what it says of names and defaults is what the code has."""
+"""The documentation: that links lead somewhere, and that what it says of names and defaults is what the code has."""
 
 from __future__ import annotations
 
