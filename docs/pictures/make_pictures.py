@@ -111,7 +111,7 @@ def make_pictures(folder: Path, alert_minutes: int) -> None:
         print(f"{alert['labels']['alertname']}, {alert['state']}: {alert['annotations']['description']}")
     print("\nOf the last minute before the change, and of the last minute after it:\n")
     for name, value in before.items():
-        print(f"  {name:45} {value:10.4g} {after[name]:10.4g}")
+        print(f"  {name:45} {value:10.4g} {after[name]:10.4g}".replace("nan", "  –"))
     print(f"\nbefore\n{shop.load_summary}\n\nafter\n{mended.load_summary}")
 
 
