@@ -125,17 +125,17 @@ _UNKNOWN: Final[tuple[object, tuple[bytes, ...]]] = (None, ())
 
 
 def _with_exemplars(text: bytes, metric: HistogramMetric, found: Mapping[int, Exemplar]) -> bytes:
-    lines = text.splitlines(keepends=True)
+    lines = text.split(b"\n")
     for index, (first, last) in enumerate(metric.buckets):
         exemplar = latest(found, first, last)
         if exemplar is not None:
-            lines[index] = lines[index][:-1] + _exemplar(exemplar)
-    return b"".join(lines)
+            lines[index] += _exemplar(exemplar)
+    return b"\n".join(lines)
 
 
 def _exemplar(exemplar: Exemplar) -> bytes:
     labels = f'{{span_id="{exemplar.span_id:016x}",trace_id="{exemplar.trace_id:032x}"}}'
-    return f" # {labels} {_float(exemplar.value)} {exemplar.at}\n".encode()
+    return f" # {labels} {_float(exemplar.value)} {exemplar.at}".encode()
 
 
 @lru_cache(maxsize=10_000)

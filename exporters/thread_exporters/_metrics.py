@@ -289,7 +289,8 @@ METRICS: Final[tuple[NumberMetric | HistogramMetric, ...]] = (
     NumberMetric(
         "python.thread.telemetry.instrumented",
         "gauge",
-        "1",
+        # Not "1": the name of a gauge of that unit ends in `ratio` where it comes to Prometheus by OTLP.
+        "{process}",
         "Whether threading makes observed locks and threads: 1 if so, else 0.",
         (),
         points.of_process(lambda snapshot: int(snapshot.coverage.instrumented)),

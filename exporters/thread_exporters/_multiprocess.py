@@ -14,6 +14,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from itertools import chain
 from pathlib import Path
 from struct import Struct
@@ -46,6 +47,7 @@ class ProcessFiles:
     def __init__(self, folder: str) -> None:
         self._folder = Path(folder)
         self._entries: dict[tuple[str, Attributes], list[bytes]] = {}
+        self._lock: _LockFile | None = None
         self._begin()
 
     def _begin(self) -> None:
@@ -76,11 +78,15 @@ class ProcessFiles:
     def close(self) -> None:
         """Take the gauges back, as the process is about to end."""
         _remove_gauges(self._folder, self._identity)
-        self._lock.remove()
+        lock, self._lock = self._lock, None
+        if lock is not None:
+            lock.remove()
 
     def after_fork_in_child(self) -> None:
-        """Begin files of its own."""
-        self._lock.forget()
+        """Begin files of its own. Raises ValueError if that cannot be done any more."""
+        lock, self._lock = self._lock, None
+        if lock is not None:
+            lock.forget()
         self._begin()
 
     def _contents(self, snapshot: Snapshot) -> dict[str, list[bytes]]:
@@ -113,10 +119,10 @@ class ProcessFiles:
             beside.write_bytes(_HEADER.pack(_HEADER.size + len(entries)) + entries)
             beside.replace(path)
         except OSError as error:
-            beside.unlink(missing_ok=True)
+            _remove(beside)
             raise OSError(
                 error.errno,
-                f"{error.strerror}; the metrics of this process stay as they were, until there is room again",
+                f"{error.strerror}; the metrics of this process stay as they were until it can be written",
                 str(path),
             ) from error
 
@@ -124,7 +130,7 @@ class ProcessFiles:
         for lock in self._folder.glob("thread-*.lock"):
             if lock.stem != self._identity and _LockFile.is_free(lock):
                 _remove_gauges(self._folder, lock.stem)
-                lock.unlink(missing_ok=True)
+                _remove(lock)
 
 
 class _LockFile:
@@ -145,7 +151,7 @@ class _LockFile:
             raise
 
     def remove(self) -> None:
-        self._path.unlink(missing_ok=True)
+        _remove(self._path)
         self.forget()
 
     def forget(self) -> None:
@@ -172,7 +178,13 @@ class _LockFile:
 def _remove_gauges(folder: Path, identity: str) -> None:
     # What begins with `live` may be missing when it is read.
     for path in chain(folder.glob(f"gauge_live*_{identity}.db"), folder.glob(f"*_{identity}.tmp")):
-        path.unlink(missing_ok=True)
+        _remove(path)
+
+
+def _remove(path: Path) -> None:
+    # Another process may have been faster, or the file is that of another user.
+    with suppress(OSError):
+        path.unlink()
 
 
 def _stem(metric: NumberMetric | HistogramMetric) -> str:

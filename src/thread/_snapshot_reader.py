@@ -9,7 +9,6 @@ from typing import Any
 
 from . import _clock, _coverage
 from ._backend import BEGAN_AT, core
-from ._blocking import read_blocking
 from ._executors import read_executors
 from ._histogram import Histogram
 from ._histogram_counts import RawHistogram
@@ -60,7 +59,7 @@ def read_snapshot(dropped_by_exporters: int) -> Snapshot:
         blocking=tuple(
             [
                 BlockingStats(kind, name, sites[site], _histogram(duration))
-                for kind, name, site, duration in read_blocking()
+                for kind, name, site, duration in core.read_blocking()
             ]
         ),
         executors=tuple(

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from handmade import NOON, histogram, lock, slow_wait, snapshot_of_a_shop
+from handmade import HOT, NOON, histogram, lock, slow_wait, snapshot_of_a_shop
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.openmetrics.exposition import generate_latest as generate_openmetrics
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
@@ -24,7 +24,17 @@ PARSERS: dict[Callable[[Any], bytes], Callable[[str], Any]] = {
     generate_latest: parse_text,
     generate_openmetrics: parse_openmetrics,
 }
-AWKWARD = ['say "hi"', "back\\slash", "two\nlines", "Schloß 鎖", 'le="1"} 7', "", "\udcff", "{0} %s"]
+AWKWARD = [
+    'say "hi"',
+    "back\\slash",
+    "two\nlines",
+    "Schloß 鎖",
+    'le="1"} 7',
+    "",
+    "\udcff",
+    "{0} %s",
+    "carriage\rreturn",
+]
 
 
 @pytest.fixture
@@ -32,7 +42,10 @@ def collector(monkeypatch: pytest.MonkeyPatch) -> ThreadCollector:
     monkeypatch.setattr(telemetry, "snapshot", awkward_snapshot)
     collector = ThreadCollector()
     collector.exemplars.observe(
-        [slow_wait(seconds, span=SpanContext(0xA1, 0xB2, 1)) for seconds in (0.001, 0.004, 3.0, 100.0)]
+        [
+            slow_wait(seconds, lock=name, span=SpanContext(0xA1, 0xB2, 1))
+            for name, seconds in ((HOT, 0.001), (HOT, 0.004), (HOT, 3.0), (HOT, 100.0), ("carriage\rreturn", 0.1))
+        ]
     )
     return collector
 
@@ -56,7 +69,7 @@ def pages(encoder: Callable[[Any], bytes], collector: ThreadCollector) -> tuple[
 def test_openmetrics_is_the_same_to_the_last_exemplar(collector: ThreadCollector) -> None:
     theirs, ours = pages(generate_openmetrics, collector)
     assert list(parse_openmetrics(ours)) == list(parse_openmetrics(theirs))
-    assert ours.count("trace_id=") == 4
+    assert ours.count("trace_id=") == 5
     assert f'_created{{python_thread_target="shop.worker:work"}} {floatToGoString(NOON - 3600)}\n' in ours
 
 

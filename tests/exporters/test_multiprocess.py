@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -197,6 +199,54 @@ def test_a_full_disk_is_a_clear_error_and_leaves_the_last_numbers(tmp_path: Path
         assert not [*tmp_path.glob("*.tmp")]
         go_on(process)
         assert heard(process) == "alive"
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of its own, of 400 kB."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=400k", "tmpfs", folder]
+    mounted = subprocess.run(mount, capture_output=True, text=True)
+    if mounted.returncode:
+        pytest.skip(f"no file system can be mounted here: {mounted.stderr.strip()}")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", "--lazy", folder], check=True)
+
+
+def test_totals_of_all_processes_never_fall_when_the_disk_is_full(small_disk: Path) -> None:
+    files = ProcessFiles(str(small_disk))
+    last, full = 0.0, 0
+    with worker(small_disk, "files.write(shop)\nsay('written')") as other:
+        assert heard(other) == "written"
+        for number in range(1, 40):
+            locks = tuple(lock(f"lock {index}", wait=histogram(*[0.5] * number)) for index in range(number))
+            try:
+                files.write(replace(snapshot_of_a_shop(), locks=locks))
+            except OSError as error:
+                assert error.errno == errno.ENOSPC
+                full += 1
+            now = total(read(small_disk), "python_lock_wait_duration_seconds_count")
+            assert now >= last
+            last = now
+        assert full and last > 5
+
+
+def test_a_folder_that_was_removed_is_a_clear_error_and_the_process_goes_on(tmp_path: Path) -> None:
+    folder = tmp_path / "metrics"
+    folder.mkdir()
+    files = ProcessFiles(str(folder))
+    shutil.rmtree(folder)
+    with pytest.raises(FileNotFoundError, match="the metrics of this process stay as they were"):
+        files.write(snapshot_of_a_shop())
+    with pytest.raises(ValueError, match="PROMETHEUS_MULTIPROC_DIR: expected a folder"):
+        files.after_fork_in_child()
+    files.close()
+    folder.mkdir()
+    files.write(snapshot_of_a_shop())
+    assert total(read(folder), "python_thread_count") == 1
 
 
 def test_numbers_of_one_moment_are_read_while_they_are_written(tmp_path: Path) -> None:

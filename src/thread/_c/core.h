@@ -7,6 +7,7 @@
  *     locks.c       Lock and RLock
  *     semaphores.c  the records of semaphores
  *     waits.c       what happens when a lock is not to be had at once
+ *     blocking.c    waits that are no contention: for conditions, queues and the like
  *     simple_queue.c  waiting in queue.SimpleQueue
  *     tasks.c       which asyncio task a thread runs
  *     spans.c       which span of a trace a thread runs in
@@ -142,6 +143,13 @@ PyObject *identities_read(void);
 
 /* The code (a strong reference) and the byte offset that this thread is at; NULL when it runs no Python code. */
 PyCodeObject *innermost_code(int *offset);
+/* From the code that this thread runs (borrowed, it is running) to what called it, innermost first. NULL at the end of
+ * the stack, and at once where that takes frame objects. */
+typedef struct {
+    bool started;
+    struct _PyInterpreterFrame *frame;
+} Walk;
+PyCodeObject *next_code(Walk *walk, int *offset);
 /* The innermost frame (a strong reference) of a thread; NULL when it has none. */
 PyFrameObject *frame_of_thread(unsigned long ident);
 /* The `__name__` of the module that a frame runs in: a strong reference. */
@@ -164,6 +172,10 @@ PyObject *site_of_thread(unsigned long ident);
 int mark_reacquisition(PyObject *code);
 /* Whether this thread runs such code. */
 bool is_reacquisition(void);
+/* Declare what code waits for when it blocks; an empty `kind`: that is not to be recorded. */
+int mark_blocking(PyObject *code, PyObject *kind);
+/* Where the program waits, and, instead of the `kind` given, for what; borrowed references. False: not to be recorded. */
+bool blocking_of_this_thread(PyObject **kind, PyObject **site);
 /* A tuple of the sites of a thread's whole stack, innermost first. */
 PyObject *stack_of_thread(unsigned long ident);
 
@@ -172,6 +184,15 @@ PyObject *stack_of_thread(unsigned long ident);
 void blame_add(Identity *identity, PyObject *acquire_site, PyObject *owner_site, uint64_t count, int64_t ns);
 void blame_reset(void);
 PyObject *blame_read(void);
+
+/* ---- blocking.c ---- */
+
+extern PyTypeObject BlockingRowType;
+
+int blocking_init(void);
+void blocking_reset(void);
+PyObject *blocking_row(PyObject *module, PyObject *const *args, Py_ssize_t nargs);
+PyObject *blocking_read(void);
 
 /* ---- events.c ---- */
 

@@ -1,11 +1,12 @@
 /* Reading frames of this and of other threads.
  *
- * The innermost code of this thread is read without a frame object, since that would be allocated at every creation
- * of a lock. CPython 3.12 made this possible by public (unstable) functions; 3.11 needs its internal header, whose
- * layout is fixed now that 3.11 receives security fixes only. */
+ * The code that this thread runs is read without frame objects, since those would be allocated at every creation of a
+ * lock and at every wait. CPython 3.12 made this possible for the innermost code by public (unstable) functions. What
+ * called it, and 3.11, need internal headers, whose layout is fixed for versions that receive security fixes only. */
 #include <Python.h>
 
-#if PY_VERSION_HEX < 0x030C0000
+#if PY_VERSION_HEX < 0x030D0000
+#define WITH_INTERNAL_HEADERS
 #define Py_BUILD_CORE 1
 #include <internal/pycore_frame.h>
 #undef Py_BUILD_CORE
@@ -38,6 +39,30 @@ innermost_code(int *offset)
     return (PyCodeObject *)code;
 #endif
 }
+
+#ifdef WITH_INTERNAL_HEADERS
+PyCodeObject *
+next_code(Walk *walk, int *offset)
+{
+    _PyInterpreterFrame *frame =
+        walk->started ? walk->frame->previous : PyThreadState_Get()->cframe->current_frame;
+    while (frame != NULL && _PyFrame_IsIncomplete(frame)) {
+        frame = frame->previous;
+    }
+    *walk = (Walk){.started = true, .frame = frame};
+    if (frame == NULL) {
+        return NULL;
+    }
+    *offset = _PyInterpreterFrame_LASTI(frame) * (int)sizeof(_Py_CODEUNIT);
+    return frame->f_code;
+}
+#else
+PyCodeObject *
+next_code(Walk *Py_UNUSED(walk), int *Py_UNUSED(offset))
+{
+    return NULL;
+}
+#endif
 
 /* A thread that is about to start has the ident of its starter for a moment, but no frames yet: up to 3.11 its state
  * is made by the starter. So the search goes on after a state without frames. */

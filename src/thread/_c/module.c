@@ -108,6 +108,7 @@ zero_everything(void)
     fault_count = 0;
     identities_reset();
     blame_reset();
+    blocking_reset();
     events_reset();
     threads_reset();
     PyObject *result = PyObject_CallNoArgs(reset_the_rest);
@@ -259,6 +260,12 @@ py_read_blame(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
 }
 
 static PyObject *
+py_read_blocking(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
+{
+    return blocking_read();
+}
+
+static PyObject *
 py_read_current_waits(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
 {
     return waits_read();
@@ -341,12 +348,6 @@ py_serves_telemetry(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
 }
 
 static PyObject *
-py_current_site(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
-{
-    return Py_NewRef(site_of_this_thread());
-}
-
-static PyObject *
 py_current_span(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
 {
     return span_context_of_this_thread();
@@ -356,6 +357,16 @@ static PyObject *
 py_mark_reacquisition(PyObject *Py_UNUSED(module), PyObject *code)
 {
     if (mark_reacquisition(code) < 0) {
+        return NULL;
+    }
+    Py_RETURN_NONE;
+}
+
+static PyObject *
+py_mark_blocking(PyObject *Py_UNUSED(module), PyObject *args)
+{
+    PyObject *code, *kind;
+    if (!PyArg_ParseTuple(args, "OU:mark_blocking", &code, &kind) || mark_blocking(code, kind) < 0) {
         return NULL;
     }
     Py_RETURN_NONE;
@@ -412,12 +423,14 @@ static PyMethodDef functions[] = {
     {"rename", py_rename, METH_VARARGS, NULL},
     {"is_hidden", py_is_hidden, METH_NOARGS, NULL},
     {"serves_telemetry", py_serves_telemetry, METH_NOARGS, NULL},
-    {"current_site", py_current_site, METH_NOARGS, NULL},
     {"simple_queue_get", simple_queue_get, METH_VARARGS, NULL},
     {"set_in_type", set_in_type, METH_VARARGS, NULL},
     {"mark_reacquisition", py_mark_reacquisition, METH_O, NULL},
+    {"mark_blocking", py_mark_blocking, METH_VARARGS, NULL},
+    {"blocking_row", (PyCFunction)(void (*)(void))blocking_row, METH_FASTCALL, NULL},
     {"read_locks", py_read_locks, METH_NOARGS, NULL},
     {"read_blame", py_read_blame, METH_NOARGS, NULL},
+    {"read_blocking", py_read_blocking, METH_NOARGS, NULL},
     {"read_current_waits", py_read_current_waits, METH_NOARGS, NULL},
     {"read_threads", py_read_threads, METH_NOARGS, NULL},
     {"read_live_threads", py_read_live_threads, METH_NOARGS, NULL},
@@ -464,8 +477,9 @@ floors_init(void)
     int result = -1;
     if (resets != NULL) {
         reset_the_rest = PyObject_GetAttrString(resets, "reset");
-        if (reset_the_rest != NULL && places_init(naming) == 0 && identities_init() == 0 && events_init() == 0 &&
-            locks_init() == 0 && semaphores_init() == 0 && threads_init(naming, lifecycle) == 0) {
+        if (reset_the_rest != NULL && places_init(naming) == 0 && identities_init() == 0 && blocking_init() == 0 &&
+            events_init() == 0 && locks_init() == 0 && semaphores_init() == 0 &&
+            threads_init(naming, lifecycle) == 0) {
             result = register_at_fork();
         }
     }

@@ -35,6 +35,7 @@ typedef struct {
     bool of_an_sdk;   /* what it makes serves telemetry alone and is not observed */
     bool imports;     /* the import system, whose locks are not observed */
     bool reacquires;  /* see `mark_reacquisition` */
+    PyObject *blocks; /* see `mark_blocking`; borrowed from `kinds`, NULL for most */
     Place *places;
 } CodePlaces;
 
@@ -43,6 +44,7 @@ PyObject *other_site;
 
 static Py_ssize_t extra_index = -1;
 static PyObject *sites; /* dict: site -> itself; nothing is ever removed, so borrowed references stay valid */
+static PyObject *kinds; /* dict: what is waited for -> itself; likewise */
 static PyObject *describe_place;
 static PyObject *describe_part;
 static PyObject *import_system;
@@ -81,6 +83,7 @@ places_init(PyObject *naming)
         return -1;
     }
     sites = PyDict_New();
+    kinds = PyDict_New();
     unknown_site = PyObject_GetAttrString(naming, "UNKNOWN_SITE");
     other_site = PyObject_GetAttrString(naming, "OTHER_SITE");
     describe_place = PyObject_GetAttrString(naming, "describe_place");
@@ -200,19 +203,36 @@ place_of_this_thread(void)
     return place;
 }
 
-int
-mark_reacquisition(PyObject *code)
+static CodePlaces *
+places_of_object(PyObject *code)
 {
     if (!PyCode_Check(code)) {
         PyErr_Format(PyExc_TypeError, "expected a code object, got %.100s", Py_TYPE(code)->tp_name);
-        return -1;
+        return NULL;
     }
-    CodePlaces *known = places_of((PyCodeObject *)code);
+    return places_of((PyCodeObject *)code);
+}
+
+int
+mark_reacquisition(PyObject *code)
+{
+    CodePlaces *known = places_of_object(code);
     if (known == NULL) {
         return -1;
     }
     known->reacquires = true;
     return 0;
+}
+
+int
+mark_blocking(PyObject *code, PyObject *kind)
+{
+    CodePlaces *known = places_of_object(code);
+    if (known == NULL) {
+        return -1;
+    }
+    known->blocks = PyDict_SetDefault(kinds, kind, kind);
+    return known->blocks == NULL ? -1 : 0;
 }
 
 bool
@@ -371,6 +391,111 @@ site_of_this_thread(void)
         return place->site;
     }
     return site_or_unknown(PyThreadState_GetFrame(PyThreadState_Get()));
+}
+
+/* ---- waits that are no contention ---- */
+
+/* Where the program waits, without a frame object, and for what; NULL unless the site is known already. */
+static PyObject *
+site_blocked(PyObject **kind)
+{
+    Walk walk = {false, NULL};
+    PyObject *waits_for = *kind;
+    PyCodeObject *code;
+    int offset = 0;
+    while ((code = next_code(&walk, &offset)) != NULL) {
+        const CodePlaces *known = places_of(code);
+        if (known == NULL || known->of_an_sdk) {
+            PyErr_Clear();
+            return NULL;
+        }
+        if (!known->internal) {
+            const Place *place = place_known(known, offset);
+            *kind = waits_for;
+            return place == NULL ? NULL : place->site;
+        }
+        waits_for = known->blocks != NULL ? known->blocks : waits_for;
+    }
+    return NULL;
+}
+
+/* The nearest frame of the program itself, NULL if there is none. Takes and returns a strong reference. `kind` becomes
+ * what the outermost function on the way there was declared to wait for. */
+static PyFrameObject *
+frame_blocked(PyFrameObject *frame, PyObject **kind, bool *through_an_sdk)
+{
+    *through_an_sdk = false;
+    while (frame != NULL) {
+        const CodePlaces *known = places_of_frame(frame);
+        if (known == NULL) {
+            PyErr_Clear();
+        }
+        else if (!known->internal) {
+            break;
+        }
+        else {
+            *kind = known->blocks != NULL ? known->blocks : *kind;
+            *through_an_sdk |= known->of_an_sdk;
+        }
+        Py_SETREF(frame, PyFrame_GetBack(frame));
+    }
+    return frame;
+}
+
+/* In a thread in which nothing of the program runs, such as that of a timer: what called the outermost function that
+ * was declared to wait, else the telemetry. Takes and returns a strong reference. */
+static PyFrameObject *
+frame_blocked_elsewhere(PyFrameObject *frame)
+{
+    PyFrameObject *caller = PyFrame_GetBack(frame);
+    while (frame != NULL) {
+        const CodePlaces *known = places_of_frame(frame);
+        PyFrameObject *outer = PyFrame_GetBack(frame);
+        if (known == NULL) {
+            PyErr_Clear();
+        }
+        else if (known->blocks != NULL && outer != NULL) {
+            Py_XSETREF(caller, (PyFrameObject *)Py_NewRef(outer));
+        }
+        Py_SETREF(frame, outer);
+    }
+    return caller;
+}
+
+/* `blocking_of_this_thread`, by frame objects. */
+static bool
+blocking_by_frames(PyFrameObject *innermost, PyObject **kind, PyObject **site)
+{
+    bool through_an_sdk;
+    PyFrameObject *frame = frame_blocked((PyFrameObject *)Py_NewRef(innermost), kind, &through_an_sdk);
+    bool recorded = !through_an_sdk && PyUnicode_GET_LENGTH(*kind) > 0;
+    if (recorded && frame == NULL) {
+        frame = frame_blocked_elsewhere((PyFrameObject *)Py_NewRef(innermost));
+    }
+    *site = recorded && frame != NULL ? site_of_frame(frame) : unknown_site;
+    Py_XDECREF(frame);
+    if (*site == NULL) {
+        count_fault();
+        *site = unknown_site;
+    }
+    return recorded;
+}
+
+bool
+blocking_of_this_thread(PyObject **kind, PyObject **site)
+{
+    *site = site_blocked(kind);
+    if (*site != NULL) {
+        return PyUnicode_GET_LENGTH(*kind) > 0;
+    }
+    PyFrameObject *innermost = PyThreadState_GetFrame(PyThreadState_Get());
+    if (innermost == NULL) {
+        *site = unknown_site;
+        return true;
+    }
+    bool recorded = blocking_by_frames(innermost, kind, site);
+    Py_DECREF(innermost);
+    return recorded;
 }
 
 /* ---- stacks ---- */

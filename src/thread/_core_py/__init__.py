@@ -1,9 +1,9 @@
 """The core in pure Python: the readable specification of the C extension `thread._core`, and its stand-in.
 
 `_state` holds what all of it shares, `_places` maps code to identities and sites, `_records` keeps the totals,
-`_events` the bounded buffer, `_locks` the two lock types, `_waits` what happens when one has to wait, `_threads`
-what starts threads, `_spans` which span of a trace a thread runs in. Both cores have the same names and pass one test
-suite.
+`_events` the bounded buffer, `_locks` the two lock types, `_waits` what happens when one has to wait, `_blocking` the
+waits that are no contention, `_threads` what starts threads, `_spans` which span of a trace a thread runs in. Both
+cores have the same names and pass one test suite.
 """
 
 from __future__ import annotations
@@ -11,9 +11,10 @@ from __future__ import annotations
 from typing import Final
 
 from .._histogram_counts import HistogramCounts
+from ._blocking import blocking_row, read_blocking
 from ._events import dropped_events, push_event, take_events, wait_for_events, wake
 from ._locks import LockType, RLock, allocate_lock
-from ._places import current_site, serves_telemetry
+from ._places import mark_blocking, serves_telemetry
 from ._records import read_blame, read_locks, sites_capped
 from ._renaming import object_name, rename
 from ._semaphores import SemaphoreRecord
@@ -42,9 +43,9 @@ __all__ = [
     "RLock",
     "SemaphoreRecord",
     "allocate_lock",
+    "blocking_row",
     "configure",
     "count_fault",
-    "current_site",
     "current_span",
     "dropped_events",
     "enter_hidden",
@@ -53,11 +54,13 @@ __all__ = [
     "is_hidden",
     "leave_hidden",
     "listening",
+    "mark_blocking",
     "mark_reacquisition",
     "monotonic_ns",
     "object_name",
     "push_event",
     "read_blame",
+    "read_blocking",
     "read_current_waits",
     "read_live_threads",
     "read_locks",

@@ -29,13 +29,14 @@ from ._state import Settings, count_fault, is_hidden
 class _CodePlaces:
     """What is known of one code object."""
 
-    __slots__ = ("identities", "internal", "of_an_sdk", "reference", "sites")
+    __slots__ = ("blocks", "identities", "internal", "of_an_sdk", "reference", "sites")
 
     def __init__(self, code: CodeType) -> None:
         identifier = id(code)
         self.reference = ref(code, lambda _: _known.pop(identifier, None))
         self.internal = is_internal(code.co_filename)
         self.of_an_sdk = is_of_an_sdk(code.co_filename)
+        self.blocks: str | None = None
         self.identities: dict[tuple[object, ...], Identity] = {}
         self.sites: dict[int, RawSite] = {}
 
@@ -118,15 +119,37 @@ def _route(frame: FrameType | None, charged: FrameType) -> list[Step]:
     return steps
 
 
-def current_site() -> RawSite:
-    """The site that this thread is charged with."""
-    return site_charged(sys._getframe(1))
-
-
 def site_charged(frame: FrameType | None) -> RawSite:
     """The site that the innermost code of the program is at."""
     charged = _charged(frame)
     return UNKNOWN_SITE if charged is None else _site_at(charged)
+
+
+def mark_blocking(code: CodeType, kind: str, /) -> None:
+    """Declare what code waits for when it blocks; an empty kind: that is not to be recorded."""
+    if not isinstance(code, CodeType):
+        raise TypeError(f"expected a code object, got {type(code).__name__}")
+    _places_of(code).blocks = kind
+
+
+def blocking_of(kind: str, frame: FrameType) -> tuple[str, RawSite] | None:
+    """What the outermost function on the way from the program to `frame` waits for, and where the program called it.
+
+    Where nothing of the program runs, as in the thread of a timer, the site is what called that function. None if that
+    wait is not to be recorded.
+    """
+    caller = frame.f_back
+    outer: FrameType | None = frame
+    while outer is not None and (places := _places_of(outer.f_code)).internal:
+        if places.of_an_sdk:
+            return None
+        if places.blocks is not None:
+            kind, caller = places.blocks, outer.f_back or caller
+        outer = outer.f_back
+    if not kind:
+        return None
+    waiting = outer or caller
+    return kind, UNKNOWN_SITE if waiting is None else _site_at(waiting)
 
 
 def stack_of(frame: FrameType | None) -> tuple[RawSite, ...]:
