@@ -13,7 +13,7 @@ from thread.telemetry import Event, Histogram, SlowWait
 
 from ._points import Attributes
 
-_METRIC: Final = "python.lock.wait.duration"
+METRIC_WITH_EXEMPLARS: Final = "python.lock.wait.duration"
 
 _NONE: Final[Mapping[int, Exemplar]] = MappingProxyType({})
 
@@ -57,7 +57,11 @@ class Exemplars:
 
     def of(self, metric: str, attributes: Attributes) -> Mapping[int, Exemplar]:
         """The exemplars of one series of a metric, by the index of the recorded bucket that each belongs to."""
-        return self._locks.get(attributes, _NONE) if metric == _METRIC else _NONE
+        return self._locks.get(attributes, _NONE) if metric == METRIC_WITH_EXEMPLARS else _NONE
+
+    def items(self) -> list[tuple[Attributes, Mapping[int, Exemplar]]]:
+        """Those of all locks, by the attribute values of their series."""
+        return list(self._locks.items())
 
     def clear(self) -> None:
         """Forget all, as a forked child has to."""

@@ -8,7 +8,7 @@ and numbers to text, so that the formats stay its business.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import accumulate, islice, repeat
@@ -18,13 +18,14 @@ from typing import Any, Final, TypeAlias
 from prometheus_client import utils
 from prometheus_client.core import Metric
 
-from thread.telemetry import Histogram, Snapshot
+from thread.telemetry import Histogram
 
 from ._encodable import encodable
-from ._exemplars import Exemplar, Exemplars, latest
+from ._exemplars import Exemplar, latest
 from ._families import add_distribution, add_number, edges, empty_family
 from ._metrics import METRICS, HistogramMetric, NumberMetric
 from ._points import Attributes
+from ._recorded import Recorded
 from ._text_template import TextFunction, text_function
 
 Encoder: TypeAlias = Callable[[Any], bytes]
@@ -55,15 +56,14 @@ class Exposition:
     from any thread.
     """
 
-    def __init__(self, encoder: Encoder, created: float | None, exemplars: Exemplars | None = None) -> None:
-        self._exemplars = exemplars
-        self._families = [_Family(metric, encoder, created) for metric in METRICS]
+    def __init__(self, encoder: Encoder, created: float | None, *, with_exemplars: bool) -> None:
+        self._families = [_Family(metric, encoder, created, with_exemplars) for metric in METRICS]
 
-    def parts(self, snapshot: Snapshot) -> Iterator[bytes]:
+    def parts(self, recorded: Recorded) -> Iterator[bytes]:
         """The text piece by piece."""
         began = 0.0
         for family in self._families:
-            series = family.series(snapshot, self._exemplars)
+            series = family.series(recorded)
             written: list[tuple[bytes, ...]] = []
             while some := list(islice(series, _AT_ONCE)):
                 written += some
@@ -78,22 +78,29 @@ class Exposition:
 class _Family:
     """One metric in one format."""
 
-    def __init__(self, metric: NumberMetric | HistogramMetric, encoder: Encoder, created: float | None) -> None:
+    def __init__(
+        self,
+        metric: NumberMetric | HistogramMetric,
+        encoder: Encoder,
+        created: float | None,
+        with_exemplars: bool,
+    ) -> None:
+        self._has_exemplars = with_exemplars
         sections = tuple(_sections(metric, encoder, created))
         self.headers = [section.header for section in sections]
         self._lines = [section.lines for section in sections]
         self._metric = metric
         self._known: dict[Attributes, tuple[object, tuple[bytes, ...]]] = {}
 
-    def series(self, snapshot: Snapshot, exemplars: Exemplars | None) -> Iterator[tuple[bytes, ...]]:
+    def series(self, recorded: Recorded) -> Iterator[tuple[bytes, ...]]:
         """What stands under each of the headers, for each series."""
         if isinstance(self._metric, HistogramMetric):
-            return self._distributions(self._metric, snapshot, exemplars)
-        return self._numbers(self._metric, snapshot)
+            return self._distributions(self._metric, recorded)
+        return self._numbers(recorded.numbers(self._metric))
 
-    def _numbers(self, metric: NumberMetric, snapshot: Snapshot) -> Iterator[tuple[bytes, ...]]:
+    def _numbers(self, series: Iterable[tuple[Attributes, float]]) -> Iterator[tuple[bytes, ...]]:
         known = self._known
-        for attributes, number in metric.read(snapshot):
+        for attributes, number in series:
             last, texts = known.get(attributes, _UNKNOWN)
             if last != number:
                 written = number if isinstance(number, int) else _float(number)
@@ -101,12 +108,10 @@ class _Family:
                 known[attributes] = number, texts
             yield texts
 
-    def _distributions(
-        self, metric: HistogramMetric, snapshot: Snapshot, exemplars: Exemplars | None
-    ) -> Iterator[tuple[bytes, ...]]:
+    def _distributions(self, metric: HistogramMetric, recorded: Recorded) -> Iterator[tuple[bytes, ...]]:
         known = self._known
-        for attributes, histogram in metric.read(snapshot):
-            found = exemplars.of(metric.name, attributes) if exemplars is not None else None
+        for attributes, histogram in recorded.histograms(metric):
+            found = recorded.exemplars(metric.name, attributes) if self._has_exemplars else None
             state = histogram.count, histogram.sum, found
             last, texts = known.get(attributes, _UNKNOWN)
             if last != state:

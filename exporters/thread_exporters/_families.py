@@ -9,12 +9,11 @@ from typing import TypeAlias
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.core import Exemplar as PrometheusExemplar
 
-from thread.telemetry import Snapshot
-
 from ._encodable import encodable
-from ._exemplars import Exemplar, Exemplars, latest
+from ._exemplars import Exemplar, latest
 from ._metrics import HistogramMetric, NumberMetric
 from ._points import Attributes
+from ._recorded import Recorded
 
 Family: TypeAlias = CounterMetricFamily | GaugeMetricFamily | HistogramMetricFamily
 Bucket: TypeAlias = tuple[str, float] | tuple[str, float, PrometheusExemplar]
@@ -56,14 +55,12 @@ def edges(metric: HistogramMetric) -> list[str]:
     return [*map(str, metric.bounds), "+Inf"]
 
 
-def family(
-    metric: NumberMetric | HistogramMetric, snapshot: Snapshot, exemplars: Exemplars, created: float | None
-) -> Family:
+def family(metric: NumberMetric | HistogramMetric, recorded: Recorded, created: float | None) -> Family:
     """All series of a metric. `created` is that of `add_number`."""
     made = empty_family(metric)
     if isinstance(metric, HistogramMetric):
-        for attributes, histogram in metric.read(snapshot):
-            found = exemplars.of(metric.name, attributes)
+        for attributes, histogram in recorded.histograms(metric):
+            found = recorded.exemplars(metric.name, attributes)
             counts = tuple(accumulate(histogram.buckets))
             buckets = [
                 _bucket(edge, counts[last], latest(found, first, last))
@@ -71,7 +68,7 @@ def family(
             ]
             add_distribution(made, _label_values(attributes), buckets, histogram.sum, created)
     else:
-        for attributes, number in metric.read(snapshot):
+        for attributes, number in recorded.numbers(metric):
             add_number(made, _label_values(attributes), number, created)
     return made
 

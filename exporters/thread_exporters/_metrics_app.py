@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import os
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from time import sleep
 from typing import Any, Final, TypeAlias
@@ -14,6 +15,7 @@ from prometheus_client.exposition import choose_encoder, gzip_accepted
 
 from thread import telemetry
 
+from ._all_processes import registry_of_all
 from ._collector import collector_of
 
 WsgiApp: TypeAlias = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
@@ -27,15 +29,18 @@ _ALLOWED: Final = "GET, HEAD, OPTIONS"
 _FASTEST: Final = 1
 
 
-def make_wsgi_app(registry: CollectorRegistry = REGISTRY) -> WsgiApp:
+def make_wsgi_app(registry: CollectorRegistry | None = None) -> WsgiApp:
     """A WSGI application that answers any path with the metrics page of a registry.
 
-    It does what prometheus_client's does, and writes the metrics of `thread.telemetry` many times faster.
+    Without one it is that of prometheus_client's default registry, or, where PROMETHEUS_MULTIPROC_DIR is set, of what
+    all processes have written there. It does what prometheus_client's application does, and writes the metrics of
+    `thread.telemetry` many times faster. Raises ValueError for a PROMETHEUS_MULTIPROC_DIR that is no folder.
     """
+    chosen = _default_registry() if registry is None else registry
 
     def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         status, headers, body = _answer(
-            registry,
+            chosen,
             environ["REQUEST_METHOD"],
             environ.get("QUERY_STRING", ""),
             environ.get("HTTP_ACCEPT", ""),
@@ -47,8 +52,9 @@ def make_wsgi_app(registry: CollectorRegistry = REGISTRY) -> WsgiApp:
     return application
 
 
-def make_asgi_app(registry: CollectorRegistry = REGISTRY) -> AsgiApp:
+def make_asgi_app(registry: CollectorRegistry | None = None) -> AsgiApp:
     """An ASGI application that does the same. The event loop goes on while the page is written."""
+    chosen = _default_registry() if registry is None else registry
 
     async def application(
         scope: dict[str, Any],
@@ -60,7 +66,7 @@ def make_asgi_app(registry: CollectorRegistry = REGISTRY) -> AsgiApp:
         sent = {name.lower(): value.decode("latin-1") for name, value in scope["headers"]}
         status, headers, body = await asyncio.to_thread(
             _answer,
-            registry,
+            chosen,
             scope["method"],
             scope["query_string"].decode("latin-1"),
             sent.get(b"accept", ""),
@@ -71,6 +77,11 @@ def make_asgi_app(registry: CollectorRegistry = REGISTRY) -> AsgiApp:
         await send({"type": "http.response.body", "body": body})
 
     return application
+
+
+def _default_registry() -> CollectorRegistry:
+    folder = os.environ.get("PROMETHEUS_MULTIPROC_DIR")
+    return registry_of_all(folder) if folder else REGISTRY
 
 
 def _answer(

@@ -14,8 +14,9 @@ or add them to the page that the service has already, whatever registry that pag
 or make such a page in an application, with `make_wsgi_app(registry)` or `make_asgi_app(registry)`.
 
 Where PROMETHEUS_MULTIPROC_DIR is set, as prometheus_client wants it for services of several processes, each process
-writes its metrics into that folder at each export, and every page shows those of all processes: the pages of
-MultiProcessCollector that the service has, and the port, which the processes listen to together.
+writes its metrics into that folder at each export, and every page shows those of all processes: the port, which the
+processes listen to together, `make_wsgi_app()` and `make_asgi_app()`, and the pages of prometheus_client's own
+MultiProcessCollector, which are slower and have no exemplars.
 """
 
 from __future__ import annotations
@@ -27,11 +28,15 @@ from typing import Final
 
 from prometheus_client import REGISTRY, CollectorRegistry
 
+from thread import telemetry
 from thread.telemetry import Event, Snapshot
 
+from ._all_processes import registry_of_all
 from ._collector import ThreadCollector
+from ._exemplars import Exemplars
 from ._metrics_app import make_asgi_app, make_wsgi_app
-from ._multiprocess import VARIABLE, ProcessFiles
+from ._process_files import VARIABLE, ProcessFiles
+from ._recorded import Recorded, recorded_here
 from ._server import MetricsServer
 
 __all__ = ["PrometheusExporter", "from_environment", "make_asgi_app", "make_wsgi_app"]
@@ -52,8 +57,8 @@ class PrometheusExporter:
     Where PROMETHEUS_MULTIPROC_DIR is set, the metrics go to that folder and not to the registry, and the port serves
     what all processes wrote there.
 
-    Raises ValueError for a port that is none, for a registry that has such metrics already, and for a
-    PROMETHEUS_MULTIPROC_DIR that cannot be written to. Safe to use from any thread.
+    Raises ValueError for a port that is none, for a registry or a folder that has the metrics of this process
+    already, and for a PROMETHEUS_MULTIPROC_DIR that cannot be written to. Safe to use from any thread.
     """
 
     def __init__(
@@ -62,12 +67,11 @@ class PrometheusExporter:
         if port is not None:
             _check_port("port", port)
         folder = os.environ.get(VARIABLE)
-        self._registry = registry
-        self._collector = ThreadCollector()
-        self._files = ProcessFiles(folder) if folder else None
-        if self._files is not None:
-            self._registry = self._files.registry()
-        else:
+        self._exemplars = Exemplars()
+        self._collector = ThreadCollector(self._recorded)
+        self._files = _files_in(folder) if folder else None
+        self._registry = registry_of_all(folder) if folder else registry
+        if self._files is None:
             self._register()
         self._server = None if port is None else self._serve(host, port)
 
@@ -78,27 +82,31 @@ class PrometheusExporter:
 
     def export(self, snapshot: Snapshot, events: Sequence[Event]) -> None:
         """Write the files of this process, if it is one of several; remember which spans waited for long."""
+        self._exemplars.observe(events)
         if self._files is not None:
-            self._files.write(snapshot)
-        else:
-            self._collector.exemplars.observe(events)
+            self._files.write(snapshot, self._exemplars)
 
     def shutdown(self, timeout: float) -> None:
         """Leave the registry and free the port within `timeout` seconds. A second call does nothing."""
         files, self._files = self._files, None
         if files is not None:
             files.close()
+            _processes.pop(files.folder, None)
         self._collector.unregister(self._registry)
         self._stop_serving(timeout)
 
     def after_fork_in_child(self) -> bool:
         """Leave the port to the parent. The metrics of the child are in its registry, or in files of its own."""
-        self._collector.after_fork_in_child()
+        self._exemplars.clear()
         self._stop_serving(timeout=0.0)
         if self._files is not None:
+            _processes[self._files.folder] = os.getpid()
             self._files.after_fork_in_child()
         # The last numbers of a child are missing in the files until it has written them.
         return self._files is not None
+
+    def _recorded(self) -> Recorded:
+        return recorded_here(telemetry.snapshot(), self._exemplars)
 
     def _register(self) -> None:
         try:
@@ -137,6 +145,21 @@ def from_environment(port: int | None = None, host: str | None = None) -> Promet
     if port is None:
         port = _port_from(os.environ.get("THREAD_PORT") or str(DEFAULT_PORT))
     return PrometheusExporter(port=port, host=host or os.environ.get("THREAD_HOST") or DEFAULT_HOST)
+
+
+_processes: Final[dict[str, int]] = {}
+"""Which process this was when it began to write to a folder."""
+
+
+def _files_in(folder: str) -> ProcessFiles:
+    if _processes.get(folder) == os.getpid():
+        raise ValueError(
+            f"{VARIABLE}: expected a folder without the metrics of this process, got {folder!r}, which has them "
+            "already: shut down the PrometheusExporter that was made first"
+        )
+    files = ProcessFiles(folder)
+    _processes[folder] = os.getpid()
+    return files
 
 
 def _port_from(text: str) -> int:

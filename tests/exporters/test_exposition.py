@@ -19,6 +19,7 @@ from thread.telemetry import Snapshot, SpanContext
 from thread_exporters._collector import ThreadCollector
 from thread_exporters._exemplars import Exemplars
 from thread_exporters._exposition import Exposition
+from thread_exporters._recorded import recorded_here
 
 PARSERS: dict[Callable[[Any], bytes], Callable[[str], Any]] = {
     generate_latest: parse_text,
@@ -38,16 +39,20 @@ AWKWARD = [
 
 
 @pytest.fixture
-def collector(monkeypatch: pytest.MonkeyPatch) -> ThreadCollector:
+def exemplars() -> Exemplars:
+    return Exemplars()
+
+
+@pytest.fixture
+def collector(exemplars: Exemplars, monkeypatch: pytest.MonkeyPatch) -> ThreadCollector:
     monkeypatch.setattr(telemetry, "snapshot", awkward_snapshot)
-    collector = ThreadCollector()
-    collector.exemplars.observe(
+    exemplars.observe(
         [
             slow_wait(seconds, lock=name, span=SpanContext(0xA1, 0xB2, 1))
             for name, seconds in ((HOT, 0.001), (HOT, 0.004), (HOT, 3.0), (HOT, 100.0), ("carriage\rreturn", 0.1))
         ]
     )
-    return collector
+    return ThreadCollector(lambda: recorded_here(telemetry.snapshot(), exemplars))
 
 
 def awkward_snapshot() -> Snapshot:
@@ -81,18 +86,20 @@ def test_text_is_the_same_but_for_when_counters_were_created(collector: ThreadCo
 
 @pytest.mark.parametrize("encoder", PARSERS, ids=["text", "openmetrics"])
 def test_text_that_is_used_again_is_that_of_the_latest_numbers(encoder: Callable[[Any], bytes]) -> None:
-    exemplars = Exemplars()
-    exposition = Exposition(encoder, NOON, exemplars)
+    exposition = Exposition(encoder, NOON, with_exemplars=False)
+
+    def written(snapshot: Snapshot, exposition: Exposition = exposition) -> bytes:
+        return b"".join(exposition.parts(recorded_here(snapshot, Exemplars())))
+
     first = replace(snapshot_of_a_shop(), locks=(lock("a", wait=histogram(0.1)), lock("b", wait=histogram(0.1))))
     later = replace(first, dropped_events=8, locks=(first.locks[0], lock("b", wait=histogram(0.1, 0.1))))
-    written = b"".join(exposition.parts(first))
-    assert b"".join(exposition.parts(first)) == written
-    assert b"".join(exposition.parts(later)) == b"".join(Exposition(encoder, NOON, exemplars).parts(later)) != written
+    assert written(first) == written(first)
+    assert written(later) == written(later, Exposition(encoder, NOON, with_exemplars=False)) != written(first)
 
 
-def test_text_that_is_used_again_has_the_latest_exemplar(collector: ThreadCollector) -> None:
+def test_text_that_is_used_again_has_the_latest_exemplar(collector: ThreadCollector, exemplars: Exemplars) -> None:
     before = pages(generate_openmetrics, collector)
-    collector.exemplars.observe([slow_wait(3.1, span=SpanContext(0xC3, 0xB2, 1))])
+    exemplars.observe([slow_wait(3.1, span=SpanContext(0xC3, 0xB2, 1))])
     after = pages(generate_openmetrics, collector)
     assert after[1] != before[1]
     assert list(parse_openmetrics(after[1])) == list(parse_openmetrics(after[0]))
@@ -111,6 +118,5 @@ def test_a_child_tells_when_its_own_counters_were_created(
 ) -> None:
     content_type = "application/openmetrics-text"
     assert f" {floatToGoString(NOON - 3600)}".encode() in b"".join(collector.text(generate_openmetrics, content_type))
-    collector.after_fork_in_child()
     monkeypatch.setattr(telemetry, "snapshot", lambda: replace(snapshot_of_a_shop(), began_at=NOON + 7))
     assert f" {floatToGoString(NOON + 7)}".encode() in b"".join(collector.text(generate_openmetrics, content_type))

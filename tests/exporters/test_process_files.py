@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -23,10 +24,13 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from thread_exporters._exemplars import Exemplars
 from thread_exporters._families import family
 from thread_exporters._metrics import METRICS, HistogramMetric
-from thread_exporters._multiprocess import ProcessFiles
+from thread_exporters._process_files import ProcessFiles
+from thread_exporters._recorded import recorded_here
 from thread_exporters.prometheus import PrometheusExporter
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+
+LOCK = 'python_lock_type="lock"'
 
 Samples = dict[tuple[str, tuple[tuple[str, str], ...]], float]
 
@@ -35,7 +39,8 @@ WORKER = """
     sys.path[:0] = {path}
     from handmade import *
     from dataclasses import replace
-    from thread_exporters._multiprocess import ProcessFiles
+    from thread_exporters._exemplars import Exemplars
+    from thread_exporters._process_files import ProcessFiles
     files = ProcessFiles(sys.argv[1])
     def say(what):
         print(what, flush=True)
@@ -88,12 +93,13 @@ def total(samples: Samples, name: str) -> float:
 def test_one_process_alone_is_shown_as_it_is(tmp_path: Path) -> None:
     awkward = lock('"le" \\ \udcff 鎖', wait=histogram(1e-9, 0.3, 1e9))
     shop = replace(snapshot_of_a_shop(), locks=(*snapshot_of_a_shop().locks, awkward))
-    ProcessFiles(str(tmp_path)).write(shop)
-    assert read(tmp_path) == samples_of(iter([family(metric, shop, Exemplars(), None) for metric in METRICS]))
+    ProcessFiles(str(tmp_path)).write(shop, Exemplars())
+    recorded = recorded_here(shop, Exemplars())
+    assert read(tmp_path) == samples_of(iter([family(metric, recorded, None) for metric in METRICS]))
 
 
 def test_types_and_descriptions_are_those_of_the_list(tmp_path: Path) -> None:
-    ProcessFiles(str(tmp_path)).write(snapshot_of_a_shop())
+    ProcessFiles(str(tmp_path)).write(snapshot_of_a_shop(), Exemplars())
     found = {each.name: each for each in MultiProcessCollector(CollectorRegistry(), str(tmp_path)).collect()}
     for metric in METRICS:
         each = found[metric.prometheus_name.removesuffix("_total")]
@@ -104,11 +110,11 @@ def test_types_and_descriptions_are_those_of_the_list(tmp_path: Path) -> None:
 def test_processes_are_added_up_and_gauges_are_what_they_are_for_all(tmp_path: Path) -> None:
     shop = snapshot_of_a_shop()
     mine = ProcessFiles(str(tmp_path))
-    mine.write(replace(shop, locks=(lock(waiters=2, oldest_wait=5.0, wait=histogram(0.3)),)))
+    mine.write(replace(shop, locks=(lock(waiters=2, oldest_wait=5.0, wait=histogram(0.3)),)), Exemplars())
     source = """
         uncovered = replace(shop.coverage, instrumented=False, unobserved_locks=9)
         contended = lock(waiters=3, oldest_wait=2.0, wait=histogram(0.3, 8.0))
-        files.write(replace(shop, locks=(contended,), coverage=uncovered))
+        files.write(replace(shop, locks=(contended,), coverage=uncovered), Exemplars())
         say("written")
     """
     with worker(tmp_path, source) as other:
@@ -128,20 +134,20 @@ def test_gauges_of_a_process_that_is_gone_are_gone_and_its_counters_stay(
 ) -> None:
     survivor = ProcessFiles(str(tmp_path))
     source = """
-        files.write(replace(shop, locks=(lock(waiters=3, wait=histogram(0.3)),)))
+        files.write(replace(shop, locks=(lock(waiters=3, wait=histogram(0.3)),)), Exemplars())
         say("written")
         files.close()
     """
     with worker(tmp_path, source) as other:
         assert heard(other) == "written"
-        survivor.write(snapshot_of_a_shop())
+        survivor.write(snapshot_of_a_shop(), Exemplars())
         assert total(read(tmp_path), "python_lock_waiters") == 3
         if end is None:
             go_on(other)
         else:
             other.send_signal(end)
         other.wait(30)
-    survivor.write(snapshot_of_a_shop())
+    survivor.write(snapshot_of_a_shop(), Exemplars())
     found = read(tmp_path)
     assert total(found, "python_lock_waiters") == 0
     assert total(found, "python_thread_count") == 1
@@ -150,25 +156,25 @@ def test_gauges_of_a_process_that_is_gone_are_gone_and_its_counters_stay(
 
 
 def test_a_process_that_died_while_it_wrote_leaves_nothing_behind(tmp_path: Path) -> None:
-    source = "(files._folder / f'counter_{files._identity}.tmp').write_text('half'); say('dying')"
+    source = "(files._folder / f'counter.{files._identity}.tmp').write_text('half'); say('dying')"
     with worker(tmp_path, source) as dying:
         assert heard(dying) == "dying"
-    ProcessFiles(str(tmp_path)).write(snapshot_of_a_shop())
+    ProcessFiles(str(tmp_path)).write(snapshot_of_a_shop(), Exemplars())
     assert not [*tmp_path.glob("*.tmp")]
 
 
 def test_a_forked_child_begins_from_zero_beside_its_parent(tmp_path: Path) -> None:
     source = """
         import os
-        files.write(shop)
+        files.write(shop, Exemplars())
         child = os.fork()
         if not child:
             files.after_fork_in_child()
-            files.write(replace(shop, dropped_events=100))
+            files.write(replace(shop, dropped_events=100), Exemplars())
             say("written")
             os._exit(0)
         os.waitpid(child, 0)
-        files.write(shop)
+        files.write(shop, Exemplars())
         say("outlived")
     """
     with worker(tmp_path, source) as parent:
@@ -184,10 +190,10 @@ def test_a_forked_child_begins_from_zero_beside_its_parent(tmp_path: Path) -> No
 def test_a_full_disk_is_a_clear_error_and_leaves_the_last_numbers(tmp_path: Path) -> None:
     # A limit on the size of files refuses what does not fit just as a full disk does.
     source = """
-        files.write(shop)
+        files.write(shop, Exemplars())
         resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
         try:
-            files.write(replace(shop, dropped_events=100))
+            files.write(replace(shop, dropped_events=100), Exemplars())
         except OSError as error:
             say(error)
         say("alive")
@@ -219,12 +225,12 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 def test_totals_of_all_processes_never_fall_when_the_disk_is_full(small_disk: Path) -> None:
     files = ProcessFiles(str(small_disk))
     last, full = 0.0, 0
-    with worker(small_disk, "files.write(shop)\nsay('written')") as other:
+    with worker(small_disk, "files.write(shop, Exemplars())\nsay('written')") as other:
         assert heard(other) == "written"
         for number in range(1, 40):
             locks = tuple(lock(f"lock {index}", wait=histogram(*[0.5] * number)) for index in range(number))
             try:
-                files.write(replace(snapshot_of_a_shop(), locks=locks))
+                files.write(replace(snapshot_of_a_shop(), locks=locks), Exemplars())
             except OSError as error:
                 assert error.errno == errno.ENOSPC
                 full += 1
@@ -240,19 +246,19 @@ def test_a_folder_that_was_removed_is_a_clear_error_and_the_process_goes_on(tmp_
     files = ProcessFiles(str(folder))
     shutil.rmtree(folder)
     with pytest.raises(FileNotFoundError, match="the metrics of this process stay as they were"):
-        files.write(snapshot_of_a_shop())
+        files.write(snapshot_of_a_shop(), Exemplars())
     with pytest.raises(ValueError, match="PROMETHEUS_MULTIPROC_DIR: expected a folder"):
         files.after_fork_in_child()
     files.close()
     folder.mkdir()
-    files.write(snapshot_of_a_shop())
+    files.write(snapshot_of_a_shop(), Exemplars())
     assert total(read(folder), "python_thread_count") == 1
 
 
 def test_numbers_of_one_moment_are_read_while_they_are_written(tmp_path: Path) -> None:
     source = """
         for number in range(1, 10_000):
-            files.write(replace(shop, locks=(lock(wait=histogram(*[0.5] * number)),)))
+            files.write(replace(shop, locks=(lock(wait=histogram(*[0.5] * number)),)), Exemplars())
             if number == 1:
                 say("writing")
     """
@@ -308,33 +314,53 @@ def test_pages_are_whole_and_totals_never_fall_while_processes_are_forked(tmp_pa
         print(*[line for line in page.splitlines() if line.startswith('python_lock_acquisitions') and "forked" in line])
     """
     assert output_of(program, PROMETHEUS_MULTIPROC_DIR=str(tmp_path)) == [
-        'python_lock_acquisitions_total{python_lock_name="forked",python_lock_type="lock"} 2000.0'
+        'python_lock_acquisitions_total{python_lock_name="forked",python_lock_type="lock"} 2000'
     ]
 
 
-def test_the_exporter_serves_all_processes_on_one_port(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import urllib.request
-
+def test_the_processes_serve_their_metrics_on_one_port(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(tmp_path))
-    first = PrometheusExporter(port=0)
-    assert first.url is not None
-    port = int(first.url.split(":")[2].split("/")[0])
-    second = PrometheusExporter(port=port)
-    try:
-        assert second.url == first.url
-        first.export(snapshot_of_a_shop(), [])
-        second.export(snapshot_of_a_shop(), [])
-        for _ in range(20):
-            with urllib.request.urlopen(first.url, timeout=30) as answer:
-                page = answer.read().decode()
-            assert f'python_lock_acquisitions_total{{python_lock_name="{HOT}",python_lock_type="lock"}} 2000.0' in page
-        first.shutdown(5.0)
-        with urllib.request.urlopen(second.url, timeout=30) as answer:
-            assert b'python_thread_count{python_thread_target="shop.refresh:refresh_forever"} 1.0' in answer.read()
-    finally:
-        first.shutdown(5.0)
-        second.shutdown(5.0)
-    assert not [*tmp_path.glob("gauge*")] and not [*tmp_path.glob("*.lock")]
+    mine = PrometheusExporter(port=0)
+    url = mine.url
+    assert url is not None
+    source = f"""
+        from thread_exporters.prometheus import PrometheusExporter
+        files.close()
+        exporter = PrometheusExporter(port={url.split(":")[2].split("/")[0]})
+        exporter.export(shop, [])
+        say(exporter.url)
+        exporter.shutdown(5.0)
+        say("shut down")
+    """
+    with worker(tmp_path, source) as other:
+        try:
+            assert heard(other) == url
+            mine.export(snapshot_of_a_shop(), [])
+            for _ in range(20):
+                assert f'python_lock_acquisitions_total{{python_lock_name="{HOT}",{LOCK}}} 2000\n' in page(url)
+            mine.shutdown(5.0)
+            alone = page(url)
+            go_on(other)
+            assert heard(other) == "shut down"
+        finally:
+            mine.shutdown(5.0)
+    assert 'python_thread_count{python_thread_target="shop.refresh:refresh_forever"} 1\n' in alone
+    assert not [*tmp_path.glob("gauge*"), *tmp_path.glob("*.gauges"), *tmp_path.glob("*.lock")]
+
+
+def page(url: str) -> str:
+    with urllib.request.urlopen(url, timeout=30) as answer:
+        written: str = answer.read().decode()
+        return written
+
+
+def test_a_process_has_its_metrics_in_a_folder_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(tmp_path))
+    first = PrometheusExporter()
+    with pytest.raises(ValueError, match="shut down the PrometheusExporter that was made first"):
+        PrometheusExporter()
+    first.shutdown(1.0)
+    PrometheusExporter().shutdown(1.0)
 
 
 def test_every_histogram_and_counter_is_added_up() -> None:
