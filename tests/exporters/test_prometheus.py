@@ -351,9 +351,7 @@ def test_the_page_answers_while_threads_outlive_the_main_thread() -> None:
 
         threading.Thread(target=work).start()
     """
-    ran = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(program)], capture_output=True, text=True, timeout=60
-    )
+    ran = subprocess.run([sys.executable, "-c", textwrap.dedent(program)], capture_output=True, text=True, timeout=60)
     assert (ran.stdout, ran.stderr) == ("200\n", "")
 
 
