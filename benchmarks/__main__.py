@@ -28,6 +28,7 @@ SCRIPTS = (
     "family",
     "pure_python",
     "reading",
+    "footprint",
     "service",
 )
 ROOT = Path(__file__).parent.parent

@@ -7,6 +7,7 @@ import statistics
 import time
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import thread
 from thread import telemetry
@@ -55,6 +56,13 @@ def scrape_of_changes() -> Measured:
     return Measured(tuple(took))
 
 
+def scrape_by_client() -> Measured:
+    """What a service pays that goes on using the application of prometheus_client."""
+    page = contended_page(by_client=True)
+    with undisturbed():
+        return Measured(repeated(partial(milliseconds, page)))
+
+
 def longest_piece() -> Measured:
     """How long a thread that wants the GIL has to wait for it meanwhile, at most."""
     page = contended_page()
@@ -95,23 +103,24 @@ class Probe:
         self._stopped.acquire()
 
 
-def contended_page() -> Callable[[], bytes]:
+def contended_page(*, by_client: bool = False) -> Callable[[], bytes]:
     """The function that renders the metrics page, with a thousand locks on it that a thread had to wait for."""
     refuse_to_calibrate()
     try:
-        from prometheus_client import CollectorRegistry
+        import prometheus_client
 
         from thread_exporters.prometheus import PrometheusExporter, make_wsgi_app
     except ImportError as error:
         raise Unmeasurable(f"prometheus-client cannot be imported: {error}") from error
-    registry = CollectorRegistry()
+    registry = prometheus_client.CollectorRegistry()
     PrometheusExporter(registry)
     for index in range(CONTENDED):
         contend(f"contended-{index}")
     contended = sum(1 for stats in telemetry.snapshot().locks if stats.contentions)
     assert contended >= CONTENDED, f"only {contended} locks of {CONTENDED} were contended"
-    app = make_wsgi_app(registry)
-    request = {"REQUEST_METHOD": "GET", "HTTP_ACCEPT": "application/openmetrics-text; version=1.0.0"}
+    app: Any = prometheus_client.make_wsgi_app(registry) if by_client else make_wsgi_app(registry)
+    accepted = "application/openmetrics-text; version=1.0.0"
+    request = {"REQUEST_METHOD": "GET", "PATH_INFO": "/metrics", "HTTP_ACCEPT": accepted}
     return lambda: b"".join(app(request, lambda status, headers: None))
 
 
@@ -157,6 +166,7 @@ ROWS = (
     Row("snapshot", f"snapshot, {LIVE:,} live locks", "–", at_most(100), snapshot, unit="ms"),
     Row("scrape", f"scrape, {CONTENDED:,} contended locks", "–", at_most(20), scrape, unit="ms"),
     Row("scrape-changed", "the same, all of them since the last", "–", None, scrape_of_changes, unit="ms"),
+    Row("scrape-client", "the same, by prometheus_client's application", "–", None, scrape_by_client, unit="ms"),
     Row("scrape-gil", "longest piece of GIL in it", "–", at_most(5), longest_piece, unit="ms"),
 )
 

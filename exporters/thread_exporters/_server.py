@@ -84,7 +84,12 @@ class MetricsServer(ThreadingWSGIServer):
 
     def process_request(self, request: Any, client_address: Any) -> None:
         """Answer in a thread of its own: a client that is slow to ask holds up nobody."""
-        _start_hidden(partial(self.process_request_thread, request, client_address))
+        answer = partial(self.process_request_thread, request, client_address)
+        try:
+            _start_hidden(answer)
+        except RuntimeError:
+            # Once the main thread has come to its end, no other can be started from 3.12 on, and those that run go on.
+            answer()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """A client that hangs up is nothing to print on the program's stderr."""

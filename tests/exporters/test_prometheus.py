@@ -358,6 +358,23 @@ def test_signals_are_left_to_the_program() -> None:
     assert (ran.returncode, ran.stdout, ran.stderr) == (0, "SIGUSR1\n", "")
 
 
+def test_the_page_answers_while_threads_outlive_the_main_thread() -> None:
+    program = """
+        import threading, urllib.request
+        from thread_exporters.prometheus import PrometheusExporter
+
+        exporter = PrometheusExporter(port=0)
+
+        def work():
+            threading.main_thread().join()
+            print(urllib.request.urlopen(exporter.url, timeout=10).status)
+
+        threading.Thread(target=work).start()
+    """
+    ran = subprocess.run([sys.executable, "-c", textwrap.dedent(program)], capture_output=True, text=True, timeout=60)
+    assert (ran.stdout, ran.stderr) == ("200\n", "")
+
+
 def test_a_registry_is_not_collected_from_twice(exporter: PrometheusExporter, registry: CollectorRegistry) -> None:
     with pytest.raises(ValueError, match="expected a registry without the metrics of thread.telemetry, got one that"):
         PrometheusExporter(registry)
