@@ -27,7 +27,7 @@ GAUGES: Final = ".gauges"
 
 _BEGAN: Final = "began"
 _EXEMPLARS: Final = "exemplars"
-_EMPTY: Final = (0,) * (len(Histogram.bounds) + 1)
+_EMPTY: Final[tuple[int, ...]] = (0,) * (len(Histogram.bounds) + 1)
 
 
 @dataclass(slots=True)
