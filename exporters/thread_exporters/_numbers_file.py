@@ -96,7 +96,7 @@ def _numbers(histogram: Histogram) -> list[float]:
 
 
 def _distribution(total: float, *pairs: int) -> tuple[float, tuple[int, ...]]:
-    buckets = list(_EMPTY)
+    buckets: list[int] = [*_EMPTY]
     for index, count in zip(pairs[::2], pairs[1::2]):
         buckets[index] = count
     return total, tuple(buckets)
