@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import time
 from collections.abc import Callable, Iterator
 from types import ModuleType
@@ -25,6 +26,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    # Whatever a shell script starts in the background ignores Ctrl-C, and so do programs that it starts in turn.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
     from thread._backend import core
 
     if flag("THREAD_REQUIRE_EXTENSION") and not flag("THREAD_PURE") and core.NAME != "c":
