@@ -132,8 +132,10 @@ def test_requests_are_named_by_what_they_ask_for_and_not_by_who_asks(receiver: A
         shop.ask("BREW", "/health")
         assert shop.end(signal.SIGTERM) == (0, "")
     requests = [span.name for span in receiver.spans() if span.is_request]
-    # The first one is the fixture's, when it waits for the shop to answer.
-    assert requests == ["GET /health", *["GET /products/{sku}"] * 3, "GET /baskets/{customer}", "GET", "HTTP /health"]
+    # The first one is the fixture's, when it waits for the shop to answer. A span may end after the next has begun,
+    # since customers have their answers by then.
+    named = ["GET /health", *["GET /products/{sku}"] * 3, "GET /baskets/{customer}", "GET", "HTTP /health"]
+    assert sorted(requests) == sorted(named)
 
 
 def test_the_trace_of_a_changed_price_shows_the_refresh_and_its_statements(receiver: Any) -> None:
