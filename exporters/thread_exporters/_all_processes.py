@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from functools import cache
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import cache, partial
 from operator import add
 from pathlib import Path
-from types import MappingProxyType
 from typing import Final, TypeVar
 
 from prometheus_client import CollectorRegistry
@@ -16,7 +15,7 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from thread.telemetry import Histogram
 
 from ._collector import ThreadCollector
-from ._exemplars import METRIC_WITH_EXEMPLARS, Exemplar
+from ._exemplars import Exemplar, exemplars_of
 from ._metrics import METRICS, HistogramMetric, NumberMetric
 from ._numbers_file import COUNTS, GAUGES, Numbers, numbers_in
 from ._points import Attributes
@@ -24,7 +23,6 @@ from ._recorded import Recorded
 
 Value = TypeVar("Value")
 
-_NONE: Final[Mapping[int, Exemplar]] = MappingProxyType({})
 _COMBINED: Final[dict[str, Callable[[float, float], float]]] = {"sum": add, "max": max, "min": min}
 
 
@@ -49,10 +47,11 @@ class AllProcesses:
         if newly:
             ended = _together([ended, *map(self._numbers, newly)])
             self._ended = names.union(newly), ended
-        living = [self._numbers(path) for path, lives in files if lives]
-        gauges = [self._numbers(path) for path in sorted(self._folder.glob(f"thread-*{GAUGES}"))]
-        self._forget_others({path for path, lives in files if lives})
-        return _as_recorded(_together([ended, *living, *gauges]))
+        living = [path for path, lives in files if lives]
+        gauges = sorted(self._folder.glob(f"thread-*{GAUGES}"))
+        together = _together([ended, *map(self._numbers, [*living, *gauges])])
+        self._forget_all_but(living)
+        return _as_recorded(together)
 
     def _numbers(self, path: Path) -> Numbers:
         try:
@@ -68,7 +67,7 @@ class AllProcesses:
             # Gauges of a process that has ended in this moment.
             return Numbers()
 
-    def _forget_others(self, living: set[Path]) -> None:
+    def _forget_all_but(self, living: Sequence[Path]) -> None:
         for path in list(self._read):
             if path not in living:
                 self._read.pop(path, None)
@@ -111,7 +110,7 @@ def _together(parts: Iterable[Numbers]) -> Numbers:
             else:
                 _add(total.numbers, part.numbers, metric, _COMBINED[metric.across_processes])
         for attributes, found in part.exemplars.items():
-            total.exemplars[attributes] = _latest_of(total.exemplars.get(attributes, _NONE), found)
+            total.exemplars[attributes] = _latest_of(total.exemplars.get(attributes, {}), found)
     return total
 
 
@@ -142,7 +141,9 @@ def _as_recorded(all_of_it: Numbers) -> Recorded:
             # No page shows the maximum, so none is written.
             yield attributes, Histogram(sum(buckets), total, 0.0, buckets)
 
-    def exemplars(metric: str, attributes: Attributes) -> Mapping[int, Exemplar]:
-        return all_of_it.exemplars.get(attributes, _NONE) if metric == METRIC_WITH_EXEMPLARS else _NONE
-
-    return Recorded(all_of_it.began_at, lambda metric: all_of_it.numbers[metric.name].items(), histograms, exemplars)
+    return Recorded(
+        all_of_it.began_at,
+        lambda metric: all_of_it.numbers[metric.name].items(),
+        histograms,
+        partial(exemplars_of, all_of_it.exemplars),
+    )

@@ -9,8 +9,7 @@ from typing import Final
 
 from prometheus_client.mmap_dict import mmap_key
 
-from ._encodable import encodable
-from ._families import edges
+from ._families import edges, label_values
 from ._metrics import METRICS, HistogramMetric, NumberMetric
 from ._points import Attributes
 from ._recorded import Recorded
@@ -36,10 +35,9 @@ class ClientFiles:
 
     def _written(self, metric: NumberMetric | HistogramMetric, recorded: Recorded) -> Iterator[bytes]:
         if isinstance(metric, HistogramMetric):
-            buckets = metric.buckets
             for attributes, histogram in recorded.histograms(metric):
-                counts = [sum(histogram.buckets[first : last + 1]) for first, last in buckets]
-                yield self._entries_of(metric, attributes).with_numbers([*counts, histogram.sum])
+                numbers = [*metric.counts(histogram), histogram.sum]
+                yield self._entries_of(metric, attributes).with_numbers(numbers)
         else:
             for attributes, number in recorded.numbers(metric):
                 yield self._entries_of(metric, attributes).with_numbers([number])
@@ -77,7 +75,7 @@ def stem_of(metric: NumberMetric | HistogramMetric) -> str:
 
 
 def _keys(metric: NumberMetric | HistogramMetric, attributes: Attributes) -> Iterator[str]:
-    labels = dict(zip(metric.prometheus_labels, (encodable(str(value)) for value in attributes)))
+    labels = dict(zip(metric.prometheus_labels, label_values(attributes)))
     name, description = metric.prometheus_name, metric.description
     if isinstance(metric, HistogramMetric):
         for edge in edges(metric):

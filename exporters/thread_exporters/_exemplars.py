@@ -13,7 +13,7 @@ from thread.telemetry import Event, Histogram, SlowWait
 
 from ._points import Attributes
 
-METRIC_WITH_EXEMPLARS: Final = "python.lock.wait.duration"
+_METRIC: Final = "python.lock.wait.duration"
 
 _NONE: Final[Mapping[int, Exemplar]] = MappingProxyType({})
 
@@ -28,6 +28,11 @@ class Exemplar:
     """When it ended, in seconds since the Unix epoch."""
     trace_id: int
     span_id: int
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """The identifiers as OpenMetrics has them, in the order of their names."""
+        return {"span_id": f"{self.span_id:016x}", "trace_id": f"{self.trace_id:032x}"}
 
 
 class Exemplars:
@@ -57,7 +62,7 @@ class Exemplars:
 
     def of(self, metric: str, attributes: Attributes) -> Mapping[int, Exemplar]:
         """The exemplars of one series of a metric, by the index of the recorded bucket that each belongs to."""
-        return self._locks.get(attributes, _NONE) if metric == METRIC_WITH_EXEMPLARS else _NONE
+        return exemplars_of(self._locks, metric, attributes)
 
     def items(self) -> list[tuple[Attributes, Mapping[int, Exemplar]]]:
         """Those of all locks, by the attribute values of their series."""
@@ -66,6 +71,13 @@ class Exemplars:
     def clear(self) -> None:
         """Forget all, as a forked child has to."""
         self._locks.clear()
+
+
+def exemplars_of(
+    locks: Mapping[Attributes, Mapping[int, Exemplar]], metric: str, attributes: Attributes
+) -> Mapping[int, Exemplar]:
+    """Those of one series of a metric, out of those of all locks."""
+    return locks.get(attributes, _NONE) if metric == _METRIC else _NONE
 
 
 def latest(exemplars: Mapping[int, Exemplar], first: int, last: int) -> Exemplar | None:

@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import accumulate, islice, repeat
+from itertools import accumulate, groupby, islice, repeat
 from time import monotonic, sleep
 from typing import Any, Final, TypeAlias
 
@@ -139,8 +139,8 @@ def _with_exemplars(text: bytes, metric: HistogramMetric, found: Mapping[int, Ex
 
 
 def _exemplar(exemplar: Exemplar) -> bytes:
-    labels = f'{{span_id="{exemplar.span_id:016x}",trace_id="{exemplar.trace_id:032x}"}}'
-    return f" # {labels} {_float(exemplar.value)} {exemplar.at}".encode()
+    labels = ",".join([f'{name}="{value}"' for name, value in exemplar.labels.items()])
+    return f" # {{{labels}}} {_float(exemplar.value)} {exemplar.at}".encode()
 
 
 @lru_cache(maxsize=10_000)
@@ -170,18 +170,16 @@ def _sections(
         add_distribution(family, labels, buckets, numbers - 1, created)
     else:
         add_number(family, labels, 0, created)
-    header: list[str] = []
-    pieces: list[str | int] = []
-    for line in encoder(_Registry(family)).decode().splitlines(keepends=True):
-        if not line.startswith("#"):
+    lines = encoder(_Registry(family)).decode().splitlines(keepends=True)
+    header = ""
+    for is_header, group in groupby(lines, lambda line: line.startswith("#")):
+        if is_header:
+            header = "".join(group)
+            continue
+        pieces: list[str | int] = []
+        for line in group:
             pieces += _pieces(line, len(labels), is_constant=line.startswith(f"{family.name}_created"))
-        elif pieces:
-            yield _Section("".join(header).encode(), text_function(pieces, len(labels) + numbers))
-            header, pieces = [line], []
-        else:
-            header.append(line)
-    if pieces:
-        yield _Section("".join(header).encode(), text_function(pieces, len(labels) + numbers))
+        yield _Section(header.encode(), text_function(pieces, len(labels) + numbers))
 
 
 def _pieces(line: str, labels: int, *, is_constant: bool) -> Iterator[str | int]:

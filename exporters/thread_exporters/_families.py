@@ -59,26 +59,26 @@ def family(metric: NumberMetric | HistogramMetric, recorded: Recorded, created: 
     """All series of a metric. `created` is that of `add_number`."""
     made = empty_family(metric)
     if isinstance(metric, HistogramMetric):
+        named_buckets = list(zip(edges(metric), metric.buckets))
         for attributes, histogram in recorded.histograms(metric):
             found = recorded.exemplars(metric.name, attributes)
             counts = tuple(accumulate(histogram.buckets))
             buckets = [
-                _bucket(edge, counts[last], latest(found, first, last))
-                for edge, (first, last) in zip(edges(metric), metric.buckets)
+                _bucket(edge, counts[last], latest(found, first, last)) for edge, (first, last) in named_buckets
             ]
-            add_distribution(made, _label_values(attributes), buckets, histogram.sum, created)
+            add_distribution(made, label_values(attributes), buckets, histogram.sum, created)
     else:
         for attributes, number in recorded.numbers(metric):
-            add_number(made, _label_values(attributes), number, created)
+            add_number(made, label_values(attributes), number, created)
     return made
 
 
 def _bucket(edge: str, count: int, exemplar: Exemplar | None) -> Bucket:
     if exemplar is None:
         return edge, count
-    labels = {"trace_id": f"{exemplar.trace_id:032x}", "span_id": f"{exemplar.span_id:016x}"}
-    return edge, count, PrometheusExemplar(labels, exemplar.value, exemplar.at)
+    return edge, count, PrometheusExemplar(exemplar.labels, exemplar.value, exemplar.at)
 
 
-def _label_values(attributes: Attributes) -> list[str]:
+def label_values(attributes: Attributes) -> list[str]:
+    """The values of attributes as those of labels."""
     return [encodable(str(value)) for value in attributes]

@@ -8,6 +8,7 @@ serves both ways in.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from typing import Final, Literal
 
 from thread.telemetry import Histogram
@@ -88,9 +89,18 @@ class HistogramMetric(Metric):
     @property
     def buckets(self) -> tuple[tuple[int, int], ...]:
         """The first and the last recorded bucket up to each bound, and at the end of those beyond the last bound."""
-        lasts = [*map(Histogram.bounds.index, self.bounds), len(Histogram.bounds)]
-        firsts = [0, *(last + 1 for last in lasts[:-1])]
-        return tuple(zip(firsts, lasts))
+        return _buckets(self.bounds)
+
+    def counts(self, histogram: Histogram) -> list[int]:
+        """How much of it is in each of these buckets."""
+        return [sum(histogram.buckets[first : last + 1]) for first, last in self.buckets]
+
+
+@cache
+def _buckets(bounds: tuple[float, ...]) -> tuple[tuple[int, int], ...]:
+    lasts = [*map(Histogram.bounds.index, bounds), len(Histogram.bounds)]
+    firsts = [0, *(last + 1 for last in lasts[:-1])]
+    return tuple(zip(firsts, lasts))
 
 
 METRICS: Final[tuple[NumberMetric | HistogramMetric, ...]] = (

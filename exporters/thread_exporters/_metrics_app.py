@@ -17,6 +17,7 @@ from thread import telemetry
 
 from ._all_processes import registry_of_all
 from ._collector import collector_of
+from ._process_files import VARIABLE
 
 WsgiApp: TypeAlias = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 AsgiApp: TypeAlias = Callable[
@@ -80,7 +81,7 @@ def make_asgi_app(registry: CollectorRegistry | None = None) -> AsgiApp:
 
 
 def _default_registry() -> CollectorRegistry:
-    folder = os.environ.get("PROMETHEUS_MULTIPROC_DIR")
+    folder = os.environ.get(VARIABLE)
     return registry_of_all(folder) if folder else REGISTRY
 
 

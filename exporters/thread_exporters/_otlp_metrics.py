@@ -168,7 +168,7 @@ class MetricsProducer:
             time_unix_nano=at,
             count=histogram.count,
             sum=histogram.sum,
-            bucket_counts=[sum(histogram.buckets[first : last + 1]) for first, last in metric.buckets],
+            bucket_counts=metric.counts(histogram),
             explicit_bounds=metric.bounds,
             min=_NOT_GIVEN,
             max=self._max(histogram),

@@ -38,8 +38,7 @@ class ProcessFiles:
     """
 
     def __init__(self, folder: str) -> None:
-        self.folder = folder
-        self._folder = Path(folder)
+        self.folder = Path(folder)
         self._client_files = ClientFiles()
         self._lock: LockFile | None = None
         self._begin()
@@ -48,10 +47,10 @@ class ProcessFiles:
         # A later process may have the same number, and begins to count from zero.
         self._identity = f"thread-{os.getpid()}-{time.time_ns():x}"
         try:
-            self._lock = LockFile(self._folder, self._identity)
+            self._lock = LockFile(self.folder, self._identity)
         except OSError as error:
             raise ValueError(
-                f"{VARIABLE}: expected a folder that can be written to, got {str(self._folder)!r}: {error.strerror}"
+                f"{VARIABLE}: expected a folder that can be written to, got {str(self.folder)!r}: {error.strerror}"
             ) from error
 
     def write(self, snapshot: Snapshot, exemplars: Exemplars) -> None:
@@ -70,7 +69,7 @@ class ProcessFiles:
 
     def close(self) -> None:
         """Take the gauges back, as the process is about to end."""
-        _remove_gauges(self._folder, self._identity)
+        _remove_gauges(self.folder, self._identity)
         lock, self._lock = self._lock, None
         if lock is not None:
             lock.remove()
@@ -83,8 +82,8 @@ class ProcessFiles:
         self._begin()
 
     def _replace(self, name: str, written: bytes) -> None:
-        path = self._folder / name
-        beside = self._folder / f"{name}.{self._identity}.tmp"
+        path = self.folder / name
+        beside = self.folder / f"{name}.{self._identity}.tmp"
         try:
             beside.write_bytes(written)
             beside.replace(path)
@@ -97,9 +96,9 @@ class ProcessFiles:
             ) from error
 
     def _remove_the_dead(self) -> None:
-        for lock in self._folder.glob("thread-*.lock"):
+        for lock in self.folder.glob("thread-*.lock"):
             if lock.stem != self._identity and LockFile.is_free(lock):
-                _remove_gauges(self._folder, lock.stem)
+                _remove_gauges(self.folder, lock.stem)
                 remove(lock)
 
 

@@ -24,6 +24,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Final
 
 from prometheus_client import REGISTRY, CollectorRegistry
@@ -147,18 +148,18 @@ def from_environment(port: int | None = None, host: str | None = None) -> Promet
     return PrometheusExporter(port=port, host=host or os.environ.get("THREAD_HOST") or DEFAULT_HOST)
 
 
-_processes: Final[dict[str, int]] = {}
+_processes: Final[dict[Path, int]] = {}
 """Which process this was when it began to write to a folder."""
 
 
 def _files_in(folder: str) -> ProcessFiles:
-    if _processes.get(folder) == os.getpid():
+    if _processes.get(Path(folder)) == os.getpid():
         raise ValueError(
             f"{VARIABLE}: expected a folder without the metrics of this process, got {folder!r}, which has them "
             "already: shut down the PrometheusExporter that was made first"
         )
     files = ProcessFiles(folder)
-    _processes[folder] = os.getpid()
+    _processes[files.folder] = os.getpid()
     return files
 
 

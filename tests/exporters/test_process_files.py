@@ -156,7 +156,7 @@ def test_gauges_of_a_process_that_is_gone_are_gone_and_its_counters_stay(
 
 
 def test_a_process_that_died_while_it_wrote_leaves_nothing_behind(tmp_path: Path) -> None:
-    source = "(files._folder / f'counter.{files._identity}.tmp').write_text('half'); say('dying')"
+    source = "(files.folder / f'counter.{files._identity}.tmp').write_text('half'); say('dying')"
     with worker(tmp_path, source) as dying:
         assert heard(dying) == "dying"
     ProcessFiles(str(tmp_path)).write(snapshot_of_a_shop(), Exemplars())
