@@ -281,9 +281,7 @@ frame_charged(PyFrameObject *innermost, bool *through_an_sdk)
         else if (known->of_an_sdk) {
             *through_an_sdk = true;
         }
-        PyFrameObject *outer = PyFrame_GetBack(frame);
-        Py_DECREF(frame);
-        frame = outer;
+        Py_SETREF(frame, PyFrame_GetBack(frame));
     }
     return innermost;
 }
@@ -528,9 +526,7 @@ stack_of_thread(unsigned long ident)
         if (stack_append(stack, frame) < 0) {
             Py_CLEAR(stack);
         }
-        PyFrameObject *outer = PyFrame_GetBack(frame);
-        Py_DECREF(frame);
-        frame = outer;
+        Py_SETREF(frame, PyFrame_GetBack(frame));
     }
     Py_XDECREF(frame);
     PyObject *frozen = stack == NULL ? NULL : PyList_AsTuple(stack);
@@ -575,9 +571,7 @@ route_hash(PyFrameObject *innermost, const PyFrameObject *charged)
             hash = (hash ^ (hash >> 32) ^ (uint64_t)PyFrame_GetLasti(frame)) * UINT64_C(0x9E3779B97F4A7C15);
             Py_DECREF(code);
         }
-        PyFrameObject *outer = PyFrame_GetBack(frame);
-        Py_DECREF(frame);
-        frame = outer;
+        Py_SETREF(frame, PyFrame_GetBack(frame));
     }
     Py_XDECREF(frame);
     return hash;
@@ -600,9 +594,7 @@ route_read(PyFrameObject *innermost, const PyFrameObject *charged)
         if (steps != NULL && !frame_is_ours(frame)) {
             steps = rows_with(steps, route_step(frame));
         }
-        PyFrameObject *outer = PyFrame_GetBack(frame);
-        Py_DECREF(frame);
-        frame = outer;
+        Py_SETREF(frame, PyFrame_GetBack(frame));
     }
     Py_XDECREF(frame);
     return steps;
