@@ -8,7 +8,7 @@ from grafana_foundation_sdk.builders.dashboard import Dashboard
 
 from ._board import AnyPanel, board
 from ._links import LOCK_UID
-from ._panels import NUMBER, PER_SECOND, SECONDS, SHARE, durations, lines, number, query
+from ._panels import EACH_INSTANCE, NUMBER, PER_SECOND, SECONDS, SHARE, durations, lines, number, query
 from ._promql import INSTANCE, WHOLE_RANGE, Selection, aggregate, joined, label, top, total
 from ._tables import LabelColumn, ValueColumn, rows
 from ._variables import lock
@@ -16,7 +16,6 @@ from ._variables import lock
 _LOCK: Final = Selection((*Selection().matchers, f'{label("python.lock.name")}="$lock"'))
 _WAIT: Final = "python.lock.wait.duration"
 _HOLD: Final = "python.lock.hold.duration"
-_EACH_INSTANCE: Final = "{{job}} {{instance}}"
 
 
 def lock_board() -> Dashboard:
@@ -163,7 +162,7 @@ def _use() -> list[AnyPanel]:
             "Waiters, by instance",
             "How many threads wait for the lock at each moment that was looked at.",
             NUMBER,
-            query(total(_LOCK.now("python.lock.waiters"), *INSTANCE), _EACH_INSTANCE),
+            query(total(_LOCK.now("python.lock.waiters"), *INSTANCE), EACH_INSTANCE),
             span=8,
             stacked=True,
         ),
@@ -181,14 +180,14 @@ def _instances() -> list[AnyPanel]:
             "Time waited, by instance",
             "Seconds waited in each second, which is how many threads of the instance wait for this lock on average.",
             NUMBER,
-            query(total(_LOCK.rate(_WAIT, "sum"), *INSTANCE), _EACH_INSTANCE),
+            query(total(_LOCK.rate(_WAIT, "sum"), *INSTANCE), EACH_INSTANCE),
             span=8,
         ),
         lines(
             "Share contended, by instance",
             "How many of the acquisitions had to wait.",
             SHARE,
-            query(_share_contended(*INSTANCE), _EACH_INSTANCE),
+            query(_share_contended(*INSTANCE), EACH_INSTANCE),
             span=8,
             most=1,
         ),
@@ -196,7 +195,7 @@ def _instances() -> list[AnyPanel]:
             "Wait p99, by instance",
             "99 % of the waits were shorter than this, estimated from buckets that double.",
             SECONDS,
-            query(_LOCK.quantile(0.99, _WAIT, *INSTANCE), _EACH_INSTANCE),
+            query(_LOCK.quantile(0.99, _WAIT, *INSTANCE), EACH_INSTANCE),
             span=8,
         ),
         rows(

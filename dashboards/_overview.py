@@ -9,14 +9,13 @@ from grafana_foundation_sdk.builders.dashboard import Dashboard
 from ._board import AnyPanel, board
 from ._executors import executor_panels
 from ._links import OVERVIEW_UID, to_lock_of_cell, to_lock_of_series
-from ._panels import NUMBER, PER_SECOND, SECONDS, SHARE, lines, number, query
+from ._panels import EACH_INSTANCE, NUMBER, PER_SECOND, SECONDS, SHARE, lines, number, query
 from ._promql import INSTANCE, RATE_WINDOW, WHOLE_RANGE, Selection, aggregate, only, top, total
 from ._tables import LabelColumn, ValueColumn, rows
 from ._words import YES_OR_NO
 
 _SELECTED: Final = Selection()
 _LOCK: Final = ("python.lock.name", "python.lock.type")
-_EACH_INSTANCE: Final = "{{job}} {{instance}}"
 
 
 def overview() -> Dashboard:
@@ -99,14 +98,14 @@ def _locks() -> list[AnyPanel]:
             "Thread time lost to lock waits, by instance",
             "Of all the time that the threads of an instance existed, how much they spent waiting for locks.",
             SHARE,
-            query(_share_lost(*INSTANCE), _EACH_INSTANCE),
+            query(_share_lost(*INSTANCE), EACH_INSTANCE),
         ),
         lines(
             "Oldest wait, by instance",
             "How long the longest of the waits that last has been going on. A line that climbs is a thread that "
             "does not get its lock; it falls to 0 when nobody waits.",
             SECONDS,
-            query(aggregate("max", _SELECTED.now("python.lock.wait.oldest"), *INSTANCE), _EACH_INSTANCE),
+            query(aggregate("max", _SELECTED.now("python.lock.wait.oldest"), *INSTANCE), EACH_INSTANCE),
         ),
         _contended_locks(),
         lines(
@@ -162,7 +161,7 @@ def _threads() -> list[AnyPanel]:
             "99 % of the threads entered their function sooner than this after they were asked for. It grows when "
             "the CPU or the GIL is busy. Empty when no thread was started.",
             SECONDS,
-            query(_SELECTED.quantile(0.99, "python.thread.start.duration", *INSTANCE), _EACH_INSTANCE),
+            query(_SELECTED.quantile(0.99, "python.thread.start.duration", *INSTANCE), EACH_INSTANCE),
             span=8,
         ),
         lines(
@@ -203,6 +202,6 @@ def _coverage() -> list[AnyPanel]:
             "Events a second that were lost because the buffer was full: evidence of slow waits, spans of threads, "
             "exceptions. No count, time or histogram on these dashboards misses anything by it.",
             PER_SECOND,
-            query(total(_SELECTED.rate("python.thread.telemetry.dropped"), *INSTANCE), _EACH_INSTANCE),
+            query(total(_SELECTED.rate("python.thread.telemetry.dropped"), *INSTANCE), EACH_INSTANCE),
         ),
     ]

@@ -34,6 +34,9 @@ PER_SECOND: Final = "cps"
 
 FULL_WIDTH: Final = 24
 
+EACH_INSTANCE: Final = "{{job}} {{instance}}"
+"""The legend of what has a series for each instance."""
+
 
 def query(expression: str, legend: str = "") -> prometheus.Dataquery:
     """A query over the time that the dashboard shows, its series named by labels: `{{instance}}`."""

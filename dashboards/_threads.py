@@ -8,7 +8,7 @@ from grafana_foundation_sdk.builders.dashboard import Dashboard
 
 from ._board import AnyPanel, board
 from ._links import THREADS_UID
-from ._panels import NUMBER, PER_SECOND, SECONDS, SHARE, durations, lines, query
+from ._panels import EACH_INSTANCE, NUMBER, PER_SECOND, SECONDS, SHARE, durations, lines, query
 from ._promql import INSTANCE, RATE_WINDOW, Selection, joined, top, total
 from ._tables import LabelColumn, ValueColumn, rows
 
@@ -18,7 +18,6 @@ _KIND: Final = "python.blocking.type"
 _LIFETIME: Final = "python.thread.duration"
 _START_DELAY: Final = "python.thread.start.duration"
 _EACH_TARGET: Final = "{{python_thread_target}}"
-_EACH_INSTANCE: Final = "{{job}} {{instance}}"
 
 
 def threads_board() -> Dashboard:
@@ -51,7 +50,7 @@ def _population() -> list[AnyPanel]:
             "Running threads, by instance",
             "How many of the threads that were started run in each instance.",
             NUMBER,
-            query(total(running, *INSTANCE), _EACH_INSTANCE),
+            query(total(running, *INSTANCE), EACH_INSTANCE),
         ),
         lines(
             "Births, by target",
