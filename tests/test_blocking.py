@@ -10,10 +10,11 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
-from types import FrameType, ModuleType
+from types import ModuleType
 from typing import Any
 
 import pytest
+from interruptions import interrupted_soon
 
 from thread import telemetry
 from thread.telemetry import BlockingStats, snapshot
@@ -156,21 +157,8 @@ def test_what_does_not_wait_is_not_recorded(instrumented: ModuleType) -> None:
 
 
 def test_an_interrupted_wait_is_recorded(instrumented: ModuleType) -> None:
-    class Interruption(Exception):
-        pass
-
-    def interrupt(signum: int, frame: FrameType | None) -> None:
-        raise Interruption
-
-    before = signal.signal(signal.SIGUSR1, interrupt)
-    interruption = threading.Timer(0.05, os.kill, args=(os.getpid(), signal.SIGUSR1))
-    interruption.start()
-    try:
-        with pytest.raises(Interruption):
-            threading.Event().wait()
-    finally:
-        signal.signal(signal.SIGUSR1, before)
-        interruption.join()
+    with interrupted_soon():
+        threading.Event().wait()
     assert [row.duration.count for row in rows("event") if row.site.file == __file__] == [1]
 
 

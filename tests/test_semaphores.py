@@ -6,15 +6,15 @@ import asyncio
 import gc
 import os
 import queue
-import signal
 import threading
 import time
 from collections.abc import Callable
-from types import FrameType, ModuleType
+from types import ModuleType
 from typing import Any
 
 import pytest
 from conftest import WaitUntil
+from interruptions import interrupted_soon
 
 from thread.telemetry import LockStats, SlowWait, snapshot
 
@@ -162,22 +162,8 @@ def test_a_semaphore_may_be_a_signal(instrumented: ModuleType) -> None:
 
 def test_an_interrupted_wait_is_recorded_once(instrumented: ModuleType) -> None:
     interrupted = threading.Semaphore(0)
-
-    class Interruption(Exception):
-        pass
-
-    def interrupt(signum: int, frame: FrameType | None) -> None:
-        raise Interruption
-
-    before = signal.signal(signal.SIGUSR1, interrupt)
-    interruption = threading.Timer(0.05, os.kill, args=(os.getpid(), signal.SIGUSR1))
-    interruption.start()
-    try:
-        with pytest.raises(Interruption):
-            interrupted.acquire()
-    finally:
-        signal.signal(signal.SIGUSR1, before)
-        interruption.join()
+    with interrupted_soon():
+        interrupted.acquire()
     found = stats("interrupted")
     assert (found.wait.count, found.contentions, found.timeouts, found.waiters) == (1, 0, 0, 0)
     interrupted.release()
