@@ -15,6 +15,7 @@ from thread.telemetry import (
     SlowWait,
     Snapshot,
     SpanContext,
+    ThreadFinished,
     ThreadStats,
     UnhandledException,
     WaitStats,
@@ -103,6 +104,20 @@ def slow_wait(
 
 def unhandled_exception(site: Site = CHARGE) -> UnhandledException:
     return UnhandledException("ValueError", "cannot charge", "shop.worker:work", 1, 4244, NOON, TRACEBACK, site)
+
+
+def thread_finished() -> ThreadFinished:
+    return ThreadFinished(
+        ident=11,
+        native_id=111,
+        target="shop.worker:work",
+        starter=GET,
+        requested_at=NOON,
+        start_delay=0.001,
+        lifetime=2.0,
+        cpu_time=0.5,
+        outcome="returned",
+    )
 
 
 def snapshot_of_a_shop() -> Snapshot:

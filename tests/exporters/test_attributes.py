@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from handmade import GET, NOON, slow_wait, snapshot_of_a_shop, unhandled_exception
+from handmade import NOON, slow_wait, snapshot_of_a_shop, thread_finished, unhandled_exception
 from opentelemetry.sdk._logs import LoggerProvider
 from opentelemetry.sdk._logs.export import InMemoryLogRecordExporter, SimpleLogRecordProcessor
 from opentelemetry.sdk.trace import TracerProvider
@@ -14,7 +14,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 
 from thread import _executors, _lifecycle
 from thread._core_py import _blocking, _records, _threads
-from thread.telemetry import SpanContext, ThreadFinished
+from thread.telemetry import SpanContext
 from thread_exporters._attributes import ATTRIBUTES, MAX_SITES, MOST_SERIES, Attribute
 from thread_exporters._exception_signal import VARIABLE
 from thread_exporters._metrics import METRICS, Metric
@@ -110,15 +110,10 @@ def test_spans_links_events_and_log_records_have_the_attributes_that_are_told(mo
     tracer_provider.add_span_processor(SimpleSpanProcessor(spans))
     logger_provider.add_log_record_processor(SimpleLogRecordProcessor(records))
     wait = replace(slow_wait(span=REQUEST), owner_span=REQUEST, task="Task-7")
-    finished = ThreadFinished(
+    finished = replace(
+        thread_finished(),
         ident=1,
         native_id=4244,
-        target="shop.worker:work",
-        starter=GET,
-        requested_at=NOON,
-        start_delay=0.001,
-        lifetime=2.0,
-        cpu_time=0.5,
         outcome="raised",
         starter_span=REQUEST,
         span=THREAD,

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from conftest import WaitUntil
-from handmade import GET, HOT, NOON, REFRESH, TRACEBACK
+from handmade import GET, HOT, NOON, REFRESH, TRACEBACK, thread_finished
 from opentelemetry import trace
 from opentelemetry.sdk._logs import LoggerProvider
 from opentelemetry.sdk._logs.export import InMemoryLogRecordExporter, SimpleLogRecordProcessor
@@ -21,7 +21,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.sdk.trace.sampling import ParentBased, TraceIdRatioBased
 from opentelemetry.trace import SpanKind, StatusCode
 
-from thread.telemetry import Site, SlowWait, SpanContext, ThreadFinished, UnhandledException
+from thread.telemetry import Site, SlowWait, SpanContext, UnhandledException
 from thread_exporters import _scope
 from thread_exporters._spans import MAX_STACK, SpanBuilder, stack_text
 from thread_exporters.spans import SpansExporter
@@ -49,17 +49,7 @@ WAIT = SlowWait(
     span=REQUEST,
     owner_span=OTHER_REQUEST,
 )
-FINISHED = ThreadFinished(
-    ident=11,
-    native_id=111,
-    target="shop.worker:work",
-    starter=GET,
-    requested_at=NOON,
-    start_delay=0.001,
-    lifetime=2.0,
-    cpu_time=0.5,
-    outcome="returned",
-)
+FINISHED = thread_finished()
 RAISED = UnhandledException(
     type="ValueError",
     message="cannot charge",
