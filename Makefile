@@ -14,13 +14,13 @@ BIN := $(VENV)/bin
 
 on = $(filter-out 0,$(strip $(1)))
 
-# Without THREAD_REQUIRE_EXTENSION in the environment, the extension is required wherever it can be built.
-ifndef THREAD_REQUIRE_EXTENSION
+# Without THREAD_TELEMETRY_REQUIRE_EXTENSION in the environment, the extension is required wherever it can be built.
+ifndef THREAD_TELEMETRY_REQUIRE_EXTENSION
 CANNOT_COMPILE := $(shell $(if $(filter default,$(origin CC)),,CC='$(CC)') $(or $(PYTHON),false) scripts/can_compile.py)
-THREAD_REQUIRE_EXTENSION := $(if $(CANNOT_COMPILE),0,1)
+THREAD_TELEMETRY_REQUIRE_EXTENSION := $(if $(CANNOT_COMPILE),0,1)
 endif
-export THREAD_REQUIRE_EXTENSION
-BUILT := $(VENV)/.built-$(if $(call on,$(THREAD_REQUIRE_EXTENSION)),c,pure)
+export THREAD_TELEMETRY_REQUIRE_EXTENSION
+BUILT := $(VENV)/.built-$(if $(call on,$(THREAD_TELEMETRY_REQUIRE_EXTENSION)),c,pure)
 
 .PHONY: help venv build test test-suites test-pure test-prometheus demo dashboards docs bench bench-service lint typecheck sanitize clean
 
@@ -53,7 +53,7 @@ build: $(BUILT)
 
 #: test: the test suite; PURE=1 tests the pure-Python core
 test: build
-	@$(if $(call on,$(PURE)),THREAD_PURE=1 )$(BIN)/python -m pytest $(if $(call on,$(SLOW)),--slow )$(ARGS)
+	@$(if $(call on,$(PURE)),THREAD_TELEMETRY_PURE=1 )$(BIN)/python -m pytest $(if $(call on,$(SLOW)),--slow )$(ARGS)
 
 #: test-suites: the interpreter's own suites, unmodified, under observation from start-up
 test-suites:
@@ -66,7 +66,7 @@ test-pure:
 #: test-prometheus: metrics, dashboards and rules against a real Prometheus, which root gets installed
 test-prometheus: build
 	@scripts/install_prometheus
-	@THREAD_REQUIRE_PROMETHEUS=1 $(BIN)/python -m pytest --prometheus $(ARGS) tests/prometheus
+	@THREAD_TELEMETRY_REQUIRE_PROMETHEUS=1 $(BIN)/python -m pytest --prometheus $(ARGS) tests/prometheus
 
 #: demo: a small shop under load, observed; DEMO_SECONDS=20 ends it by itself
 demo: build

@@ -27,7 +27,7 @@ def compile_arguments() -> list[str]:
 
 
 def extensions() -> list[Extension]:
-    required = flag("THREAD_REQUIRE_EXTENSION")
+    required = flag("THREAD_TELEMETRY_REQUIRE_EXTENSION")
     sources = sorted(glob("src/thread/_c/*.c"))
     if not sources or (sys.implementation.name != "cpython" and not required):
         return []

@@ -88,7 +88,7 @@ def arguments() -> argparse.Namespace:
 def main() -> int:
     options = arguments()
     if options.calibrate:
-        os.environ["THREAD_BENCHMARKS_CALIBRATE"] = "1"
+        os.environ["THREAD_TELEMETRY_BENCHMARKS_CALIBRATE"] = "1"
     results: list[Result] = []
     for script in SCRIPTS:
         chosen = [row for row in rows_of(script) if not options.row or {script, row.name} & set(options.row)]

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from thread._backend import core
 
-CALIBRATING = os.environ.get("THREAD_BENCHMARKS_CALIBRATE", "") not in ("", "0")
+CALIBRATING = os.environ.get("THREAD_TELEMETRY_BENCHMARKS_CALIBRATE", "") not in ("", "0")
 """Whether the interpreter is measured against itself, which promises nothing."""
 
 Version = tuple[int, int]

@@ -1,4 +1,4 @@
-"""What all tests share. One run tests one core: the C extension, or its pure-Python twin under `THREAD_PURE=1`."""
+"""Fixtures of all tests. One run tests one core: the C extension, or its twin under `THREAD_TELEMETRY_PURE=1`."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ def pytest_configure(config: pytest.Config) -> None:
 
     from thread._backend import core
 
-    if flag("THREAD_REQUIRE_EXTENSION") and not flag("THREAD_PURE") and core.NAME != "c":
-        raise pytest.UsageError("THREAD_REQUIRE_EXTENSION=1 asks to test the C extension, but it is not built")
+    if flag("THREAD_TELEMETRY_REQUIRE_EXTENSION") and not flag("THREAD_TELEMETRY_PURE") and core.NAME != "c":
+        raise pytest.UsageError("THREAD_TELEMETRY_REQUIRE_EXTENSION=1 asks for the C extension, but it is not built")
 
 
 def pytest_report_header(config: pytest.Config) -> str:

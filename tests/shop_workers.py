@@ -53,9 +53,9 @@ def running_shop_workers(folder: Path, **environment: str) -> Iterator[ShopWorke
     options = ["--bind", f"127.0.0.1:{port}", "--no-control-socket", "shop.wsgi:application"]
     observation = {
         "THREAD_TELEMETRY": "1",
-        "THREAD_EXPORTERS": "prometheus",
-        "THREAD_EXPORT_INTERVAL": "0.5",
-        "THREAD_PORT": str(metrics_port),
+        "THREAD_TELEMETRY_EXPORTERS": "prometheus",
+        "THREAD_TELEMETRY_EXPORT_INTERVAL": "0.5",
+        "THREAD_TELEMETRY_PORT": str(metrics_port),
         "PROMETHEUS_MULTIPROC_DIR": str(shared),
         "SHOP_DATABASE": str(folder / "shop.sqlite"),
         # gunicorn leaves files of state behind there.

@@ -30,7 +30,7 @@ IS_OBSERVED = """
 
 @pytest.mark.parametrize("switch", ["1", "true", "YES", " on "])
 def test_a_program_is_observed_from_its_first_line(switch: str) -> None:
-    lines = output_of(IS_OBSERVED, THREAD_TELEMETRY=switch, THREAD_EXPORTERS="none")
+    lines = output_of(IS_OBSERVED, THREAD_TELEMETRY=switch, THREAD_TELEMETRY_EXPORTERS="none")
     assert lines == ["True False", "True"]
 
 
@@ -54,10 +54,10 @@ def test_an_interpreter_that_ignores_the_environment_does() -> None:
 
 def test_exporters_start_by_name() -> None:
     finished = run(
-        "print('program')", THREAD_TELEMETRY="1", THREAD_EXPORTERS="console, nonsense", NO_COLOR="1"
+        "print('program')", THREAD_TELEMETRY="1", THREAD_TELEMETRY_EXPORTERS="console, nonsense", NO_COLOR="1"
     )
     assert (finished.returncode, finished.stdout) == (0, "program\n")
-    assert "thread: THREAD_EXPORTERS: the exporter 'nonsense' cannot be started: " in finished.stderr
+    assert "thread: THREAD_TELEMETRY_EXPORTERS: the exporter 'nonsense' cannot be started: " in finished.stderr
     assert "thread telemetry, process" in finished.stderr
 
 
@@ -66,7 +66,7 @@ def test_run_in_an_observed_process_starts_nothing_twice(tmp_path: Path) -> None
     program.write_text("print('program')")
     done = subprocess.run(
         [sys.executable, "-m", "thread", "run", "--port", "0", str(program)],
-        env={"THREAD_TELEMETRY": "1", "THREAD_PORT": "0", "NO_COLOR": "1"},
+        env={"THREAD_TELEMETRY": "1", "THREAD_TELEMETRY_PORT": "0", "NO_COLOR": "1"},
         capture_output=True,
         text=True,
         timeout=60,
@@ -104,7 +104,7 @@ def test_children_of_multiprocessing_are_observed(method: str, tmp_path: Path) -
     )
     done = subprocess.run(
         [sys.executable, "-W", "ignore::DeprecationWarning", str(program)],
-        env={"THREAD_TELEMETRY": "1", "THREAD_EXPORTERS": "none"},
+        env={"THREAD_TELEMETRY": "1", "THREAD_TELEMETRY_EXPORTERS": "none"},
         capture_output=True,
         text=True,
         timeout=60,

@@ -71,8 +71,8 @@ def test_the_table_of_settings_has_the_defaults_of_the_code() -> None:
 def test_the_table_of_variables_has_the_defaults_of_the_code() -> None:
     [written] = [table for table in tables(DOCS / "installing.md") if table[0][:2] == ["variable", "default"]]
     defaults = {variable.strip("`"): default for variable, default, _ in written[1:]}
-    assert defaults["THREAD_EXPORTERS"] == ",".join(DEFAULT_EXPORTERS)
-    assert (defaults["THREAD_PORT"], defaults["THREAD_HOST"]) == (str(DEFAULT_PORT), DEFAULT_HOST)
+    assert defaults["THREAD_TELEMETRY_EXPORTERS"] == ",".join(DEFAULT_EXPORTERS)
+    assert (defaults["THREAD_TELEMETRY_PORT"], defaults["THREAD_TELEMETRY_HOST"]) == (str(DEFAULT_PORT), DEFAULT_HOST)
 
 
 def test_every_variable_that_the_help_explains_is_in_the_documentation() -> None:

@@ -49,7 +49,7 @@ def distributions(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the sdist, and the wheel that was built from that sdist."""
     folder = tmp_path_factory.mktemp("dist")
     build = (sys.executable, "-m", "build", "--no-isolation", "--outdir", folder, copy_repository(folder))
-    succeed(*build, THREAD_REQUIRE_EXTENSION="1", CFLAGS="-O1")
+    succeed(*build, THREAD_TELEMETRY_REQUIRE_EXTENSION="1", CFLAGS="-O1")
     return folder
 
 
@@ -125,7 +125,7 @@ def test_a_wheel_installs_alone_and_runs_on_the_extension(wheel: Path, environme
 def test_an_installed_wheel_observes_from_the_start_and_leaves_nothing_behind(wheel: Path, environment: Path) -> None:
     succeed(environment, "-m", "pip", "install", "--no-index", wheel)
     program = "import threading; print(threading.Condition.wait.__code__.co_filename)"
-    assert "_blocking" in succeed(environment, "-c", program, THREAD_TELEMETRY="1", THREAD_EXPORTERS="none")
+    assert "_blocking" in succeed(environment, "-c", program, THREAD_TELEMETRY="1", THREAD_TELEMETRY_EXPORTERS="none")
     assert "_blocking" not in succeed(environment, "-c", program, THREAD_TELEMETRY="0")
     succeed(environment, "-m", "pip", "uninstall", "--yes", "thread-telemetry")
     assert "_blocking" not in succeed(environment, "-c", program, THREAD_TELEMETRY="1")
@@ -152,7 +152,7 @@ def test_a_checkout_installs(checkout: Path, environment: Path, compiler: str, c
 
 def test_a_failed_compile_is_an_error_where_the_extension_is_required(checkout: Path, environment: Path) -> None:
     install = (environment, "-m", "pip", "install", checkout)
-    assert run(*install, CC=NO_COMPILER, THREAD_REQUIRE_EXTENSION="1").returncode != 0
+    assert run(*install, CC=NO_COMPILER, THREAD_TELEMETRY_REQUIRE_EXTENSION="1").returncode != 0
 
 
 def test_an_editable_install_runs_the_files_of_the_checkout(checkout: Path, environment: Path) -> None:
@@ -168,7 +168,7 @@ def test_an_editable_install_runs_the_files_of_the_checkout(checkout: Path, envi
 def test_the_twin_is_chosen_at_run_time(wheel: Path, environment: Path) -> None:
     succeed(environment, "-m", "pip", "install", "--no-index", wheel)
     program = "from thread._backend import core; print(core.NAME)"
-    assert succeed(environment, "-c", program, THREAD_PURE="1").strip() == "python"
+    assert succeed(environment, "-c", program, THREAD_TELEMETRY_PURE="1").strip() == "python"
 
 
 def test_an_installed_wheel_is_typed_for_mypy(wheel: Path, environment: Path) -> None:

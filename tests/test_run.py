@@ -59,7 +59,8 @@ def folder(tmp_path: Path) -> Path:
 def run(folder: Path, *arguments: str, program: str = "print('ran')", **environment: str) -> tuple[int, str, str]:
     """Exit status, stdout and stderr of `python -m thread run`."""
     folder.joinpath("program.py").write_text(dedent(program))
-    kept = {name: value for name, value in os.environ.items() if name == "THREAD_PURE" or "THREAD_" not in name}
+    core = "THREAD_TELEMETRY_PURE"
+    kept = {name: value for name, value in os.environ.items() if name == core or "THREAD_" not in name}
     search_path = os.pathsep.join([str(folder / "library"), os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep)
     done = subprocess.run(
         [sys.executable, "-m", "thread", "run", *arguments],
@@ -125,7 +126,7 @@ def test_options_reach_the_exporters_that_know_them(folder: Path) -> None:
 
 
 def test_the_environment_says_what_the_command_line_does_not(folder: Path) -> None:
-    environment = {"THREAD_EXPORTERS": " silent, probe,", "THREAD_SLOW_WAIT_MS": "3"}
+    environment = {"THREAD_TELEMETRY_EXPORTERS": " silent, probe,", "THREAD_TELEMETRY_SLOW_WAIT_MS": "3"}
     assert run(folder, "program.py", **environment)[2].startswith("serving nowhere None 0.003\n")
     _, _, stderr = run(folder, "--slow-wait", "1", "--exporter", "probe", "program.py", **environment)
     assert stderr.startswith("serving nowhere None 0.001\n")
@@ -142,7 +143,7 @@ def test_an_unknown_exporter_is_refused_with_those_that_are_known(folder: Path) 
     assert "unknown exporter 'promethius': expected one of " in stderr
     assert "broken" in stderr
     assert "probe" in stderr
-    assert run(folder, "program.py", THREAD_EXPORTERS="promethius")[0] == 2
+    assert run(folder, "program.py", THREAD_TELEMETRY_EXPORTERS="promethius")[0] == 2
 
 
 def test_an_exporter_without_its_library_is_refused_when_it_was_asked_for(folder: Path) -> None:

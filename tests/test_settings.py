@@ -78,13 +78,13 @@ def test_what_is_not_changed_stays() -> None:
 def test_every_setting_has_its_variable() -> None:
     changes, complaints = changes_from(
         {
-            "THREAD_SLOW_WAIT_MS": "2.5",
-            "THREAD_HOLD_SAMPLING": "0",
-            "THREAD_EXPORT_INTERVAL": "60",
-            "THREAD_EXPORT_TIMEOUT": " 0.5 ",
-            "THREAD_EVENT_CAPACITY": "10",
-            "THREAD_STACK_DEPTH": "3",
-            "THREAD_PORT": "none of ours",
+            "THREAD_TELEMETRY_SLOW_WAIT_MS": "2.5",
+            "THREAD_TELEMETRY_HOLD_SAMPLING": "0",
+            "THREAD_TELEMETRY_EXPORT_INTERVAL": "60",
+            "THREAD_TELEMETRY_EXPORT_TIMEOUT": " 0.5 ",
+            "THREAD_TELEMETRY_EVENT_CAPACITY": "10",
+            "THREAD_TELEMETRY_STACK_DEPTH": "3",
+            "THREAD_TELEMETRY_PORT": "none of ours",
         }
     )
     assert not complaints
@@ -99,31 +99,33 @@ def test_every_setting_has_its_variable() -> None:
 
 
 def test_an_empty_variable_is_none() -> None:
-    assert changes_from({"THREAD_STACK_DEPTH": "", "THREAD_SLOW_WAIT_MS": " "}) == ({}, [])
+    assert changes_from({"THREAD_TELEMETRY_STACK_DEPTH": "", "THREAD_TELEMETRY_SLOW_WAIT_MS": " "}) == ({}, [])
 
 
 @pytest.mark.parametrize(
     ("variable", "text", "complaint"),
     [
         (
-            "THREAD_SLOW_WAIT_MS",
+            "THREAD_TELEMETRY_SLOW_WAIT_MS",
             "soon",
-            "THREAD_SLOW_WAIT_MS: expected a number of milliseconds, at least 0, got 'soon'; the default 10 is used",
+            "THREAD_TELEMETRY_SLOW_WAIT_MS: expected a number of milliseconds, at least 0, got 'soon'; "
+            "the default 10 is used",
         ),
         (
-            "THREAD_EXPORT_INTERVAL",
+            "THREAD_TELEMETRY_EXPORT_INTERVAL",
             "-1",
-            "THREAD_EXPORT_INTERVAL: expected a number of seconds, at least 0.001, got '-1'; the default 10 is used",
+            "THREAD_TELEMETRY_EXPORT_INTERVAL: expected a number of seconds, at least 0.001, got '-1'; "
+            "the default 10 is used",
         ),
         (
-            "THREAD_STACK_DEPTH",
+            "THREAD_TELEMETRY_STACK_DEPTH",
             "1.5",
-            "THREAD_STACK_DEPTH: expected a whole number from 1 to 1,000, got '1.5'; the default 64 is used",
+            "THREAD_TELEMETRY_STACK_DEPTH: expected a whole number from 1 to 1,000, got '1.5'; the default 64 is used",
         ),
     ],
 )
 def test_a_bad_variable_is_one_clear_line_and_the_others_count(variable: str, text: str, complaint: str) -> None:
-    changes, complaints = changes_from({variable: text, "THREAD_EVENT_CAPACITY": "5"})
+    changes, complaints = changes_from({variable: text, "THREAD_TELEMETRY_EVENT_CAPACITY": "5"})
     assert (changes, complaints) == ({"event_capacity": 5}, [complaint])
 
 

@@ -233,8 +233,8 @@ def test_the_environment_is_read_when_it_is_imported() -> None:
             pass
         print(telemetry.snapshot().locks[0].hold.count)
         """,
-        THREAD_HOLD_SAMPLING="1",
-        THREAD_SLOW_WAIT_MS="5",
+        THREAD_TELEMETRY_HOLD_SAMPLING="1",
+        THREAD_TELEMETRY_SLOW_WAIT_MS="5",
     ) == [
         "Settings(slow_wait=0.005, hold_sampling=1, export_interval=10.0, export_timeout=5.0, "
         "event_capacity=4096, stack_depth=64)",
@@ -243,11 +243,11 @@ def test_the_environment_is_read_when_it_is_imported() -> None:
 
 
 def test_a_bad_variable_is_a_warning_and_the_program_runs() -> None:
-    finished = run("from thread import telemetry; print('runs')", THREAD_HOLD_SAMPLING="often")
+    finished = run("from thread import telemetry; print('runs')", THREAD_TELEMETRY_HOLD_SAMPLING="often")
     assert finished.stdout == "runs\n"
     assert (
-        "RuntimeWarning: THREAD_HOLD_SAMPLING: expected a whole number, 0 for no acquisition or n for one in n, "
-        "got 'often'; the default 64 is used"
+        "RuntimeWarning: THREAD_TELEMETRY_HOLD_SAMPLING: expected a whole number, "
+        "0 for no acquisition or n for one in n, got 'often'; the default 64 is used"
     ) in finished.stderr
 
 

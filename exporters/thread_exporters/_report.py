@@ -288,8 +288,8 @@ def _coverage(snapshot: Snapshot) -> Iterator[RenderableType]:
     if coverage.sites_capped:
         line.append("There are more sites than are told apart; the rest is counted under `other`. ")
     if snapshot.dropped_events:
-        lost = f"{quantity(snapshot.dropped_events, 'event')} dropped, THREAD_EVENT_CAPACITY makes more room. "
-        line.append(lost, ALARM)
+        lost = quantity(snapshot.dropped_events, "event")
+        line.append(f"{lost} dropped, THREAD_TELEMETRY_EVENT_CAPACITY makes more room. ", ALARM)
     else:
         line.append("No event was dropped. ")
     if coverage.faults:

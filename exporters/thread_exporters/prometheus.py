@@ -124,7 +124,7 @@ class PrometheusExporter:
         except (OSError, UnicodeError) as error:
             _log.warning(
                 "no metrics are served, since port %d of %s cannot be had: %s; the program runs on, "
-                "THREAD_PORT and THREAD_HOST choose another address",
+                "THREAD_TELEMETRY_PORT and THREAD_TELEMETRY_HOST choose another address",
                 port,
                 host,
                 getattr(error, "strerror", None) or error,
@@ -140,12 +140,12 @@ class PrometheusExporter:
 def from_environment(port: int | None = None, host: str | None = None) -> PrometheusExporter:
     """The exporter of the name `prometheus`, serving prometheus_client's default registry.
 
-    What is not given is taken from `THREAD_PORT` and `THREAD_HOST`, else it is port 9464 of 127.0.0.1.
+    The default address is that of `THREAD_TELEMETRY_HOST` and `THREAD_TELEMETRY_PORT`, else port 9464 of 127.0.0.1.
     Raises ValueError for a port that is none.
     """
     if port is None:
-        port = _port_from(os.environ.get("THREAD_PORT") or str(DEFAULT_PORT))
-    return PrometheusExporter(port=port, host=host or os.environ.get("THREAD_HOST") or DEFAULT_HOST)
+        port = _port_from(os.environ.get("THREAD_TELEMETRY_PORT") or str(DEFAULT_PORT))
+    return PrometheusExporter(port=port, host=host or os.environ.get("THREAD_TELEMETRY_HOST") or DEFAULT_HOST)
 
 
 _processes: Final[dict[Path, int]] = {}
@@ -165,9 +165,9 @@ def _files_in(folder: str) -> ProcessFiles:
 
 def _port_from(text: str) -> int:
     try:
-        return _check_port("THREAD_PORT", int(text))
+        return _check_port("THREAD_TELEMETRY_PORT", int(text))
     except ValueError:
-        raise ValueError(f"THREAD_PORT: expected a port number from 0 to 65535, got {text!r}") from None
+        raise ValueError(f"THREAD_TELEMETRY_PORT: expected a port number from 0 to 65535, got {text!r}") from None
 
 
 def _check_port(source: str, port: int) -> int:

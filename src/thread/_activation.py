@@ -12,7 +12,7 @@ import sys
 from typing import Final
 
 SWITCH: Final = "THREAD_TELEMETRY"
-EXPORTERS: Final = "THREAD_EXPORTERS"
+EXPORTERS: Final = "THREAD_TELEMETRY_EXPORTERS"
 """Names separated by commas, `none` to record only. Without it: prometheus."""
 
 _ON: Final = frozenset({"1", "true", "yes", "on"})

@@ -1,6 +1,6 @@
 """Chooses the core: the C extension where it was built, else its pure-Python twin.
 
-`THREAD_PURE=1` in the environment chooses the twin.
+`THREAD_TELEMETRY_PURE=1` in the environment chooses the twin.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     # The twin is the type of both, so that no stub can drift from it.
     from . import _core_py as core
-elif os.environ.get("THREAD_PURE", "") not in ("", "0"):
+elif os.environ.get("THREAD_TELEMETRY_PURE", "") not in ("", "0"):
     from . import _core_py as core
 else:
     try:

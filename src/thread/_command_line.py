@@ -36,19 +36,19 @@ examples
   thread run app.py --its-own options
   thread run --slow-wait 50 -m http.server 8000
   thread run --exporter console batch.py 2>report.txt
-  THREAD_PORT=9000 python -m thread run service.pyz
+  THREAD_TELEMETRY_PORT=9000 python -m thread run service.pyz
 
 environment variables, for what is not said on the command line
-  THREAD_EXPORTERS        exporters, separated by commas                                        [prometheus,console]
-  THREAD_PORT             where the metrics page is served, 0: on any free port                               [9464]
-  THREAD_HOST             the address that it is served on, 0.0.0.0: on all                              [127.0.0.1]
-  THREAD_SLOW_WAIT_MS     a wait of more milliseconds is kept with the stacks of both sides                     [10]
-  THREAD_HOLD_SAMPLING    one acquisition in so many has its hold timed, 0: none                                [64]
-  THREAD_EXPORT_INTERVAL  seconds between two exports                                                           [10]
-  THREAD_EXPORT_TIMEOUT   seconds after which an exporter counts as hung                                         [5]
-  THREAD_EVENT_CAPACITY   events kept until they are exported                                                 [4096]
-  THREAD_STACK_DEPTH      frames kept of each stack                                                             [64]
-  THREAD_PURE             1: use the core written in Python, not the one in C"""
+  THREAD_TELEMETRY_EXPORTERS        exporters, separated by commas                                  [prometheus,console]
+  THREAD_TELEMETRY_PORT             where the metrics page is served, 0: on any free port                      [9464]
+  THREAD_TELEMETRY_HOST             the address that it is served on, 0.0.0.0: on all                     [127.0.0.1]
+  THREAD_TELEMETRY_SLOW_WAIT_MS     a wait of more milliseconds is kept with the stacks of both sides            [10]
+  THREAD_TELEMETRY_HOLD_SAMPLING    one acquisition in so many has its hold timed, 0: none                       [64]
+  THREAD_TELEMETRY_EXPORT_INTERVAL  seconds between two exports                                                  [10]
+  THREAD_TELEMETRY_EXPORT_TIMEOUT   seconds after which an exporter counts as hung                                [5]
+  THREAD_TELEMETRY_EVENT_CAPACITY   events kept until they are exported                                        [4096]
+  THREAD_TELEMETRY_STACK_DEPTH      frames kept of each stack                                                    [64]
+  THREAD_TELEMETRY_PURE             1: use the core written in Python, not the one in C"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +75,7 @@ def parse(arguments: Sequence[str]) -> Invocation:
         command.parse_args(arguments)
     ours, program = _split(arguments[1:])
     options = run.parse_args(ours)
-    given = ",".join(options.exporter) or os.environ.get("THREAD_EXPORTERS", "")
+    given = ",".join(options.exporter) or os.environ.get("THREAD_TELEMETRY_EXPORTERS", "")
     names = tuple(dict.fromkeys(name.strip() for name in given.split(",") if name.strip()))
     module, program = _module_first(program)
     if not program:

@@ -41,18 +41,20 @@ class _Rule(NamedTuple):
 _MOST_SECONDS: Final = TIMEOUT_MAX / 2
 
 _RULES: Final = {
-    "slow_wait": _Rule(float, 0.0, _MOST_SECONDS, "a number of seconds, at least 0", "THREAD_SLOW_WAIT_MS", 1e-3),
+    "slow_wait": _Rule(
+        float, 0.0, _MOST_SECONDS, "a number of seconds, at least 0", "THREAD_TELEMETRY_SLOW_WAIT_MS", 1e-3
+    ),
     "hold_sampling": _Rule(
-        int, 0, 2**31 - 1, "a whole number, 0 for no acquisition or n for one in n", "THREAD_HOLD_SAMPLING"
+        int, 0, 2**31 - 1, "a whole number, 0 for no acquisition or n for one in n", "THREAD_TELEMETRY_HOLD_SAMPLING"
     ),
     "export_interval": _Rule(
-        float, 0.001, _MOST_SECONDS, "a number of seconds, at least 0.001", "THREAD_EXPORT_INTERVAL"
+        float, 0.001, _MOST_SECONDS, "a number of seconds, at least 0.001", "THREAD_TELEMETRY_EXPORT_INTERVAL"
     ),
     "export_timeout": _Rule(
-        float, 0.001, _MOST_SECONDS, "a number of seconds, at least 0.001", "THREAD_EXPORT_TIMEOUT"
+        float, 0.001, _MOST_SECONDS, "a number of seconds, at least 0.001", "THREAD_TELEMETRY_EXPORT_TIMEOUT"
     ),
-    "event_capacity": _Rule(int, 1, 1_000_000, "a whole number from 1 to 1,000,000", "THREAD_EVENT_CAPACITY"),
-    "stack_depth": _Rule(int, 1, 1_000, "a whole number from 1 to 1,000", "THREAD_STACK_DEPTH"),
+    "event_capacity": _Rule(int, 1, 1_000_000, "a whole number from 1 to 1,000,000", "THREAD_TELEMETRY_EVENT_CAPACITY"),
+    "stack_depth": _Rule(int, 1, 1_000, "a whole number from 1 to 1,000", "THREAD_TELEMETRY_STACK_DEPTH"),
 }
 
 
@@ -73,17 +75,17 @@ class Settings:
     """
 
     slow_wait: float = 0.010
-    """A wait for a lock that takes longer, in seconds, becomes a `SlowWait` event. `THREAD_SLOW_WAIT_MS`, in ms."""
+    """A longer wait for a lock, in seconds, becomes a `SlowWait` event. `THREAD_TELEMETRY_SLOW_WAIT_MS`, in ms."""
     hold_sampling: int = 64
-    """One acquisition in so many has its hold timed; 1 times each, 0 none. `THREAD_HOLD_SAMPLING`"""
+    """One acquisition in so many has its hold timed; 1 times each, 0 none. `THREAD_TELEMETRY_HOLD_SAMPLING`"""
     export_interval: float = 10.0
-    """Seconds from one export to the next. `THREAD_EXPORT_INTERVAL`"""
+    """Seconds from one export to the next. `THREAD_TELEMETRY_EXPORT_INTERVAL`"""
     export_timeout: float = 5.0
-    """After so many seconds an exporter counts as hung, and `stop` waits no longer. `THREAD_EXPORT_TIMEOUT`"""
+    """Seconds after which an exporter counts as hung, and `stop` waits no longer. `THREAD_TELEMETRY_EXPORT_TIMEOUT`"""
     event_capacity: int = 4096
-    """How many events are kept for an exporter until it takes them; more are dropped. `THREAD_EVENT_CAPACITY`"""
+    """Events kept for an exporter until it takes them; more are dropped. `THREAD_TELEMETRY_EVENT_CAPACITY`"""
     stack_depth: int = 64
-    """How many frames are kept of each stack. `THREAD_STACK_DEPTH`"""
+    """How many frames are kept of each stack. `THREAD_TELEMETRY_STACK_DEPTH`"""
 
     def __post_init__(self) -> None:
         for name, rule in _RULES.items():

@@ -1,7 +1,7 @@
 """The interpreter's own published suites, unmodified, with our `thread` in place of `_thread`.
 
-`THREAD_CONFORMANCE_REFERENCE=1` runs them against the interpreter's `_thread` instead: what fails there says nothing
-about us.
+`THREAD_TELEMETRY_CONFORMANCE_REFERENCE=1` runs them against the interpreter's `_thread` instead: what fails there says
+nothing about us.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import pytest
 
 import thread
 
-IS_REFERENCE = os.environ.get("THREAD_CONFORMANCE_REFERENCE", "") not in ("", "0")
+IS_REFERENCE = os.environ.get("THREAD_TELEMETRY_CONFORMANCE_REFERENCE", "") not in ("", "0")
 SUBJECT: ModuleType = _thread if IS_REFERENCE else thread
 
 

@@ -45,8 +45,8 @@ def serve(folder: Path, receiver: OtlpReceiver) -> Counter[int]:
         "--threads",
         "2",
         complaints="the exporter",
-        THREAD_EXPORTERS="otlp",
-        THREAD_EXPORT_INTERVAL="0.05",
+        THREAD_TELEMETRY_EXPORTERS="otlp",
+        THREAD_TELEMETRY_EXPORT_INTERVAL="0.05",
         OTEL_EXPORTER_OTLP_ENDPOINT=receiver.endpoint,
     ) as address:
         with ThreadPoolExecutor(8) as clients:

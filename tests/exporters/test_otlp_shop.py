@@ -66,7 +66,7 @@ def test_a_request_that_waits_is_linked_to_a_request_that_held_the_lock_then(
         environment = {
             "OTEL_EXPORTER_OTLP_ENDPOINT": receiver.endpoint,
             "OTEL_BSP_SCHEDULE_DELAY": "100",
-            "THREAD_EXPORT_INTERVAL": "0.1",
+            "THREAD_TELEMETRY_EXPORT_INTERVAL": "0.1",
         }
         ending = threading.Event()
         with running_shop(observer=observer, **environment) as shop:

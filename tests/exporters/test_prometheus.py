@@ -400,7 +400,7 @@ def test_a_taken_port_lets_a_program_without_logging_run_on(taken_port: int) -> 
     program = program.replace("; print", "; telemetry.start(from_environment()); print")
     ran = subprocess.run(
         [sys.executable, "-c", program],
-        env={**os.environ, "THREAD_PORT": str(taken_port)},
+        env={**os.environ, "THREAD_TELEMETRY_PORT": str(taken_port)},
         capture_output=True,
         text=True,
     )
@@ -427,17 +427,18 @@ def test_a_port_that_is_none_is_refused(port: int, registry: CollectorRegistry) 
 
 @pytest.mark.parametrize("text", ["http", "65536", "-1", "94.64"])
 def test_a_wrong_port_in_the_environment_is_named(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("THREAD_PORT", text)
-    with pytest.raises(ValueError, match=f"THREAD_PORT: expected a port number from 0 to 65535, got '{text}'"):
+    monkeypatch.setenv("THREAD_TELEMETRY_PORT", text)
+    complaint = f"THREAD_TELEMETRY_PORT: expected a port number from 0 to 65535, got '{text}'"
+    with pytest.raises(ValueError, match=complaint):
         from_environment()
 
 
 def test_the_environment_chooses_the_address(
     taken_port: int, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setenv("THREAD_PORT", str(taken_port))
+    monkeypatch.setenv("THREAD_TELEMETRY_PORT", str(taken_port))
     from_environment().shutdown(0.0)
-    monkeypatch.setenv("THREAD_HOST", "a..b")
+    monkeypatch.setenv("THREAD_TELEMETRY_HOST", "a..b")
     from_environment().shutdown(0.0)
     from_environment(port=1, host="c..d").shutdown(0.0)
     addresses = [record.args[:2] for record in caplog.records if record.args]

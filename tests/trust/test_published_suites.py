@@ -36,7 +36,7 @@ KNOWN_TO_BE_OBSERVED: dict[str, str] = {}
 """Tests that fail because they can tell that they are observed, and why that is right. Five at most."""
 
 def environment(*, observed: bool) -> dict[str, str]:
-    return os.environ | {"THREAD_TELEMETRY": str(int(observed)), "THREAD_EXPORTERS": "none"}
+    return os.environ | {"THREAD_TELEMETRY": str(int(observed)), "THREAD_TELEMETRY_EXPORTERS": "none"}
 
 
 def run(tests: Iterable[str], *, observed: bool) -> tuple[set[str], str]:

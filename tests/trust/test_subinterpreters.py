@@ -50,6 +50,6 @@ PROGRAM = f"""
 
 @pytest.mark.parametrize("switch", ["0", "1"])
 def test_an_interpreter_beside_an_observed_one_works(switch: str) -> None:
-    finished = run(PROGRAM, THREAD_TELEMETRY=switch, THREAD_EXPORTERS="none")
+    finished = run(PROGRAM, THREAD_TELEMETRY=switch, THREAD_TELEMETRY_EXPORTERS="none")
     assert (finished.returncode, finished.stderr) == (0, "")
     assert sorted(finished.stdout.split()) == ["inside"] * 3 + ["outside"]

@@ -149,7 +149,7 @@ def test_threads_of_gunicorn_workers_answer_and_are_observed(tmp_path: Path, opt
             assert together
             met.add(worker)
 
-    running = gunicorn(tmp_path, SERVICE, "--threads", "4", *options, THREAD_EXPORTERS="none")
+    running = gunicorn(tmp_path, SERVICE, "--threads", "4", *options, THREAD_TELEMETRY_EXPORTERS="none")
     with running as address, ThreadPoolExecutor(8) as clients:
         for each in [clients.submit(meet) for _ in range(8)]:
             each.result()
