@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import threading
 from collections.abc import Iterator
+from email.message import Message
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import TypeAlias, TypeVar
@@ -49,6 +50,8 @@ class OtlpReceiver:
         """How many requests came, whatever they were answered."""
         self.requests: list[Request] = []
         """Those that were accepted, oldest first."""
+        self.headers: list[tuple[str, Message]] = []
+        """The path and the headers of each that was accepted."""
         self._closed = threading.Event()
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         self._server.daemon_threads = True
@@ -124,11 +127,13 @@ class OtlpReceiver:
                 receiver.attempts += 1
                 if self.headers.get("Content-Encoding") == "gzip":
                     body = gzip.decompress(body)
-                request, response = SIGNALS[self.path]
+                # A whole endpoint may be given for one signal, below the path of which it stands.
+                request, response = SIGNALS[self.path[self.path.rindex("/v1/") :]]
                 status = receiver.status
                 if receiver.delay and receiver._closed.wait(receiver.delay):
                     return
                 if status == 200:
+                    receiver.headers.append((self.path, self.headers))
                     receiver.requests.append(request.FromString(body))
                 answer = response().SerializeToString() if status == 200 else b""
                 self.send_response(status)

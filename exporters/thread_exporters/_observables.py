@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable
 from time import monotonic
 from typing import Final
@@ -14,6 +15,8 @@ from thread.telemetry import Snapshot
 from . import _scope
 from ._encodable import encodable_attributes
 from ._metrics import METRICS, NumberMetric
+
+_log: Final = logging.getLogger("thread.telemetry")
 
 SHARED_SECONDS: Final = 0.1
 """The instruments are asked one after the other; within this time one snapshot serves all of them."""
@@ -30,6 +33,7 @@ class Observables:
         self._snapshot: Snapshot | None = None
         self._taken_at = 0.0
         self._is_closed = False
+        self._has_failed = False
         meter = provider.get_meter(_scope.NAME, _scope.VERSION, schema_url=_scope.SCHEMA_URL)
         for metric in METRICS:
             if isinstance(metric, NumberMetric):
@@ -47,7 +51,14 @@ class Observables:
         }[metric.instrument]
 
         def observe(options: CallbackOptions) -> Iterable[Observation]:
-            return [] if self._is_closed else self._observations(metric)
+            try:
+                return [] if self._is_closed else self._observations(metric)
+            except Exception:
+                # The SDK would log it for each instrument at each collection.
+                if not self._has_failed:
+                    self._has_failed = True
+                    _log.exception("metrics cannot be read; further failures are not logged")
+                return []
 
         create(metric.name, [observe], metric.unit, metric.description)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from time import time_ns
 from typing import Final, Literal, TypeAlias, cast, get_args
@@ -22,19 +22,23 @@ from opentelemetry.sdk.metrics.export import (
     Gauge,
     HistogramDataPoint,
     Metric,
+    MetricsData,
     NumberDataPoint,
+    ResourceMetrics,
     ScopeMetrics,
     Sum,
 )
 from opentelemetry.sdk.metrics.export import ExponentialHistogramDataPoint as ExponentialDataPoint
 from opentelemetry.sdk.metrics.export import Histogram as ExplicitHistogram
+from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 
-from thread.telemetry import Histogram, Snapshot
+from thread.telemetry import Event, Histogram, Snapshot
 
 from ._encodable import encodable_attributes
 from ._exemplars import Exemplar, Exemplars, latest
 from ._metrics import METRICS, HistogramMetric, NumberMetric
+from ._otlp_environment import exemplars_are_wanted
 from ._points import Attributes
 from ._scope import NAME, SCHEMA_URL, VERSION
 
@@ -232,6 +236,35 @@ class MetricsProducer:
             new = amount if before is None else _difference(before.amount, amount)
             if new.count if isinstance(new, Histogram) else new:
                 yield attributes, self._last, new
+
+
+class MetricsOfSnapshots:
+    """Makes what the SDK's exporters send of snapshots, with exemplars, under one resource.
+
+    Arguments and errors are those of `MetricsProducer`.
+    """
+
+    def __init__(
+        self, resource: Resource, temporality: Temporality | None = None, exponential: bool | None = None
+    ) -> None:
+        self._resource = resource
+        self._producer = MetricsProducer(temporality, exponential)
+        self._exemplars = Exemplars()
+        self._wants_exemplars = exemplars_are_wanted()
+
+    def observe(self, events: Iterable[Event]) -> None:
+        """Take exemplars from events, given oldest first."""
+        if self._wants_exemplars:
+            self._exemplars.observe(events)
+
+    def produce(self, snapshot: Snapshot) -> MetricsData:
+        """The metrics of a snapshot, with the exemplars until now."""
+        scope = self._producer.produce(snapshot, self._exemplars)
+        return MetricsData([ResourceMetrics(self._resource, [scope], self._resource.schema_url)])
+
+    def forget_exemplars(self) -> None:
+        """Begin anew, as a forked child has to. Values start from zero by themselves."""
+        self._exemplars.clear()
 
 
 def _went_back(before: Amount, now: Amount) -> bool:

@@ -6,12 +6,17 @@ worker of the exporter sends, so that nothing is dropped without being counted.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final, TypeVar
 
 from opentelemetry.sdk._logs import LogRecordProcessor, ReadableLogRecord, ReadWriteLogRecord
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor
+
+from ._otlp_connection import Deadline, TimelyAdapter, timely_session
+from ._otlp_environment import Signal
+from ._suppression import not_ours
 
 MAX_BATCH: Final = 512
 """Spans or log records in one request: the SDK's default for its own processors."""
@@ -66,15 +71,47 @@ class CollectedLogRecords(LogRecordProcessor):
         return True
 
 
-def send(items: Sequence[Item], export: Callable[[Sequence[Item]], Any]) -> int:
-    """Send in batches, until one of them is refused. Returns how many were not sent."""
-    sent = 0
-    for batch in _batches(items):
-        # Each signal has a result of its own, all with the same names.
-        if export(batch).name != "SUCCESS":
-            break
-        sent += len(batch)
-    return len(items) - sent
+class Sender:
+    """Sends one signal through the SDK's exporter for it, made by `make`, which reads the standard variables."""
+
+    def __init__(self, signal: Signal, make: Callable[..., Any], deadline: Deadline) -> None:
+        self.signal: Final[Signal] = signal
+        self._adapter = TimelyAdapter(deadline)
+        # A provider of credentials brings a session of its own, and has only the time-outs of the SDK.
+        options = {} if _has_credential_provider(signal) else {"session": timely_session(self._adapter)}
+        self.exporter = make(**options)
+        not_ours.listen_to(type(self.exporter).__module__)
+        self.trouble: str | None = None
+        """Why the last delivery failed, None if it did not."""
+
+    @property
+    def endpoint(self) -> str:
+        """Where the last request went."""
+        return self._adapter.url or "the receiver"
+
+    def deliver(self, items: Sequence[Any], seconds: float) -> int:
+        """Send in batches, until one of them is refused or the time is over. Returns how many were not sent."""
+        if not items:
+            return 0
+        self.trouble = not_ours.latest = None
+        self._adapter.begin(seconds)
+        left = len(items)
+        for batch in _batches(items):
+            # Each signal has a result of its own, all with the same names.
+            if self._export(batch).name != "SUCCESS":
+                self.trouble = self._adapter.trouble or not_ours.latest or "it was not taken"
+                return left
+            left -= len(batch)
+        return 0
+
+    def _export(self, batch: Sequence[Any]) -> Any:
+        # Metrics come in one piece.
+        return self.exporter.export(batch[0] if self.signal == "metrics" else batch)
+
+
+def _has_credential_provider(signal: Signal) -> bool:
+    variables = (f"OTEL_PYTHON_EXPORTER_OTLP_HTTP_{part}CREDENTIAL_PROVIDER" for part in ("", f"{signal.upper()}_"))
+    return any(os.environ.get(variable) for variable in variables)
 
 
 def _batches(items: Sequence[Item]) -> Iterator[Sequence[Item]]:

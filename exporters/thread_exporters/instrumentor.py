@@ -1,5 +1,6 @@
 """thread-telemetry in the form of an OpenTelemetry instrumentation.
 
+    export OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf     # unless a gRPC exporter is installed
     opentelemetry-instrument python app.py               # found by its entry point, turned on by itself
 
 or in the program:
@@ -14,8 +15,9 @@ OTEL_METRICS_EXPORTER=thread_otlp.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Collection
-from typing import Any
+from typing import Any, Final
 
 from opentelemetry import metrics
 from opentelemetry.instrumentation.instrumentor import BaseInstrumentor  # type: ignore[attr-defined]
@@ -27,12 +29,15 @@ from .spans import SpansExporter
 
 __all__ = ["ThreadInstrumentor"]
 
+_log: Final = logging.getLogger("thread.telemetry")
+
 
 class ThreadInstrumentor(BaseInstrumentor):  # type: ignore[misc]
     """Observes threads and locks with the providers given to `instrument()`, by default the global ones.
 
-    `instrument()` twice is once, and `uninstrument()` gives everything back; what `telemetry.instrument()` raises under
-    greenlets, it raises too. The settings are those of the environment and of `telemetry.configure`.
+    `instrument()` twice is once, and `uninstrument()` gives everything back. Where threads cannot be observed, under
+    greenlets for example, one line in the log says why: `opentelemetry-instrument` turns no instrumentation on at all
+    when one of them raises. The settings are those of the environment and of `telemetry.configure`.
     """
 
     _exporter: SpansExporter | None = None
@@ -43,11 +48,15 @@ class ThreadInstrumentor(BaseInstrumentor):  # type: ignore[misc]
         return ()
 
     def _instrument(self, **providers: Any) -> None:
-        telemetry.instrument()
-        with telemetry.hidden():
-            self._exporter = SpansExporter(providers.get("tracer_provider"), providers.get("logger_provider"))
-            self._observables = Observables(providers.get("meter_provider") or metrics.get_meter_provider())
-        telemetry.start(self._exporter)
+        try:
+            telemetry.instrument()
+            with telemetry.hidden():
+                self._observables = Observables(providers.get("meter_provider") or metrics.get_meter_provider())
+                exporter = SpansExporter(providers.get("tracer_provider"), providers.get("logger_provider"))
+            telemetry.start(exporter)
+            self._exporter = exporter
+        except Exception as error:
+            _log.warning("not everything of threads and locks is observed: %s: %s", type(error).__name__, error)
 
     def _uninstrument(self, **kwargs: Any) -> None:
         exporter, observables = self._exporter, self._observables

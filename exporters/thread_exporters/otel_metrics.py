@@ -12,9 +12,10 @@ Endpoint, headers, compression, timeout, temporality and the kind of histograms 
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, Final
 
 from opentelemetry.environment_variables import OTEL_PYTHON_METER_PROVIDER
 from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
@@ -32,10 +33,13 @@ from thread.telemetry import Event, Snapshot
 
 from ._exemplars import Exemplars
 from ._metrics import METRICS, NumberMetric
-from ._otlp_metrics import MetricsProducer, Temporality
+from ._otlp_environment import exemplars_are_wanted, sdk_is_disabled
+from ._otlp_metrics import MetricsOfSnapshots, MetricsProducer, Temporality
 from ._scope import NAME, SCHEMA_URL, VERSION
 
 __all__ = ["OtlpMetrics", "ThreadMetricExporter"]
+
+_log: Final = logging.getLogger("thread.telemetry")
 
 
 class OtlpMetrics:
@@ -57,17 +61,19 @@ class OtlpMetrics:
         temporality: Temporality | None = None,
         exponential: bool | None = None,
     ) -> None:
-        self._producer = MetricsProducer(temporality, exponential)
+        self._metrics = MetricsOfSnapshots(resource or Resource.create(), temporality, exponential)
         self._exporter = exporter or OTLPMetricExporter()
-        self._resource = resource or Resource.create()
-        self._exemplars = Exemplars()
+        self._is_disabled = sdk_is_disabled()
 
     def export(self, snapshot: Snapshot, events: Sequence[Event]) -> bool:
-        """Send the metrics of a snapshot, with exemplars of these events and of earlier ones. Says if they arrived."""
-        self._exemplars.observe(events)
-        scope = self._producer.produce(snapshot, self._exemplars)
-        resource = ResourceMetrics(self._resource, [scope], self._resource.schema_url)
-        return self._exporter.export(MetricsData([resource])) is MetricExportResult.SUCCESS
+        """Send the metrics of a snapshot, with exemplars of these events and of earlier ones. Says if they arrived.
+
+        With OTEL_SDK_DISABLED nothing is sent, and nothing is missed.
+        """
+        self._metrics.observe(events)
+        if self._is_disabled:
+            return True
+        return self._exporter.export(self._metrics.produce(snapshot)) is MetricExportResult.SUCCESS
 
     def shutdown(self, timeout: float) -> None:
         """Let go of the connection within `timeout` seconds."""
@@ -75,7 +81,7 @@ class OtlpMetrics:
 
     def after_fork_in_child(self) -> None:
         """Forget what the parent did. Values start from zero by themselves."""
-        self._exemplars.clear()
+        self._metrics.forget_exemplars()
 
 
 class ThreadMetricExporter(OTLPMetricExporter):
@@ -93,9 +99,12 @@ class ThreadMetricExporter(OTLPMetricExporter):
         super().__init__(*arguments, **options)
         self._producer = MetricsProducer()
         self._exemplars = _ListeningExemplars()
+        self._has_failed = False
         # To ask for a meter would set the provider that the variable names, and the SDK could set none any more.
         if OTEL_PYTHON_METER_PROVIDER not in os.environ:
             _register_metric()
+        if not exemplars_are_wanted() or sdk_is_disabled():
+            return
         try:
             telemetry.start(self._exemplars)
         except RuntimeError:
@@ -107,17 +116,28 @@ class ThreadMetricExporter(OTLPMetricExporter):
     ) -> MetricExportResult:
         """Send the metrics of the application and ours."""
         with telemetry.hidden():
+            return super().export(self._with_ours(metrics_data), timeout_millis=timeout_millis, **kwargs)
+
+    def _with_ours(self, theirs: MetricsData) -> MetricsData:
+        try:
             ours = self._producer.produce(telemetry.snapshot(), self._exemplars)
-            # There is one resource, that of the provider which collected.
-            resources = [
+        except Exception:
+            # Those of the application are sent whatever happens to ours.
+            if not self._has_failed:
+                self._has_failed = True
+                _log.exception("the metrics of thread.telemetry cannot be sent; further failures are not logged")
+            return theirs
+        # There is one resource, that of the provider which collected.
+        return MetricsData(
+            [
                 ResourceMetrics(
                     each.resource,
                     [scope for scope in each.scope_metrics if scope.scope.name != NAME] + ([] if index else [ours]),
                     each.schema_url,
                 )
-                for index, each in enumerate(metrics_data.resource_metrics)
+                for index, each in enumerate(theirs.resource_metrics)
             ]
-            return super().export(MetricsData(resources), timeout_millis=timeout_millis, **kwargs)
+        )
 
 
 class _ListeningExemplars(Exemplars):

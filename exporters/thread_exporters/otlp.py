@@ -2,42 +2,48 @@
 
     telemetry.start("otlp")                              # to where the standard variables of OpenTelemetry say
 
-OTEL_EXPORTER_OTLP_ENDPOINT and the other variables of the protocol, OTEL_SERVICE_NAME, OTEL_RESOURCE_ATTRIBUTES,
-OTEL_TRACES_SAMPLER and the rest of the standard ones have their usual meaning; `none` in OTEL_TRACES_EXPORTER,
-OTEL_METRICS_EXPORTER or OTEL_LOGS_EXPORTER leaves that signal out. The application needs no OpenTelemetry of its own;
-where it has one, its spans and these find each other by their identifiers.
+OTEL_SDK_DISABLED, OTEL_EXPORTER_OTLP_ENDPOINT and the other variables of the protocol, OTEL_SERVICE_NAME,
+OTEL_RESOURCE_ATTRIBUTES, OTEL_TRACES_SAMPLER and the rest of the standard ones have their usual meaning; `none` in
+OTEL_TRACES_EXPORTER, OTEL_METRICS_EXPORTER or OTEL_LOGS_EXPORTER leaves that signal out. The application needs no
+OpenTelemetry of its own; where it has one, its spans and these find each other by their identifiers.
 """
 
 from __future__ import annotations
 
-import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from time import monotonic
+from typing import Any, Final
 
 from opentelemetry.exporter.otlp.proto.http._log_exporter import OTLPLogExporter
+from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk._logs import LoggerProvider
-from opentelemetry.sdk._logs.export import LogRecordExporter
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import SpanExporter
 
 from thread import telemetry
 from thread.telemetry import Event, Snapshot
 
 from ._otel_context import opentelemetry_tracing
-from ._otlp_pipeline import CollectedLogRecords, CollectedSpans, send
+from ._otlp_connection import Deadline
+from ._otlp_environment import Signal, check_protocol, is_wanted, metric_interval, metric_timeout
+from ._otlp_metrics import MetricsOfSnapshots
+from ._otlp_pipeline import CollectedLogRecords, CollectedSpans, Sender
 from ._spans import DEFAULT_PER_SECOND, SpanBuilder
 from ._suppression import suppressed
-from .otel_metrics import OtlpMetrics
 
 __all__ = ["OtlpExporter"]
+
+SHARE_OF_TIMEOUT: Final = 0.9
+"""Of `export_timeout`, for all requests of one export: it comes to its end before it counts as hung."""
 
 
 class OtlpExporter:
     """Sends spans, metrics and log records, each signal through an exporter of the SDK made from the environment.
 
     `per_second` limits the spans of slow waits for each lock, and of threads for each target, ten times as many at
-    once. What is more than that, and what the receiver does not take, is counted as dropped. It starts no thread.
+    once. What is more than that, and what the receiver does not take, is counted as dropped. All requests of one export
+    end within `export_timeout`, and one line in the log says why they failed. It starts no thread.
 
     Raises RuntimeError for an OpenTelemetry whose current span cannot be read.
     """
@@ -45,17 +51,23 @@ class OtlpExporter:
     def __init__(self, *, per_second: float = DEFAULT_PER_SECOND, resource: Resource | None = None) -> None:
         self._per_second = per_second
         self._given_resource = resource
+        check_protocol([signal for signal in _EXPORTERS if is_wanted(signal)])
+        self._metric_interval = metric_interval()
+        self._metric_timeout = metric_timeout()
         self._open()
         self._tracing = opentelemetry_tracing()
-        if self._span_exporter is not None:
+        if is_wanted("traces"):
             telemetry.begin_tracing(self._tracing)
 
     def _open(self) -> None:
         # What the environment tells is told anew in a child: each process is an instance of its own.
         resource = self._given_resource or Resource.create()
-        self._span_exporter: SpanExporter | None = OTLPSpanExporter() if _wanted("TRACES") else None
-        self._log_exporter: LogRecordExporter | None = OTLPLogExporter() if _wanted("LOGS") else None
-        self._metrics = OtlpMetrics(resource=resource) if _wanted("METRICS") else None
+        self._deadline = Deadline()
+        self._senders = [
+            Sender(signal, make, self._deadline) for signal, make in _EXPORTERS.items() if is_wanted(signal)
+        ]
+        self._metrics = MetricsOfSnapshots(resource) if is_wanted("metrics") else None
+        self._metrics_due = monotonic()
         self._spans, self._log_records = CollectedSpans(), CollectedLogRecords()
         tracer_provider = TracerProvider(resource=resource, shutdown_on_exit=False)
         tracer_provider.add_span_processor(self._spans)
@@ -64,33 +76,61 @@ class OtlpExporter:
         self._builder = SpanBuilder(tracer_provider, logger_provider, self._per_second)
 
     def export(self, snapshot: Snapshot, events: Sequence[Event]) -> int:
-        """Send what happened since the last call, and the metrics as they are now. Returns how much was dropped."""
+        """Send what happened since the last call, and the metrics as they are now. Returns how much was dropped.
+
+        Raises ExportError for what could not be sent.
+        """
         with suppressed():
-            dropped = self._builder.build(events) + self._send()
-            if self._metrics is not None:
-                self._metrics.export(snapshot, events)
+            dropped = self._builder.build(events)
+            return self._deliver(self._built() | self._metrics_now(snapshot, events), dropped)
+
+    def _built(self) -> dict[Signal, Sequence[Any]]:
+        return {"traces": self._spans.take(), "logs": self._log_records.take()}
+
+    def _metrics_now(self, snapshot: Snapshot, events: Sequence[Event]) -> dict[Signal, Sequence[Any]]:
+        if self._metrics is None:
+            return {}
+        self._metrics.observe(events)
+        now = monotonic()
+        if now < self._metrics_due and not self._deadline.is_last:
+            return {}
+        self._metrics_due = now + self._metric_interval
+        return {"metrics": [self._metrics.produce(snapshot)]}
+
+    def _deliver(self, items: dict[Signal, Sequence[Any]], dropped: int) -> int:
+        self._deadline.begin(telemetry.configure().export_timeout * SHARE_OF_TIMEOUT)
+        senders = [sender for sender in self._senders if items.get(sender.signal)]
+        # A signal whose receiver is gone does not take the time of the others.
+        senders.sort(key=lambda sender: sender.trouble is not None)
+        for position, sender in enumerate(senders):
+            left = self._deadline.left()
+            seconds = left / (len(senders) - position) if self._deadline.is_last else left
+            if sender.signal == "metrics":
+                seconds = min(seconds, self._metric_timeout)
+            lost = sender.deliver(items[sender.signal], seconds)
+            # The next metrics have all that these had.
+            dropped += 0 if sender.signal == "metrics" else lost
+        if failed := [sender for sender in senders if sender.trouble is not None]:
+            signals = " and ".join(sender.signal for sender in failed)
+            raise telemetry.ExportError(f"cannot send {signals} to {failed[0].endpoint}: {failed[0].trouble}", dropped)
         return dropped
 
-    def _send(self) -> int:
-        spans, records = self._spans.take(), self._log_records.take()
-        dropped = 0
-        if self._span_exporter is not None:
-            dropped += send(spans, self._span_exporter.export)
-        if self._log_exporter is not None:
-            dropped += send(records, self._log_exporter.export)
-        return dropped
+    def finish_by(self, deadline: float) -> None:
+        """Have the last requests end in time."""
+        now = monotonic()
+        self._deadline.set_last(now + (deadline - now) * SHARE_OF_TIMEOUT)
 
     def shutdown(self, timeout: float) -> None:
         """Send what is left, and close the connections."""
         telemetry.end_tracing(self._tracing)
+        self.finish_by(monotonic() + timeout)
         with suppressed():
-            self._builder.finish()
-            self._send()
-            if self._metrics is not None:
-                self._metrics.shutdown(timeout)
-            for exporter in (self._span_exporter, self._log_exporter):
-                if exporter is not None:
-                    exporter.shutdown()
+            try:
+                self._builder.finish()
+                self._deliver(self._built(), 0)
+            finally:
+                for sender in self._senders:
+                    sender.exporter.shutdown()
 
     def after_fork_in_child(self) -> bool:
         """Open connections of its own, and send its own data from zero, the last of it when the child exits."""
@@ -98,5 +138,8 @@ class OtlpExporter:
         return True
 
 
-def _wanted(signal: str) -> bool:
-    return os.environ.get(f"OTEL_{signal}_EXPORTER", "").strip().lower() != "none"
+_EXPORTERS: Final[dict[Signal, Callable[..., Any]]] = {
+    "traces": OTLPSpanExporter,
+    "logs": OTLPLogExporter,
+    "metrics": OTLPMetricExporter,
+}

@@ -25,6 +25,9 @@ class Exporter(Protocol):
     In a forked child it goes on being called. If it has a method `after_fork_in_child()`, that is called there before
     anything else, to replace the threads, sockets and locks that did not survive the fork. The last export and the
     shutdown at exit are the parent's, unless that method returns True; then they happen in the child as well.
+
+    If it has a method `finish_by(deadline)`, that is called when the end was asked for, in the thread that asked and
+    perhaps during an export: what is left to do should be done before `deadline`, a point of `time.monotonic`.
     """
 
     def export(self, snapshot: Snapshot, events: Sequence[Event]) -> int | None:
@@ -36,6 +39,17 @@ class Exporter(Protocol):
 
     def shutdown(self, timeout: float) -> None:
         """Called once, after the last export: let go of everything within `timeout` seconds."""
+
+
+class ExportError(Exception):
+    """What an exporter raises when nobody takes what it sends: one line in the log, and not a fault of its code.
+
+    `dropped` of the events are lost.
+    """
+
+    def __init__(self, message: str, dropped: int = 0) -> None:
+        super().__init__(message)
+        self.dropped = dropped
 
 
 def check_exporter(exporter: object) -> Exporter:
@@ -113,6 +127,7 @@ class Worker:
         self._at_exit = at_exit
         if self._deadline is None:
             self._deadline = deadline
+            self._tell_deadline(deadline)
         self.wake()
         return not at_exit or self._ends_at_exit is not False
 
@@ -130,7 +145,8 @@ class Worker:
     def abandon(self) -> None:
         """Do not call the exporter again."""
         self._abandoned = True
-        self.stop(0.0)
+        self._deadline = 0.0
+        self.wake()
 
     def successor_in_child(self) -> Worker:
         """Who calls the exporter in a forked child, where this worker has no thread, or one that is to end."""
@@ -142,6 +158,14 @@ class Worker:
             count_dropped=self._count_dropped,
             forked=True,
         )
+
+    def _tell_deadline(self, deadline: float) -> None:
+        try:
+            hook = getattr(self.exporter, "finish_by", None)
+            if callable(hook):
+                hook(deadline)
+        except Exception as error:
+            self._faults.report(f"the exporter {self.name} failed; further failures are counted, not logged", error)
 
     def _run(self) -> None:
         self._ident = get_ident()
@@ -200,6 +224,9 @@ class Worker:
         self._called_at = monotonic()
         try:
             action()
+        except ExportError as error:
+            self._count_dropped(error.dropped)
+            self._faults.report(f"the exporter {self.name}: {error}; further failures are counted, not logged")
         except BaseException as error:
             self._faults.report(f"the exporter {self.name} failed; further failures are counted, not logged", error)
         finally:

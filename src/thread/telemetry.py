@@ -43,7 +43,7 @@ from typing import Any, Unpack
 from ._backend import core
 from ._entry_points import create_exporter, resolve
 from ._events import Event, SlowWait, SpanContext, ThreadFinished, UnhandledException
-from ._exporting import Exporter
+from ._exporting import Exporter, ExportError
 from ._histogram import Histogram
 from ._instrument import instrument, uninstrument
 from ._named import named
@@ -69,6 +69,7 @@ __all__ = [
     "Event",
     "ExceptionStats",
     "ExecutorStats",
+    "ExportError",
     "Exporter",
     "Histogram",
     "LiveThread",

@@ -164,3 +164,33 @@ def test_only_the_api_is_imported_until_an_sdk_is_wanted() -> None:
         """
     )
     assert lines == ["[]"]
+
+
+def test_what_cannot_be_observed_is_one_line_and_stops_no_other_instrumentation(
+    instrumentor: ThreadInstrumentor, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def refuse() -> None:
+        raise RuntimeError("greenlets stand in the place of threads")
+
+    monkeypatch.setattr("thread.telemetry.instrument", refuse)
+    instrumentor.instrument()
+    assert [record.getMessage() for record in caplog.records] == [
+        "not everything of threads and locks is observed: RuntimeError: greenlets stand in the place of threads"
+    ]
+    instrumentor.uninstrument()
+
+
+def test_metrics_that_cannot_be_read_are_one_line_for_all_instruments(
+    instrumentor: ThreadInstrumentor, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail() -> None:
+        raise ValueError("no snapshot")
+
+    reader = InMemoryMetricReader()
+    instrumentor.instrument(meter_provider=MeterProvider(metric_readers=[reader]))
+    monkeypatch.setattr("thread.telemetry.snapshot", fail)
+    for _ in range(3):
+        reader.collect()
+    assert [record.getMessage() for record in caplog.records] == [
+        "metrics cannot be read; further failures are not logged"
+    ]

@@ -191,6 +191,24 @@ def test_what_the_sdk_collects_of_our_scope_makes_room_for_all_of_it(monkeypatch
     assert len(resource_metrics.scope_metrics[1].metrics) > 1
 
 
+def test_metrics_of_the_application_are_sent_though_ours_cannot_be(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail() -> None:
+        raise ValueError("no snapshot")
+
+    sent: list[MetricsData] = []
+    monkeypatch.setattr(OTLPMetricExporter, "export", lambda self, data, **options: sent.append(data))
+    monkeypatch.setattr("thread.telemetry.start", lambda exporter: None)
+    monkeypatch.setattr("thread.telemetry.snapshot", fail)
+    theirs = MetricsData([ResourceMetrics(Resource({}), [ScopeMetrics(InstrumentationScope("shop"), [], "")], "")])
+    exporter = ThreadMetricExporter()
+    for _ in range(2):
+        exporter.export(theirs)
+    assert sent == [theirs, theirs]
+    assert len(caplog.records) == 1
+
+
 def metrics_to(endpoint: str, timeout: float = 10) -> OtlpMetrics:
     return OtlpMetrics(
         OTLPMetricExporter(f"{endpoint}/v1/metrics", timeout=timeout), Resource({"service.name": "shop"})

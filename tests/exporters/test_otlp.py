@@ -169,7 +169,9 @@ def slow_waits(count: int) -> list[public.SlowWait]:
 def test_what_a_receiver_does_not_take_is_told_as_dropped(core: ModuleType, receiver: OtlpReceiver) -> None:
     exporter = OtlpExporter()
     receiver.status = 400
-    assert exporter.export(public.snapshot(), slow_waits(700)) == 700
+    with pytest.raises(public.ExportError, match="400 Bad Request") as raised:
+        exporter.export(public.snapshot(), slow_waits(700))
+    assert raised.value.dropped == 700
     receiver.status = 200
     assert exporter.export(public.snapshot(), slow_waits(700)) == 0
     exporter.shutdown(1)

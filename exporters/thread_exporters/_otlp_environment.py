@@ -1,0 +1,68 @@
+"""Standard variables of OpenTelemetry that its SDK reads for its own readers and providers only."""
+
+from __future__ import annotations
+
+import logging
+import math
+import os
+from collections.abc import Iterable
+from typing import Final, Literal, TypeAlias
+
+Signal: TypeAlias = Literal["traces", "logs", "metrics"]
+
+PROTOCOL: Final = "http/protobuf"
+
+_log: Final = logging.getLogger("thread.telemetry")
+
+
+def sdk_is_disabled() -> bool:
+    """Whether OTEL_SDK_DISABLED turns every signal off."""
+    return os.environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true"
+
+
+def is_wanted(signal: Signal) -> bool:
+    """Whether OTEL_SDK_DISABLED and `none` in OTEL_…_EXPORTER leave this signal to be sent."""
+    return not sdk_is_disabled() and os.environ.get(f"OTEL_{signal.upper()}_EXPORTER", "").strip().lower() != "none"
+
+
+def check_protocol(signals: Iterable[Signal]) -> None:
+    """Log one line where the protocol of a signal is not the one that is spoken here."""
+    for signal in signals:
+        for variable in (f"OTEL_EXPORTER_OTLP_{signal.upper()}_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL"):
+            if protocol := os.environ.get(variable, "").strip():
+                break
+        else:
+            continue
+        if protocol != PROTOCOL:
+            _log.warning("%s: expected %s, got %r; %s is used for all signals", variable, PROTOCOL, protocol, PROTOCOL)
+            return
+
+
+def metric_interval() -> float:
+    """The least seconds between two exports of metrics: 0 unless OTEL_METRIC_EXPORT_INTERVAL is set."""
+    return _milliseconds("OTEL_METRIC_EXPORT_INTERVAL", 0.0)
+
+
+def metric_timeout() -> float:
+    """The most seconds that an export of metrics may take: endless unless OTEL_METRIC_EXPORT_TIMEOUT is set."""
+    return _milliseconds("OTEL_METRIC_EXPORT_TIMEOUT", math.inf)
+
+
+def exemplars_are_wanted() -> bool:
+    """Whether OTEL_METRICS_EXEMPLAR_FILTER leaves exemplars on. Those that are sent are of sampled spans."""
+    return os.environ.get("OTEL_METRICS_EXEMPLAR_FILTER", "").strip().lower() != "always_off"
+
+
+def _milliseconds(variable: str, default: float) -> float:
+    text = os.environ.get(variable, "").strip()
+    if not text:
+        return default
+    try:
+        seconds = float(text) / 1000
+    except ValueError:
+        seconds = -1.0
+    # Not a number fails this as well.
+    if not 0 < seconds < math.inf:
+        _log.warning("%s: expected a number of milliseconds above 0, got %r; it is ignored", variable, text)
+        return default
+    return seconds
