@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import Final
 from weakref import WeakKeyDictionary
 
-from prometheus_client import CollectorRegistry
+from prometheus_client import CollectorRegistry, metrics
 from prometheus_client.core import Metric
 
 from ._exposition import Encoder, Exposition
@@ -89,6 +89,11 @@ def collector_of(registry: CollectorRegistry) -> ThreadCollector | None:
 
 
 def _created(recorded: Recorded) -> float | None:
-    # The variable is that of prometheus_client, for its own metrics.
-    unwanted = os.environ.get("PROMETHEUS_DISABLE_CREATED_SERIES", "").lower() in ("true", "1", "t")
-    return None if unwanted else recorded.began_at or None
+    return recorded.began_at or None if _wants_created() else None
+
+
+def _wants_created() -> bool:
+    # Both ways are those of prometheus_client for its own metrics. It gives no other way to ask for the second.
+    if os.environ.get("PROMETHEUS_DISABLE_CREATED_SERIES", "").lower() in ("true", "1", "t"):
+        return False
+    return bool(getattr(metrics, "_use_created", True))

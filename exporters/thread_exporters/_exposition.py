@@ -35,6 +35,8 @@ _float: Final[Callable[[float], str]] = utils.floatToGoString
 _LABEL: Final = re.compile("\x00([0-9]+)\x00")
 _AT_ONCE: Final = 64
 """Series that are written before the clock is looked at again: a fraction of a millisecond."""
+_MAX_KNOWN: Final = 20_000
+"""Series of a metric whose text is kept."""
 _TURN: Final = 0.001
 """Seconds after which other threads may have the GIL. They would take it after five by themselves."""
 
@@ -94,6 +96,9 @@ class _Family:
 
     def series(self, recorded: Recorded) -> Iterator[tuple[bytes, ...]]:
         """What stands under each of the headers, for each series."""
+        if len(self._known) > _MAX_KNOWN:
+            # Most are of processes that are gone.
+            self._known.clear()
         if isinstance(self._metric, HistogramMetric):
             return self._distributions(self._metric, recorded)
         return self._numbers(recorded.numbers(self._metric))
@@ -167,9 +172,11 @@ def _sections(
     if isinstance(metric, HistogramMetric):
         numbers = len(Histogram.bounds) + 2
         buckets = [(edge, last) for edge, (_, last) in zip(edges(metric), metric.buckets)]
-        add_distribution(family, labels, buckets, numbers - 1, created)
+        add_distribution(family, labels, buckets, numbers - 1, None if created is None else numbers)
     else:
-        add_number(family, labels, 0, created)
+        add_number(family, labels, 0, None if created is None else numbers)
+    # One number more stands for when it was created, the same for all series.
+    constants = {} if created is None else {numbers: _float(created)}
     lines = encoder(_Registry(family)).decode().splitlines(keepends=True)
     header = ""
     for is_header, group in groupby(lines, lambda line: line.startswith("#")):
@@ -178,15 +185,13 @@ def _sections(
             continue
         pieces: list[str | int] = []
         for line in group:
-            pieces += _pieces(line, len(labels), is_constant=line.startswith(f"{family.name}_created"))
+            pieces += _pieces(line, len(labels), constants)
         yield _Section(header.encode(), text_function(pieces, len(labels) + numbers))
 
 
-def _pieces(line: str, labels: int, *, is_constant: bool) -> Iterator[str | int]:
-    series, _, number = line.rpartition(" ")
+def _pieces(line: str, labels: int, constants: Mapping[int, str]) -> Iterator[str | int]:
+    series, _, number = line.rstrip("\n").rpartition(" ")
     for position, piece in enumerate(_LABEL.split(series)):
         yield int(piece) if position % 2 else piece
-    if is_constant:
-        yield f" {number}"
-    else:
-        yield from (" ", labels + int(float(number)), "\n")
+    place = int(float(number))
+    yield from (" ", constants.get(place, labels + place), "\n")

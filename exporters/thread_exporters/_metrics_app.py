@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import gzip
 import os
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from time import sleep
@@ -11,12 +9,13 @@ from typing import Any, Final, TypeAlias
 from urllib.parse import parse_qs
 
 from prometheus_client import REGISTRY, CollectorRegistry
-from prometheus_client.exposition import choose_encoder, gzip_accepted
+from prometheus_client.exposition import choose_encoder
 
 from thread import telemetry
 
 from ._all_processes import registry_of_all
 from ._collector import collector_of
+from ._negotiation import accepts_gzip, wanted_format
 from ._process_files import VARIABLE
 
 WsgiApp: TypeAlias = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
@@ -31,7 +30,7 @@ _FASTEST: Final = 1
 
 
 def make_wsgi_app(registry: CollectorRegistry | None = None) -> WsgiApp:
-    """A WSGI application that answers any path with the metrics page of a registry.
+    """A WSGI application that answers any path but /favicon.ico with the metrics page of a registry.
 
     Without one it is that of prometheus_client's default registry, or, where PROMETHEUS_MULTIPROC_DIR is set, of what
     all processes have written there. It does what prometheus_client's application does, and writes the metrics of
@@ -40,7 +39,8 @@ def make_wsgi_app(registry: CollectorRegistry | None = None) -> WsgiApp:
     chosen = _default_registry() if registry is None else registry
 
     def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-        status, headers, body = _answer(
+        status, headers, body = _answer_at(
+            environ.get("PATH_INFO", ""),
             chosen,
             environ["REQUEST_METHOD"],
             environ.get("QUERY_STRING", ""),
@@ -64,14 +64,16 @@ def make_asgi_app(registry: CollectorRegistry | None = None) -> AsgiApp:
     ) -> None:
         if scope["type"] != "http":
             raise ValueError(f"expected a request by HTTP, got one of the type {scope['type']!r}")
-        sent = {name.lower(): value.decode("latin-1") for name, value in scope["headers"]}
+        import asyncio  # takes long
+
         status, headers, body = await asyncio.to_thread(
-            _answer,
+            _answer_at,
+            scope.get("path", ""),
             chosen,
             scope["method"],
             scope["query_string"].decode("latin-1"),
-            sent.get(b"accept", ""),
-            sent.get(b"accept-encoding", ""),
+            _sent(scope, b"accept"),
+            _sent(scope, b"accept-encoding"),
         )
         raw = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers]
         await send({"type": "http.response.start", "status": int(status.split()[0]), "headers": raw})
@@ -85,9 +87,23 @@ def _default_registry() -> CollectorRegistry:
     return registry_of_all(folder) if folder else REGISTRY
 
 
-def _answer(
+def _sent(scope: dict[str, Any], header: bytes) -> str:
+    return b",".join([value for name, value in scope["headers"] if name.lower() == header]).decode("latin-1")
+
+
+def _answer_at(
+    path: str, registry: CollectorRegistry, method: str, query: str, accept: str, accept_encoding: str
+) -> tuple[str, Headers, bytes]:
+    # Where an application is mounted is not known to it, but it is nowhere the icon that browsers ask for.
+    if path.endswith("/favicon.ico"):
+        return "404 Not Found", [("Content-Length", "0"), ("Content-Type", "text/plain")], b""
+    return answer(registry, method, query, accept, accept_encoding)
+
+
+def answer(
     registry: CollectorRegistry, method: str, query: str, accept: str, accept_encoding: str
 ) -> tuple[str, Headers, bytes]:
+    """Status, headers and body for a request for the page of a registry."""
     if method == "OPTIONS":
         return "204 No Content", [("Allow", _ALLOWED)], b""
     if method not in ("GET", "HEAD"):
@@ -95,8 +111,10 @@ def _answer(
         return "405 Method Not Allowed", [("Allow", _ALLOWED), ("Content-Type", "text/plain")], text.encode()
     with telemetry.hidden():
         page, content_type = metrics_page(registry, accept, parse_qs(query).get("name[]", ()))
-        headers = [("Content-Type", content_type)]
-        if gzip_accepted(accept_encoding):
+        headers = [("Content-Type", content_type), ("Vary", "Accept, Accept-Encoding")]
+        if accepts_gzip(accept_encoding):
+            import gzip
+
             headers.append(("Content-Encoding", "gzip"))
             page = gzip.compress(page, _FASTEST)
     headers.append(("Content-Length", str(len(page))))
@@ -105,7 +123,7 @@ def _answer(
 
 def metrics_page(registry: CollectorRegistry, accept: str = "", names: Sequence[str] = ()) -> tuple[bytes, str]:
     """The page in the format that an Accept header asks for, and its content type; if `names`, only of those."""
-    encoder, content_type = choose_encoder(accept)
+    encoder, content_type = choose_encoder(wanted_format(accept))
     collector = collector_of(registry)
     if names or collector is None:
         return encoder(registry.restricted_registry(names) if names else registry), content_type

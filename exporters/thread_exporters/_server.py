@@ -1,110 +1,265 @@
-"""Serves the metrics page: prometheus_client's own server, made so that the program does not notice it."""
+"""The server of the metrics page: one thread for all clients, that never waits for any of them.
+
+No WSGI server that is kept well does what is needed in the process of somebody else: hold each client to a deadline
+for its whole request, serve with a single thread that neither `threading` nor the program sees, speak TLS, and share
+one socket between processes. So the sockets are our own business; requests are parsed and answered by the standard
+library, as with prometheus_client's own server.
+"""
 
 from __future__ import annotations
 
 import _thread
 import logging
-import os
+import selectors
 import signal
 import socket
-import socketserver
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
-from typing import Any, Final
-from wsgiref.simple_server import WSGIRequestHandler
-
-from prometheus_client.exposition import ThreadingWSGIServer
+from time import monotonic
+from typing import Any, Final, TypeAlias
 
 from thread import telemetry
 
-from ._metrics_app import WsgiApp
+from ._connection import Connection, brief_answer
+from ._descriptor import OwnSocket
+from ._listener import Listener
+
+Answer: TypeAlias = Callable[[bytes, tuple[str, int]], bytes]
+"""From a request without a body, and the address that it came to, to the whole answer."""
+
+MAX_CONNECTIONS: Final = 10
+"""Clients that are served at once. One more is told to come back."""
+_MAX_REFUSED: Final = 10
+"""Clients that may go on reading that they were refused."""
+_HESITATION: Final = 0.3
+"""Seconds that a process leaves to the one that leads before it accepts a connection itself."""
+_WITHOUT_DESCRIPTORS: Final = 1.0
+"""Seconds until the next try, where the program has no descriptors left."""
 
 _log: Final = logging.getLogger("thread.telemetry")
 
 
-class _QuietHandler(WSGIRequestHandler):
-    timeout = 30.0
-    """A client that is silent for so many seconds is left, and its thread ends."""
+class MetricsServer:
+    """Answers the clients of a listener from its construction until `close`.
 
-    def log_message(self, format: str, *arguments: object) -> None:
-        pass
-
-
-class MetricsServer(ThreadingWSGIServer):
-    """Listens from its construction until `close`. Raises OSError or UnicodeError where it cannot listen.
-
-    `shared` lets other processes of this user listen to the same port; one of them gets each request.
-
-    Its threads are raw ones. A program that joins all threads that `threading` lists, or waits until it is the last
-    one, would never end if they were on that list.
+    Its thread is a raw one: a program that joins all threads that `threading` lists, or waits until it is the last
+    one, would never end if it were on that list. Raises RuntimeError where no thread can be started.
     """
 
-    timeout = 0.5
-    """Where a listening socket cannot be woken, closing takes at most so many seconds."""
+    def __init__(self, listener: Listener, answer: Answer, tls: Any = None) -> None:
+        self._listener = listener
+        self._answer = answer
+        self._tls = tls
+        self._failure: Exception | None = None
+        self._has_failed = False
+        self._forget_clients()
+        self.resume()
 
-    def __init__(self, app: WsgiApp, host: str, port: int, *, shared: bool = False) -> None:
-        self.allow_reuse_port = shared
-        self.address_family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        super().__init__((str(address[0]), port), _QuietHandler)
-        self.set_app(app)
-        self._process = os.getpid()
-        self._open = True
-        with telemetry.hidden():
-            self._serving = _thread.allocate_lock()
-        self._serving.acquire()
-        with _all_signals_blocked():
-            _start_hidden(self._serve)
+    def _forget_clients(self) -> None:
+        self._clients: list[Connection] = []
+        self._refused: deque[Connection] = deque()
+        self._came_at: float | None = None
+        self._listen_again_at = 0.0
 
     @property
     def url(self) -> str:
         """Where the metrics are."""
-        host = f"[{self.server_name}]" if self.address_family == socket.AF_INET6 else self.server_name
-        return f"http://{host}:{self.server_port}/metrics"
+        host, port = self._listener.address
+        return f"{'https' if self._tls else 'http'}://{f'[{host}]' if ':' in host else host}:{port}/metrics"
+
+    @property
+    def has_port(self) -> bool:
+        """Whether nobody has closed its socket behind its back."""
+        return self._listener.is_ours
+
+    @property
+    def has_thread(self) -> bool:
+        """Whether it answers."""
+        return self._ended.locked()
+
+    def look_after(self) -> None:
+        """Do what must not be done while a client waits: log the first failure, make anew what has disappeared."""
+        failure, self._failure = self._failure, None
+        if failure is not None:
+            _log.error("the page of metrics failed; further failures are not logged", exc_info=failure)
+        if self._listener.look_after():
+            self._ring()
+
+    def resume(self) -> None:
+        """Begin to answer, or go on after `pause`. Raises RuntimeError where no thread can be started."""
+        here, there = socket.socketpair()
+        self._alarm, self._bell = OwnSocket(here), OwnSocket(there)
+        with telemetry.hidden():
+            self._ended = ended = _thread.allocate_lock()
+        self._open = True
+        ended.acquire()
+        try:
+            with _all_signals_blocked():
+                _start_hidden(partial(self._serve, ended))
+        except RuntimeError:
+            ended.release()
+            self._close_bell()
+            raise
+
+    def pause(self, timeout: float) -> bool:
+        """Have no thread until `resume`, and keep the port and the clients. Returns whether it ended in time."""
+        self._open = False
+        self._ring()
+        has_ended = self._ended.acquire(timeout=max(timeout, 0.0))
+        if has_ended:
+            self._ended.release()
+            self._close_bell()
+        return has_ended
 
     def close(self, timeout: float) -> None:
-        """Stop listening and free the port within `timeout` seconds.
+        """Stop listening and free the port within `timeout` seconds."""
+        self.pause(timeout)
+        self._hang_up()
+        self._listener.close()
 
-        In a forked child only the child's copy of the socket is closed; the parent goes on serving.
-        """
-        self._open = False
-        if os.getpid() == self._process:
-            try:
-                self.socket.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                pass
-            self._serving.acquire(timeout=timeout)
-        self.server_close()
+    def after_fork_in_child(self) -> bool:
+        """Leave the clients to the parent, and the port too unless it is shared. Returns whether it is."""
+        self._hang_up()
+        with telemetry.hidden():
+            self._ended = _thread.allocate_lock()
+        return self._listener.stay_in_child()
 
-    def server_bind(self) -> None:
-        """Bind without asking DNS what the host is called, as HTTPServer does: not to know it may take seconds."""
-        socketserver.TCPServer.server_bind(self)
-        self.server_name, self.server_port = str(self.server_address[0]), self.server_address[1]
-        self.setup_environ()
+    def _hang_up(self) -> None:
+        for each in (*self._clients, *self._refused):
+            each.close()
+        self._forget_clients()
+        self._close_bell()
 
-    def process_request(self, request: Any, client_address: Any) -> None:
-        """Answer in a thread of its own: a client that is slow to ask holds up nobody."""
-        answer = partial(self.process_request_thread, request, client_address)
+    def _ring(self) -> None:
         try:
-            _start_hidden(answer)
-        except RuntimeError:
-            # Once the main thread has come to its end, no other can be started from 3.12 on, and those that run go on.
-            answer()
+            if self._bell.is_ours:
+                self._bell.socket.send(b".")
+                return
+            # Who has closed it has closed the port as well, but a thread that waits keeps it open until a client comes.
+            with socket.socket(self._listener.family, socket.SOCK_STREAM) as client:
+                client.setblocking(False)
+                client.connect_ex(self._listener.address)
+        except OSError:
+            pass
 
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that hangs up is nothing to print on the program's stderr."""
-        _log.debug("a request for metrics from %s broke off", client_address, exc_info=True)
+    def _close_bell(self) -> None:
+        self._alarm.close()
+        self._bell.close()
 
-    def _serve(self) -> None:
+    def _serve(self, ended: _thread.LockType) -> None:
         try:
-            while self._open:
-                self.handle_request()
-        except (OSError, ValueError):
-            # The socket was closed under it, since it did not come to its end in time.
-            if self._open:
-                raise
+            # Another thread may have been started since, where this one did not come to its end in time.
+            while self._open and self._ended is ended and self._alarm.is_ours and self._listener.is_ours:
+                self._serve_once()
+        except Exception as error:
+            if self._open and self._ended is ended:
+                self._fail(error)
         finally:
-            self._serving.release()
+            ended.release()
+
+    def _serve_once(self) -> None:
+        now = monotonic()
+        clients = [*self._clients, *self._refused]
+        ready = _ready(self._waited_for(now, clients), self._seconds_to_wait(now, clients))
+        for client in clients:
+            if client.descriptor in ready:
+                client.go_on()
+            elif now > client.deadline:
+                client.close()
+        self._clients = [each for each in self._clients if each.wants]
+        self._refused = deque(each for each in self._refused if each.wants)
+        if self._alarm.socket.fileno() in ready:
+            self._alarm.socket.recv(1)
+        door = self._listener.door
+        if door is not None and door.socket.fileno() in ready:
+            self._listener.open_door()
+        if self._listener.listening.socket.fileno() in ready:
+            self._client_came(now)
+        elif now >= self._listen_again_at:
+            # Another process has accepted it.
+            self._came_at = None
+
+    def _waited_for(self, now: float, clients: list[Connection]) -> dict[int, int]:
+        waited_for = {self._alarm.socket.fileno(): selectors.EVENT_READ}
+        if now >= self._listen_again_at:
+            waited_for[self._listener.listening.socket.fileno()] = selectors.EVENT_READ
+        if self._listener.door is not None:
+            waited_for[self._listener.door.socket.fileno()] = selectors.EVENT_READ
+        waited_for.update((client.descriptor, client.wants) for client in clients)
+        return waited_for
+
+    def _seconds_to_wait(self, now: float, clients: list[Connection]) -> float | None:
+        until = [client.deadline for client in clients]
+        if now < self._listen_again_at:
+            until.append(self._listen_again_at)
+        elif self._came_at is not None:
+            return 0.0
+        return max(min(until) - now, 0.0) + 0.001 if until else None
+
+    def _client_came(self, now: float) -> None:
+        if self._came_at is None and not self._listener.leads():
+            self._came_at = now
+            self._listen_again_at = now + _HESITATION
+            return
+        self._came_at = None
+        try:
+            if not self._listener.is_ours:
+                return
+            accepted, _ = self._listener.listening.socket.accept()
+        except (BlockingIOError, InterruptedError, ConnectionError):
+            return
+        except OSError:
+            self._listen_again_at = now + _WITHOUT_DESCRIPTORS
+            return
+        self._receive(accepted)
+
+    def _receive(self, accepted: socket.socket) -> None:
+        try:
+            client = Connection(accepted, self._tls)
+        except (OSError, ValueError):
+            accepted.close()
+            return
+        if self._has_room():
+            client.answer_with(self._answered)
+            self._clients.append(client)
+        else:
+            client.refuse()
+            self._refused.append(client)
+            if len(self._refused) > _MAX_REFUSED:
+                self._refused.popleft().close()
+        client.go_on()
+
+    def _has_room(self) -> bool:
+        if len(self._clients) < MAX_CONNECTIONS:
+            return True
+        hesitant = next((client for client in self._clients if client.is_hesitant), None)
+        if hesitant is None:
+            return False
+        hesitant.close()
+        self._clients.remove(hesitant)
+        return True
+
+    def _answered(self, request: bytes) -> bytes:
+        try:
+            return self._answer(request, self._listener.address)
+        except Exception as error:
+            self._fail(error)
+            return brief_answer(b"500 Internal Server Error", b"the page failed; the log of the program says why\n")
+
+    def _fail(self, error: Exception) -> None:
+        if not self._has_failed:
+            self._has_failed, self._failure = True, error
+
+
+def _ready(waited_for: dict[int, int], timeout: float | None) -> set[int]:
+    # Not kept between two calls: a selector with a descriptor of its own could have it taken away.
+    selector = getattr(selectors, "PollSelector", selectors.SelectSelector)()
+    for descriptor, events in waited_for.items():
+        if descriptor >= 0:
+            selector.register(descriptor, events)
+    return {key.fd for key, _ in selector.select(timeout)}
 
 
 def _start_hidden(run: Callable[[], object]) -> None:

@@ -21,11 +21,11 @@ MultiProcessCollector, which are slower and have no exemplars.
 
 from __future__ import annotations
 
-import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from prometheus_client import REGISTRY, CollectorRegistry
 
@@ -35,10 +35,14 @@ from thread.telemetry import Event, Snapshot
 from ._all_processes import registry_of_all
 from ._collector import ThreadCollector
 from ._exemplars import Exemplars
-from ._metrics_app import make_asgi_app, make_wsgi_app
+from ._metrics_app import answer, make_asgi_app, make_wsgi_app
 from ._process_files import VARIABLE, ProcessFiles
 from ._recorded import Recorded, recorded_here
-from ._server import MetricsServer
+from ._served_page import ServedPage
+from ._tls import Tls
+
+if TYPE_CHECKING:
+    import ssl
 
 __all__ = ["PrometheusExporter", "from_environment", "make_asgi_app", "make_wsgi_app"]
 
@@ -46,27 +50,54 @@ DEFAULT_HOST: Final = "127.0.0.1"
 DEFAULT_PORT: Final = 9464
 """The port that OpenTelemetry has chosen for Prometheus exporters."""
 
-_log: Final = logging.getLogger("thread.telemetry")
-
 
 class PrometheusExporter:
     """Shows `thread.telemetry.snapshot()` whenever `registry` is scraped.
 
     With `port` it also serves the registry on `host`, 0 being any free port. When that port cannot be had, one line
-    on the `thread.telemetry` logger says so and the program goes on; the registry holds the metrics all the same.
+    on the `thread.telemetry` logger says so, each export tries again, and the registry holds the metrics all the same.
+
+    `certfile` and the options after it are those of prometheus_client's `start_http_server`: the page is then served
+    by HTTPS. `allowed_hosts` are the names by which the page may be asked for, besides addresses and the names of this
+    machine: `*.example.org` for all below one, `*` for any. Without it any name is allowed, but on a loopback
+    address, where a name of others is a trick to read what only this machine may see.
 
     Where PROMETHEUS_MULTIPROC_DIR is set, the metrics go to that folder and not to the registry, and the port serves
-    what all processes wrote there.
+    what all processes wrote there. `client_files` also writes the files from which prometheus_client's own
+    MultiProcessCollector makes its pages.
 
     Raises ValueError for a port that is none, for a registry or a folder that has the metrics of this process
-    already, and for a PROMETHEUS_MULTIPROC_DIR that cannot be written to. Safe to use from any thread.
+    already, for a PROMETHEUS_MULTIPROC_DIR that cannot be written to or that others can write to, and for a
+    `certfile` without a `keyfile`. Safe to use from any thread.
     """
 
     def __init__(
-        self, registry: CollectorRegistry = REGISTRY, port: int | None = None, host: str = DEFAULT_HOST
+        self,
+        registry: CollectorRegistry = REGISTRY,
+        port: int | None = None,
+        host: str = DEFAULT_HOST,
+        *,
+        certfile: str | None = None,
+        keyfile: str | None = None,
+        client_cafile: str | None = None,
+        client_capath: str | None = None,
+        client_auth_required: bool = False,
+        tls_min_version: ssl.TLSVersion | None = None,
+        allowed_hosts: Collection[str] | None = None,
+        client_files: bool = False,
     ) -> None:
         if port is not None:
             _check_port("port", port)
+        tls = None
+        if certfile or keyfile:
+            tls = Tls(
+                certfile=_both_files(certfile, keyfile),
+                keyfile=keyfile or "",
+                client_cafile=client_cafile,
+                client_capath=client_capath,
+                client_auth_required=client_auth_required,
+                tls_min_version=tls_min_version,
+            )
         folder = os.environ.get(VARIABLE)
         self._exemplars = Exemplars()
         self._collector = ThreadCollector(self._recorded)
@@ -74,18 +105,31 @@ class PrometheusExporter:
         self._registry = registry_of_all(folder) if folder else registry
         if self._files is None:
             self._register()
-        self._server = None if port is None else self._serve(host, port)
+        self._page: ServedPage | None = None
+        if port is not None:
+            self._page = ServedPage(
+                lambda: partial(answer, self._registry),
+                host,
+                port,
+                folder=None if self._files is None else self._files.folder,
+                tls=tls,
+                allowed_hosts=allowed_hosts,
+            )
 
     @property
     def url(self) -> str | None:
         """Where the metrics are served, None when they are not."""
-        return None if self._server is None else self._server.url
+        return None if self._page is None else self._page.url
 
     def export(self, snapshot: Snapshot, events: Sequence[Event]) -> None:
         """Write the files of this process, if it is one of several; remember which spans waited for long."""
         self._exemplars.observe(events)
-        if self._files is not None:
-            self._files.write(snapshot, self._exemplars)
+        try:
+            if self._files is not None:
+                self._files.write(snapshot, self._exemplars)
+        finally:
+            if self._page is not None:
+                self._page.serve()
 
     def shutdown(self, timeout: float) -> None:
         """Leave the registry and free the port within `timeout` seconds. A second call does nothing."""
@@ -94,12 +138,15 @@ class PrometheusExporter:
             files.close()
             _processes.pop(files.folder, None)
         self._collector.unregister(self._registry)
-        self._stop_serving(timeout)
+        page, self._page = self._page, None
+        if page is not None:
+            page.close(timeout)
 
     def after_fork_in_child(self) -> bool:
         """Leave the port to the parent. The metrics of the child are in its registry, or in files of its own."""
         self._exemplars.clear()
-        self._stop_serving(timeout=0.0)
+        if self._page is not None:
+            self._page.after_fork_in_child()
         if self._files is not None:
             _processes[self._files.folder] = os.getpid()
             self._files.after_fork_in_child()
@@ -118,34 +165,52 @@ class PrometheusExporter:
                 "shut down the PrometheusExporter that was registered first"
             ) from None
 
-    def _serve(self, host: str, port: int) -> MetricsServer | None:
-        try:
-            return MetricsServer(make_wsgi_app(self._registry), host, port, shared=self._files is not None)
-        except (OSError, UnicodeError) as error:
-            _log.warning(
-                "no metrics are served, since port %d of %s cannot be had: %s; the program runs on, "
-                "THREAD_TELEMETRY_PORT and THREAD_TELEMETRY_HOST choose another address",
-                port,
-                host,
-                getattr(error, "strerror", None) or error,
-            )
-            return None
-
-    def _stop_serving(self, timeout: float) -> None:
-        server, self._server = self._server, None
-        if server is not None:
-            server.close(timeout)
-
 
 def from_environment(port: int | None = None, host: str | None = None) -> PrometheusExporter:
     """The exporter of the name `prometheus`, serving prometheus_client's default registry.
 
-    The default address is that of `THREAD_TELEMETRY_HOST` and `THREAD_TELEMETRY_PORT`, else port 9464 of 127.0.0.1.
-    Raises ValueError for a port that is none.
+    What is not given comes from the environment: the address from `THREAD_TELEMETRY_HOST` and `THREAD_TELEMETRY_PORT`,
+    else it is port 9464 of 127.0.0.1; the options of `PrometheusExporter` from `THREAD_TELEMETRY_CERTFILE`, `_KEYFILE`,
+    `_CLIENT_CAFILE`, `_CLIENT_CAPATH`, `_CLIENT_AUTH_REQUIRED`, `_TLS_MIN_VERSION` (1.2 or 1.3), `_ALLOWED_HOSTS`
+    (names separated by commas) and `_CLIENT_FILES`. Raises ValueError for a port that is none, or another wrong value.
     """
     if port is None:
-        port = _port_from(os.environ.get("THREAD_TELEMETRY_PORT") or str(DEFAULT_PORT))
-    return PrometheusExporter(port=port, host=host or os.environ.get("THREAD_TELEMETRY_HOST") or DEFAULT_HOST)
+        port = _port_from(_given("PORT") or str(DEFAULT_PORT))
+    names = _given("ALLOWED_HOSTS")
+    return PrometheusExporter(
+        port=port,
+        host=host or _given("HOST") or DEFAULT_HOST,
+        certfile=_given("CERTFILE"),
+        keyfile=_given("KEYFILE"),
+        client_cafile=_given("CLIENT_CAFILE"),
+        client_capath=_given("CLIENT_CAPATH"),
+        client_auth_required=_is_on("CLIENT_AUTH_REQUIRED"),
+        tls_min_version=_tls_version(_given("TLS_MIN_VERSION")),
+        allowed_hosts=None if names is None else [name for name in map(str.strip, names.split(",")) if name],
+        client_files=_is_on("CLIENT_FILES"),
+    )
+
+
+def _given(name: str) -> str | None:
+    return os.environ.get(f"THREAD_TELEMETRY_{name}") or None
+
+
+def _is_on(name: str) -> bool:
+    text = (_given(name) or "0").strip().lower()
+    if text not in ("1", "true", "yes", "on", "0", "false", "no", "off"):
+        raise ValueError(f"THREAD_TELEMETRY_{name}: expected 1 or 0, got {text!r}")
+    return text in ("1", "true", "yes", "on")
+
+
+def _tls_version(text: str | None) -> ssl.TLSVersion | None:
+    if text is None:
+        return None
+    import ssl
+
+    versions = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
+    if text not in versions:
+        raise ValueError(f"THREAD_TELEMETRY_TLS_MIN_VERSION: expected 1.2 or 1.3, got {text!r}")
+    return versions[text]
 
 
 _processes: Final[dict[Path, int]] = {}
@@ -161,6 +226,12 @@ def _files_in(folder: str) -> ProcessFiles:
     files = ProcessFiles(folder)
     _processes[files.folder] = os.getpid()
     return files
+
+
+def _both_files(certfile: str | None, keyfile: str | None) -> str:
+    if not certfile or not keyfile:
+        raise ValueError(f"expected both certfile and keyfile, got {certfile!r} and {keyfile!r}")
+    return certfile
 
 
 def _port_from(text: str) -> int:

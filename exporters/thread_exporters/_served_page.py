@@ -1,0 +1,130 @@
+"""The metrics page on a port of its own, for as long as the exporter is there."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable, Collection
+from pathlib import Path
+from typing import Any, Final
+
+from ._hosts import Hosts
+from ._listener import Listener
+from ._requests import Page, Site
+from ._server import MetricsServer
+from ._shared_listener import SharedListener
+from ._tls import Tls
+
+_SECONDS_TO_END: Final = 1.0
+
+_log: Final = logging.getLogger("thread.telemetry")
+
+
+class ServedPage:
+    """Serves a page on `host` and `port`, now or as soon as they can be had.
+
+    With a `folder`, the processes that write to it share the port, and each answers when the others do not. Safe to
+    use from any thread, but one at a time.
+    """
+
+    def __init__(
+        self,
+        page: Callable[[], Page],
+        host: str,
+        port: int,
+        *,
+        folder: Path | None = None,
+        tls: Tls | None = None,
+        allowed_hosts: Collection[str] | None = None,
+    ) -> None:
+        self._page = page
+        self._host = host
+        self._port = port
+        self._folder = folder
+        self._tls = tls
+        self._hosts = Hosts(allowed_hosts, host)
+        self._server: MetricsServer | None = None
+        self._parent: int | None = None
+        self._has_complained = False
+        self.serve()
+
+    @property
+    def url(self) -> str | None:
+        """Where the page is, None while it is nowhere."""
+        return None if self._server is None else self._server.url
+
+    def serve(self) -> None:
+        """Serve the page if it is not served; called at each export. The first failure is one line in the log."""
+        if self._server is not None:
+            self._server.look_after()
+            if self._server.has_port:
+                self.resume()
+                return
+            self._server.close(_SECONDS_TO_END)
+            self._server = None
+        if self._folder is not None or self._parent is None or os.getppid() != self._parent:
+            self._begin()
+
+    def _begin(self) -> None:
+        try:
+            self._server = self._new_server()
+        except (OSError, UnicodeError, RuntimeError) as error:
+            if not self._has_complained:
+                self._has_complained = True
+                self._complain(error)
+            return
+        if self._has_complained and self._parent is None:
+            _log.warning("metrics are served now at %s", self._server.url)
+        self._has_complained = False
+
+    def _new_server(self) -> MetricsServer:
+        tls: Any = None if self._tls is None else self._tls.context()
+        if self._folder is None:
+            listener = Listener(self._host, self._port)
+        else:
+            listener = SharedListener(self._folder, self._host, self._port)
+        try:
+            return MetricsServer(listener, Site(self._page, self._hosts).answer, tls)
+        except BaseException:
+            listener.close()
+            raise
+
+    def _complain(self, error: Exception) -> None:
+        reason = getattr(error, "strerror", None) or error
+        _log.warning(
+            "no metrics are served, since port %d of %s cannot be had: %s; the program runs on, each export tries "
+            "again, THREAD_TELEMETRY_PORT and THREAD_TELEMETRY_HOST choose another address",
+            self._port,
+            self._host,
+            reason,
+        )
+
+    def pause(self, timeout: float) -> bool:
+        """Have no thread until `resume`, and keep the port. Returns whether the thread ended within `timeout`."""
+        return self._server is None or self._server.pause(timeout)
+
+    def resume(self) -> None:
+        """Go on after `pause`."""
+        if self._server is not None and not self._server.has_thread:
+            try:
+                self._server.resume()
+            except (OSError, RuntimeError):
+                # No thread can be started, or no socket made. The next export tries again.
+                pass
+
+    def after_fork_in_child(self) -> None:
+        """Share the port with the parent from the next export on, or leave it to the parent for as long as that lives.
+
+        A child says nothing about a port that its parent, or another child, has.
+        """
+        self._parent = os.getppid()
+        self._has_complained = True
+        server, self._server = self._server, None
+        if server is not None and server.after_fork_in_child():
+            self._server = server
+
+    def close(self, timeout: float) -> None:
+        """Free the port within `timeout` seconds."""
+        server, self._server = self._server, None
+        if server is not None:
+            server.close(timeout)
