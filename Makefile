@@ -22,7 +22,7 @@ endif
 export THREAD_TELEMETRY_REQUIRE_EXTENSION
 BUILT := $(VENV)/.built-$(if $(call on,$(THREAD_TELEMETRY_REQUIRE_EXTENSION)),c,pure)
 
-.PHONY: help venv build test test-suites test-pure test-prometheus demo dashboards docs bench bench-service lint typecheck sanitize clean
+.PHONY: help venv build test test-suites test-pure test-prometheus test-services demo dashboards docs bench bench-service lint typecheck sanitize clean
 
 help:
 	@echo 'usage: make TARGET [PYTHON=python3.13] [PURE=1] [SLOW=1] [ARGS="..."]'
@@ -68,6 +68,12 @@ test-prometheus: build
 	@scripts/install_prometheus
 	@THREAD_TELEMETRY_REQUIRE_PROMETHEUS=1 $(BIN)/python -m pytest --prometheus $(ARGS) tests/prometheus
 
+#: test-services: real services, started as docs/services.md says; root gets PostgreSQL and Redis installed
+test-services: build
+	@scripts/install_services
+	@$(BIN)/python -m pip -qq install -r tests/services/requirements.txt
+	@$(BIN)/python -m pytest --slow $(ARGS) tests/services
+
 #: demo: a small shop under load, observed; DEMO_SECONDS=20 ends it by itself
 demo: build
 	@$(BIN)/python examples/demo.py $(ARGS)
@@ -91,7 +97,7 @@ bench-service: build
 #: lint: ruff, and shellcheck where it is installed
 lint: build
 	@$(BIN)/ruff check
-	@if command -v shellcheck >/dev/null; then shellcheck .ci/run scripts/sanitize scripts/install_prometheus; \
+	@if command -v shellcheck >/dev/null; then shellcheck .ci/run scripts/sanitize scripts/install_prometheus scripts/install_services; \
 	else echo 'shellcheck is not installed: the shell scripts were not checked'; fi
 
 #: typecheck: mypy --strict and pyright, for the oldest and the newest Python

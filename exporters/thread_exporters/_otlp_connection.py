@@ -128,10 +128,11 @@ def timely_session(adapter: TimelyAdapter) -> requests.Session:
 
 
 def _cause(error: BaseException) -> str:
-    """The innermost reason: the outer ones repeat it in many more words."""
-    inner: Any = error
-    while (deeper := getattr(inner, "reason", None) or inner.__cause__ or inner.__context__) is not None:
-        if not isinstance(deeper, BaseException):
-            break
-        inner = deeper
-    return str(inner) or type(inner).__name__
+    """The reason that the system gave: the libraries repeat it in many more words."""
+    found: BaseException = error
+    inner: BaseException | None = error
+    while inner is not None:
+        if isinstance(inner, OSError) and not isinstance(inner, requests.RequestException):
+            found = inner
+        inner = inner.__cause__ or inner.__context__
+    return str(found) or type(found).__name__

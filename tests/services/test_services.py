@@ -1,0 +1,227 @@
+"""Real services, started by the words of docs/services.md, each with a contended lock or pool that has to be named."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+from documentation import DOCS, code_blocks
+from prometheus_client.parser import text_string_to_metric_families
+from servers import free_port, postgresql, redis
+
+HERE = Path(__file__).parent
+PATIENCE = 40.0
+"""Seconds that a service has to start and to show what it should, on a busy machine."""
+
+pytestmark = pytest.mark.slow
+
+
+@dataclass(frozen=True)
+class Service:
+    """A program in a folder here, and which libraries and servers it needs."""
+
+    folder: str
+    needs: tuple[str, ...] = ()
+    database: bool = False
+    broker: bool = False
+    serves: bool = True
+    """Whether it takes requests over HTTP."""
+
+
+SERVICES = {
+    "gunicorn-django": Service("django_shop", ("gunicorn", "django", "psycopg_pool"), database=True),
+    "gunicorn-preload": Service("django_shop", ("gunicorn", "django", "psycopg_pool"), database=True),
+    "runserver": Service("django_shop", ("django", "psycopg_pool"), database=True),
+    "runserver-noreload": Service("django_shop", ("django", "psycopg_pool"), database=True),
+    "waitress": Service("flask_app", ("flask", "waitress")),
+    "flask-debug": Service("flask_app", ("flask",)),
+    "uvicorn": Service("fastapi_app", ("fastapi", "uvicorn")),
+    "uvicorn-workers": Service("fastapi_app", ("fastapi", "uvicorn")),
+    "uvicorn-reload": Service("fastapi_app", ("fastapi", "uvicorn")),
+    "hypercorn": Service("hypercorn_app", ("starlette", "hypercorn")),
+    "cherrypy": Service("cherrypy_app", ("cherrypy",)),
+    "celery-threads": Service("celery_tasks", ("celery", "redis"), broker=True, serves=False),
+    "celery-prefork": Service("celery_tasks", ("celery", "redis"), broker=True, serves=False),
+    "apscheduler": Service("scheduler", ("apscheduler",), serves=False),
+    "consumer": Service("consumer", serves=False),
+    "process-pool": Service("process_pool", serves=False),
+}
+POOLS = {
+    "sqlalchemy": Service("sqlalchemy_batch", ("sqlalchemy", "psycopg"), database=True, serves=False),
+    "psycopg-pool": Service("psycopg_batch", ("psycopg_pool",), database=True, serves=False),
+}
+
+
+@dataclass
+class Running:
+    """A service that runs, in a folder of its own."""
+
+    folder: Path
+    command: str
+    environment: dict[str, str]
+    port: int = field(default_factory=free_port)
+    page: int = field(default_factory=free_port)
+
+    @property
+    def log(self) -> str:
+        return (self.folder / "log").read_text(errors="replace")
+
+    @contextmanager
+    def started(self) -> Iterator[Running]:
+        environment = os.environ | self.environment | {"PORT": str(self.port)}
+        environment["THREAD_TELEMETRY_PORT"] = str(self.page)
+        environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"
+        environment["PYTHONPATH"] = str(self.folder)
+        # Ten seconds, unless told otherwise, are long for a test.
+        environment["THREAD_TELEMETRY_EXPORT_INTERVAL"] = "0.5"
+        environment["HOME"] = str(self.folder)
+        with (self.folder / "log").open("w") as log:
+            process = subprocess.Popen(
+                ["/bin/sh", "-c", self.command],
+                cwd=self.folder,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+            try:
+                yield self
+            finally:
+                # All of its processes: those that others started as well.
+                with suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+
+
+def documented(name: str) -> str:
+    """The commands that the documentation has under a name."""
+    [block] = [block for block in code_blocks(DOCS / "services.md") if block.flags == (name,)]
+    return block.text
+
+
+@pytest.fixture
+def prepare(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[[str, Service], Running]]:
+    with ExitStack() as stack:
+
+        def prepare(name: str, service: Service) -> Running:
+            for library in service.needs:
+                if find_spec(library) is None:
+                    pytest.skip(f"{library} is not installed")
+            folder = tmp_path / "service"
+            shutil.copytree(HERE / service.folder, folder)
+            shutil.copy(HERE / "prices.py", folder)
+            (folder / "metrics").mkdir()
+            environment = {}
+            if service.database:
+                environment |= request.getfixturevalue("database")
+            if service.broker:
+                environment["BROKER"] = stack.enter_context(redis(tmp_path))
+            running = Running(folder, "", environment)
+            lines = [line.removeprefix("$ ") for line in documented(name).splitlines() if line.startswith("$ ")]
+            command = " && ".join(line for line in lines if not line.startswith("pip install"))
+            command = command.replace("/run/shop/metrics", shlex.quote(str(folder / "metrics")))
+            running.command = command.replace("8000", str(running.port))
+            return running
+
+        yield prepare
+
+
+@pytest.fixture(scope="module")
+def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    with postgresql(tmp_path_factory.mktemp("postgresql")) as environment:
+        yield environment
+
+
+def wait_for(what: str, condition: Callable[[], object], running: Running) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        try:
+            if condition():
+                return
+        except OSError:
+            pass
+        if time.monotonic() > deadline:
+            pytest.fail(f"waited {PATIENCE:g} s in vain for {what}\n{running.log[-4000:]}")
+        time.sleep(0.1)
+
+
+def get(port: int, path: str) -> str:
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/{path}", timeout=10) as answer:
+        return str(answer.read().decode())
+
+
+def put_load_on(running: Running, *paths: str) -> None:
+    def ask(path: str) -> None:
+        for _ in range(6):
+            get(running.port, path)
+
+    clients = [threading.Thread(target=ask, args=(path,)) for path in paths]
+    for client in clients:
+        client.start()
+    for client in clients:
+        client.join()
+
+
+def blamed(page: str) -> dict[str, float]:
+    """For each lock, owner and waiter the seconds waited."""
+    return {
+        " ".join(sample.labels[label] for label in BLAME_LABELS): sample.value
+        for family in text_string_to_metric_families(page)
+        for sample in family.samples
+        if sample.name == "python_lock_blame_time_seconds_total"
+    }
+
+
+BLAME_LABELS = ("python_lock_name", "python_lock_owner_function_name", "code_function_name")
+GUILTY = re.compile(r"prices:Prices\._guard prices\.load_prices prices\.Prices\.(get|refresh)")
+
+
+def the_lock_is_named(running: Running) -> bool:
+    rows = blamed(get(running.page, "metrics"))
+    return any(GUILTY.fullmatch(row) and seconds > 0.01 for row, seconds in rows.items())
+
+
+RELOADERS = ("runserver", "flask-debug", "uvicorn-reload")
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_the_page_names_the_contended_lock_and_who_held_it(
+    name: str, prepare: Callable[[str, Service], Running]
+) -> None:
+    if name in RELOADERS:
+        pytest.xfail("the page is that of the process that waits for changes of files")
+    service = SERVICES[name]
+    running = prepare(name, service)
+    with running.started():
+        if service.serves:
+            wait_for("an answer", lambda: get(running.port, ""), running)
+            put_load_on(running, "refresh", "", "", "", "")
+        elif service.broker:
+            client = [sys.executable, "client.py", name]
+            environment = os.environ | running.environment | {"THREAD_TELEMETRY": "0"}
+            subprocess.run(client, cwd=running.folder, env=environment, check=True, timeout=60)
+        wait_for("the name of the lock", lambda: the_lock_is_named(running), running)
+
+
+@pytest.mark.xfail(reason="a wait for a connection is charged to the pool's own code")
+@pytest.mark.parametrize("name", POOLS)
+def test_the_report_names_who_waits_for_a_connection(name: str, prepare: Callable[[str, Service], Running]) -> None:
+    running = prepare(name, POOLS[name])
+    with running.started():
+        wait_for("the report", lambda: "Threads" in running.log, running)
+    assert re.search(r"batch:login|batch\.login", running.log), running.log
