@@ -9,10 +9,12 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 
 import pytest
+from conftest import WaitUntil
 from example_programs import EXAMPLES, Shop, free_port, load_example, run_example, running_shop
 
 pytest.importorskip("waitress")
@@ -253,15 +255,21 @@ def needs_exporters() -> None:
     pytest.importorskip("rich")
 
 
-def test_the_demo_names_the_hot_lock_and_the_dead_worker() -> None:
+def can_listen(listener: socket.socket, port: int) -> bool:
+    try:
+        listener.bind(("127.0.0.1", port))
+    except OSError:
+        return False
+    listener.listen()
+    return True
+
+
+def test_the_demo_names_the_hot_lock_and_the_dead_worker(wait_until: WaitUntil) -> None:
     needs_exporters()
     with socket.socket() as taken:
         taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            taken.bind(("127.0.0.1", 9464))
-            taken.listen()
-        except OSError:
-            pass  # somebody else keeps it taken
+        # Another run of this test may have it at the moment.
+        wait_until(partial(can_listen, taken, 9464), timeout=60.0)
         demo = run_example("demo.py", DEMO_SECONDS="4")
 
     assert demo.returncode == 0, demo.stdout + demo.stderr

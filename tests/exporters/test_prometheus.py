@@ -254,14 +254,17 @@ def test_a_real_contention_is_on_the_page(
 def test_more_threads_and_locks_of_the_same_places_are_no_more_series(
     core: ModuleType, exporter: PrometheusExporter, wait_until: Callable[[Callable[[], object]], None]
 ) -> None:
+    worked: list[None] = []
+
     def work_with_a_lock_of_its_own() -> None:
         with thread.allocate_lock():
-            pass
+            worked.append(None)
 
     def series_after(threads: int) -> set[tuple[str, str]]:
+        worked.clear()
         for _ in range(threads):
             thread.start_new_thread(work_with_a_lock_of_its_own, ())
-        wait_until(lambda: not core.read_live_threads())
+        wait_until(lambda: len(worked) == threads and not core.read_live_threads())
         return {
             (sample.name, str(sorted(sample.labels.items())))
             for family in families(exporter).values()
