@@ -32,3 +32,16 @@ def interrupted_soon() -> Iterator[None]:
     finally:
         signal.signal(signal.SIGUSR1, before)
         interruption.join()
+
+
+def interrupted_by(exception: type[BaseException]) -> None:
+    """Raise what a signal handler raises right here."""
+
+    def interrupt(signum: int, frame: FrameType | None) -> None:
+        raise exception
+
+    before = signal.signal(signal.SIGUSR1, interrupt)
+    try:
+        signal.raise_signal(signal.SIGUSR1)
+    finally:
+        signal.signal(signal.SIGUSR1, before)

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import threading
 
-from thread._accumulator import Accumulator
+import pytest
+from interruptions import Interruption, interrupted_by
+
+from thread._accumulator import MOST_PENDING, Accumulator, lost_records
 
 
 def test_every_record_of_every_thread_is_folded_once() -> None:
@@ -51,3 +54,51 @@ def test_what_is_pending_can_be_forgotten() -> None:
     accumulator.reset()
     accumulator.settle()
     assert folded == []
+
+
+def test_a_fold_that_fails_costs_one_record_which_is_counted() -> None:
+    folded: list[int] = []
+
+    def fold(record: int) -> None:
+        if record == 2:
+            raise ZeroDivisionError
+        folded.append(record)
+
+    accumulator = Accumulator(fold)
+    before = lost_records()
+    for record in range(5):
+        accumulator.add(record)
+    accumulator.settle()
+    assert folded == [0, 1, 3, 4]
+    assert lost_records() == before + 1
+
+
+def test_what_nobody_can_fold_is_bounded_and_counted() -> None:
+    accumulator = Accumulator[int](lambda record: None)
+    before = lost_records()
+    with accumulator._guard:
+        for record in range(MOST_PENDING + 7):
+            accumulator.add(record)
+    assert lost_records() == before + 7
+    accumulator.settle()
+    accumulator.add(1)
+    assert lost_records() == before + 7
+
+
+def test_a_fold_that_is_interrupted_goes_on_the_next_time() -> None:
+    folded: list[int] = []
+    interruptions = [KeyboardInterrupt, Interruption]
+
+    def fold(record: int) -> None:
+        if record == 1 and interruptions:
+            interrupted_by(interruptions.pop())
+        folded.append(record)
+
+    accumulator = Accumulator(fold)
+    for record in range(3):
+        accumulator.add(record)
+    for expected in Interruption, KeyboardInterrupt:
+        with pytest.raises(expected):
+            accumulator.settle()
+    accumulator.settle()
+    assert folded == [0, 1, 2]

@@ -247,7 +247,7 @@ def test_a_full_buffer_drops_and_counts(core: ModuleType) -> None:
     core.configure(event_capacity=3, slow_wait_ns=0)
     lock = thread.allocate_lock()
     for _ in range(8):
-        Contest(lock, held_for=0.005).run()
+        Contest(lock, held_for=0.03).run()
     assert len(slow_waits(core)) == 3
     assert core.dropped_events() == 5
 

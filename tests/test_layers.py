@@ -18,7 +18,8 @@ SOURCES = {"thread": ROOT / "src" / "thread", "thread_exporters": ROOT / "export
 FLOORS = (
     (
         "what the core is made of",
-        {"_accumulator", "_atomic", "_histogram", "_histogram_counts", "_lifecycle", "_naming", "_resets"},
+        {"_accumulator", "_atomic", "_histogram", "_histogram_counts", "_interruptions", "_lifecycle", "_naming"}
+        | {"_resets", "_uninterrupted"},
     ),
     ("core", {"_backend", "_core", "_core_py"}),
     ("the thread module", {""}),

@@ -2,6 +2,10 @@
 
 A record may come from a signal handler or a finalizer that interrupted the very code that folds. So adding takes no
 lock: it appends to a deque, which is atomic. Folding is guarded, and nobody who merely adds ever waits for the guard.
+
+What interrupts a fold may also raise. So a record stays where it is until it was folded, and `fold` first works out all
+that can be interrupted and then changes the totals by instructions that cannot: loads, sums and stores, no calls. A
+call is one only if it is the last thing but such, of a function that is written in Python and keeps to the same.
 """
 
 from __future__ import annotations
@@ -9,12 +13,21 @@ from __future__ import annotations
 from _thread import allocate_lock, get_ident
 from collections import deque
 from collections.abc import Callable
-from typing import Generic, TypeVar
+from typing import Final, Generic, TypeVar
+
+from ._atomic import Counter
+from ._interruptions import is_interruption
+from ._resets import on_reset
 
 Record = TypeVar("Record")
 
+MOST_PENDING: Final = 20_000
+"""More are lost, and counted: nobody has been able to fold for long."""
+
 _FOLD_AT = 256
 _READER_PATIENCE = 0.2
+
+_lost: Final = Counter()
 
 
 class Accumulator(Generic[Record]):
@@ -32,8 +45,12 @@ class Accumulator(Generic[Record]):
 
     def add(self, record: Record) -> None:
         """Safe in any thread, signal handler or finalizer."""
+        pending = len(self._pending)
+        if pending >= MOST_PENDING:
+            _lost.add()
+            return
         self._pending.append(record)
-        if len(self._pending) >= _FOLD_AT:
+        if pending >= _FOLD_AT:
             self.settle(patience=0)
 
     def settle(self, patience: float = _READER_PATIENCE) -> None:
@@ -43,12 +60,37 @@ class Accumulator(Generic[Record]):
 
         Returns at once where it interrupted a fold of its own thread, which goes on afterwards.
         """
-        if self._folding == get_ident() or not self._guard.acquire(timeout=patience):
+        me = get_ident()
+        if self._folding == me:
             return
-        self._folding = get_ident()
+        guard, is_mine = self._guard, False
         try:
-            while self._pending:
-                self._fold(self._pending.popleft())
+            # A step of an iterator is no call: no signal handler can raise between it and the next line.
+            for is_mine in map(guard.acquire, (True,), (patience,)):
+                break
+            if is_mine:
+                self._folding = me
+                self._fold_all(self._pending)
         finally:
-            self._folding = 0
-            self._guard.release()
+            if is_mine:
+                self._folding = 0
+                guard.release()
+
+    def _fold_all(self, pending: deque[Record]) -> None:
+        while pending:
+            record = pending[0]
+            try:
+                self._fold(record)
+            except Exception as error:
+                if is_interruption(error):
+                    raise
+                _lost.add()
+            pending.popleft()
+
+
+def lost_records() -> int:
+    """How many records were not folded, since there were too many or folding them failed."""
+    return _lost.value
+
+
+on_reset(_lost.reset)

@@ -18,7 +18,7 @@ from . import _futures
 from ._accumulator import Accumulator
 from ._atomic import Counter
 from ._backend import core
-from ._histogram_counts import RawHistogram
+from ._histogram_counts import HistogramCounts, RawHistogram
 from ._naming import describe_target
 from ._replacing import Replacement
 from ._resets import on_reset
@@ -88,20 +88,21 @@ def _totals_of(name: str) -> Totals:
     return _all_totals.setdefault(name, Totals(name))
 
 
-def _fold(task: tuple[Totals, int, int]) -> None:
-    totals, queued, ran = task
-    totals.queue.add(queued)
-    totals.run.add(ran)
+def _fold(measured: tuple[HistogramCounts, int]) -> None:
+    counts, duration = measured
+    # A step of an iterator, since a call of a function written in C can be interrupted when it has been made.
+    for _ in map(counts.add, (duration,)):
+        break
 
 
-_tasks = Accumulator(_fold)
+_durations = Accumulator(_fold)
 
 Numbers = tuple[str, int, int, int, int, int, int, int]
 
 
 def read_executors() -> Iterator[tuple[Numbers, RawHistogram | None, RawHistogram | None]]:
     """One row per name, in the order of the fields of `ExecutorStats`."""
-    _tasks.settle()
+    _durations.settle()
     live: dict[str, list[tuple[int, int]]] = {}
     for record in list(_live.values()):
         live.setdefault(record.totals.name, []).append(record.state())
@@ -123,7 +124,7 @@ def read_executors() -> Iterator[tuple[Numbers, RawHistogram | None, RawHistogra
 
 @on_reset
 def _zero() -> None:
-    _tasks.reset()
+    _durations.reset()
     _all_totals.clear()
     _live.clear()
 
@@ -209,7 +210,8 @@ def _observed_run(original: Any) -> Any:
         try:
             original(self, *context)
         finally:
-            _tasks.add((totals, started - submitted, core.monotonic_ns() - started))
+            _durations.add((totals.queue, started - submitted))
+            _durations.add((totals.run, core.monotonic_ns() - started))
             totals.finished.add()
             if future._exception is not None:
                 _futures.watch(future, _target_of(self), totals.unread.add)

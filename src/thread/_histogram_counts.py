@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ._histogram import BUCKET_COUNT, bucket_index
+from ._uninterrupted import entered_at_once
 
 RawHistogram = tuple[int, int, int, tuple[int, ...]]
 """Count, sum and maximum in nanoseconds, and one count per bucket of `Histogram`."""
@@ -20,10 +21,19 @@ class HistogramCounts:
         self.counts = [0] * BUCKET_COUNT
 
     def add(self, duration: int) -> None:
+        """Count one, at once: whoever is interrupted in here has either added nothing or is through."""
+        self.put(duration, bucket_index(duration))
+
+    @entered_at_once
+    def put(self, duration: int, bucket: int) -> None:
+        """The same, without a look for signals, for who knows the bucket."""
+        if duration < 0:
+            duration = 0
         self.count += 1
         self.sum += duration
-        self.max = max(self.max, duration)
-        self.counts[bucket_index(duration)] += 1
+        if duration > self.max:
+            self.max = duration
+        self.counts[bucket] += 1
 
     def read(self) -> RawHistogram | None:
         """A copy, or None while nothing was recorded."""

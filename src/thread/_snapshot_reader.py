@@ -8,6 +8,7 @@ from time import sleep, time
 from typing import Any
 
 from . import _clock, _coverage
+from ._accumulator import lost_records
 from ._backend import BEGAN_AT, core
 from ._executors import read_executors
 from ._histogram import Histogram
@@ -63,10 +64,7 @@ def read_snapshot(dropped_by_exporters: int) -> Snapshot:
             ]
         ),
         executors=tuple(
-            [
-                ExecutorStats(*numbers, _histogram(queue), _histogram(run))
-                for numbers, queue, run in read_executors()
-            ]
+            [ExecutorStats(*numbers, _histogram(queue), _histogram(run)) for numbers, queue, run in read_executors()]
         ),
         threads=tuple(_thread_stats(threads, live)),
         live_threads=tuple([_live_thread(thread) for thread in live]),
@@ -78,7 +76,7 @@ def read_snapshot(dropped_by_exporters: int) -> Snapshot:
             observed_threads=observed,
             unobserved_threads=max(running - observed - core.hidden_count(), 0),
             sites_capped=core.sites_capped(),
-            faults=core.faults(),
+            faults=core.faults() + lost_records(),
             unobserved_locks=_coverage.unobserved_locks(),
             unobserved_modules=_coverage.unobserved_modules(),
             replaced_by=_coverage.replaced_by(),

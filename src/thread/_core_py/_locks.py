@@ -1,7 +1,8 @@
 """The two lock types.
 
 An uncontended acquisition is: the interpreter's own lock, the owner's name, one step of the identity's counter. It
-reads no clock unless the hold is sampled, and what is recorded of a lock is written by the thread that holds it.
+reads no clock unless the hold is sampled, and what is recorded of a lock is written by the thread that holds it. No
+fault of a record keeps a lock from being acquired or released.
 """
 
 from __future__ import annotations
@@ -9,14 +10,17 @@ from __future__ import annotations
 import _thread
 import sys
 from _thread import get_ident
+from collections.abc import Iterator
+from itertools import repeat
 from typing import Any, Final, Never, NoReturn
 
+from .._uninterrupted import entered_at_once, this_thread
 from ._builtin import BuiltinFunction
 from ._names import checked_name
 from ._places import identity_created
-from ._records import Identity, holds
+from ._records import Identity, record_hold
 from ._spans import current_span
-from ._state import Settings, monotonic_ns
+from ._state import Settings, clock, is_fault, monotonic_ns
 from ._waits import FOREVER, RawAcquire, acquire_contended, reacquire_contended
 
 _raw_allocate = _thread.allocate_lock
@@ -24,11 +28,19 @@ _RawRLock = _thread.RLock
 _raw_lock_type: Any = _thread.LockType
 
 
+_NOT_BLOCKING: Final = repeat(False)
+
+
 class Mutex:
-    """What both lock types are made of."""
+    """What both lock types are made of.
+
+    Nothing that raises comes between acquiring the interpreter's lock and returning, or gives it back: see
+    `_uninterrupted`.
+    """
 
     __slots__ = (
         "__weakref__",
+        "_depth",
         "_hold_started",
         "_identity",
         "_owner",
@@ -36,21 +48,27 @@ class Mutex:
         "_raw",
         "_raw_acquire",
         "_raw_release",
+        "_tries",
     )
 
+    _depth: int
+    """RLock: how often its owner has acquired it."""
     _identity: Identity
     _owner: int
     _raw_acquire: RawAcquire
+    _tries: Iterator[bool]
+    """Whether it was acquired, without waiting, at each step."""
 
     def _initialize(self, identity: Identity) -> None:
-        identity.created.add()
         self._raw = _raw_allocate()
         self._raw_acquire = self._raw.acquire
         self._raw_release = self._raw.release
-        self._owner = 0
+        self._tries = map(self._raw.acquire, _NOT_BLOCKING)
+        self._owner = self._depth = 0
         self._owner_span: Any = None
         self._hold_started = 0
         self._identity = identity
+        identity.created.add()
 
     def __del__(self) -> None:
         # Absent when the constructor of a subclass raised before it came here.
@@ -58,25 +76,60 @@ class Mutex:
         if identity is not None:
             identity.dropped.add()
 
-    def _acquired(self) -> bool:
-        """Record that this thread has the lock now."""
-        self._owner = get_ident()
-        identity = self._identity
-        acquisitions = identity.count_acquisition()
-        if acquisitions >= identity.next_sample:
-            identity.draw_next_sample(acquisitions)
-            self._hold_started = monotonic_ns()
-        if Settings.tracing:
-            self._owner_span = current_span()
-        return True
+    def _acquire(self, limit: float | None) -> bool:
+        """Acquire it within `limit` seconds, FOREVER, or None: without waiting."""
+        acquired = False
+        try:
+            for acquired in self._tries:
+                break
+            if not acquired:
+                if limit is None:
+                    return False
+                acquired = acquire_contended(self, limit)
+            if acquired:
+                self._depth = 1
+                self._owner = 0
+                for self._owner in this_thread:
+                    break
+                self._record_acquisition()
+            return acquired
+        except BaseException:
+            if acquired:
+                self._give_back()
+            raise
 
-    def _releasing(self) -> None:
-        """Record that the lock is about to be released by whoever holds it."""
-        if self._hold_started:
-            holds.add((self._identity, monotonic_ns() - self._hold_started))
-            self._hold_started = 0
-        self._owner = 0
+    def _record_acquisition(self) -> None:
+        try:
+            identity = self._identity
+            acquisitions = identity.count_acquisition()
+            if acquisitions >= identity.next_sample:
+                identity.draw_next_sample(acquisitions)
+                self._hold_started = monotonic_ns()
+            if Settings.tracing:
+                self._owner_span = current_span()
+        except Exception as error:
+            if not is_fault(error):
+                raise
+
+    @entered_at_once
+    def _give_back(self) -> None:
+        """Unlock what was acquired for nothing, since an exception takes its place."""
+        self._owner = self._depth = self._hold_started = 0
         self._owner_span = None
+        self._raw_release()
+
+    @entered_at_once
+    def _release(self) -> None:
+        hold_started, ended = self._hold_started, 0
+        if hold_started:
+            for ended in clock:
+                break
+        identity = self._identity
+        self._owner = self._depth = self._hold_started = 0
+        self._owner_span = None
+        self._raw_release()
+        if hold_started:
+            record_hold(identity, ended - hold_started)
 
     def _state(self) -> str:
         return "locked" if self._raw.locked() else "unlocked"
@@ -147,43 +200,55 @@ class LockType(Mutex, metaclass=_LockMeta):
 
         Waits for as long as it takes, `timeout` seconds at most if given, not at all unless `blocking`.
         """
-        limit = FOREVER if blocking is True and timeout == -1 else _checked(blocking, timeout)
-        if self._raw_acquire(False) or (limit is not None and acquire_contended(self, limit)):
-            return self._acquired()
-        return False
+        return self._acquire(FOREVER if blocking is True and timeout == -1 else _checked(blocking, timeout))
 
+    @entered_at_once
     def release(self) -> None:
         """Release the lock, which need not have been acquired by this thread. RuntimeError if it is unlocked."""
-        self._releasing()
-        self._raw_release()
+        self._release()
 
     def locked(self) -> bool:
         """Whether somebody holds the lock."""
         return self._raw.locked()
 
     def __enter__(self) -> bool:
-        if not self._raw_acquire(False):
-            acquire_contended(self, FOREVER)
-        # What `_acquired` does, without the call, which would cost as much again.
-        self._owner = get_ident()
-        identity = self._identity
-        acquisitions = identity.count_acquisition()
-        if acquisitions >= identity.next_sample:
-            identity.draw_next_sample(acquisitions)
-            self._hold_started = monotonic_ns()
-        if Settings.tracing:
-            self._owner_span = current_span()
-        return True
+        # What `_acquire` does, without its calls, which would cost as much again.
+        acquired = False
+        try:
+            for acquired in self._tries:
+                break
+            if not acquired:
+                acquired = acquire_contended(self, FOREVER)
+            try:
+                self._owner = get_ident()
+                identity = self._identity
+                acquisitions = identity.count_acquisition()
+                if acquisitions >= identity.next_sample:
+                    identity.draw_next_sample(acquisitions)
+                    self._hold_started = monotonic_ns()
+                if Settings.tracing:
+                    self._owner_span = current_span()
+            except Exception as error:
+                if not is_fault(error):
+                    raise
+            return True
+        except BaseException:
+            if acquired:
+                self._give_back()
+            raise
 
+    @entered_at_once
     def __exit__(self, *exception: object) -> None:
-        if self._hold_started or self._owner_span:
-            self._releasing()
-        self._owner = 0
-        self._raw_release()
+        if self._hold_started or self._owner_span is not None:
+            self._release()
+        else:
+            self._owner = 0
+            self._raw_release()
 
     def _at_fork_reinit(self) -> None:
         self._raw._at_fork_reinit()  # type: ignore[attr-defined]
-        self._owner = self._hold_started = 0
+        self._owner = self._depth = self._hold_started = 0
+        self._owner_span = None
 
     def __repr__(self) -> str:
         return f"<{self._state()} _thread.lock object at {id(self):#x}>"
@@ -204,10 +269,9 @@ def _native_class_of_rlock(lock: RLock) -> type:
 class RLock(Mutex, metaclass=_LockMeta):
     """A re-entrant lock: its owner may acquire it again, and must release it as often."""
 
-    __slots__ = ("_depth",)
+    __slots__ = ()
 
     __class__ = property(_native_class_of_rlock, _set_class)  # pyright: ignore[reportIncompatibleMethodOverride]
-    _depth: int
 
     def __new__(cls, *args: Any, **kwargs: Any) -> RLock:
         name = None
@@ -218,7 +282,6 @@ class RLock(Mutex, metaclass=_LockMeta):
         if plain and (args or kwargs):
             _RawRLock(*args, **kwargs)
         self = object.__new__(cls)
-        self._depth = 0
         self._initialize(identity_created("rlock", checked_name(name, "lock"), sys._getframe(1)))
         return self
 
@@ -228,39 +291,33 @@ class RLock(Mutex, metaclass=_LockMeta):
         Waits for as long as it takes, `timeout` seconds at most if given, not at all unless `blocking`.
         """
         limit = FOREVER if blocking is True and timeout == -1 else _checked(blocking, timeout)
-        if self._owner == get_ident():
-            self._depth += 1
-            return True
-        if self._raw_acquire(False) or (limit is not None and acquire_contended(self, limit)):
-            self._depth = 1
-            return self._acquired()
-        return False
+        return self._enter_again() or self._acquire(limit)
 
     def __enter__(self) -> bool:
-        if self._owner == get_ident():
-            self._depth += 1
-            return True
-        if not self._raw_acquire(False):
-            acquire_contended(self, FOREVER)
-        self._depth = 1
-        return self._acquired()
+        return self._enter_again() or self._acquire(FOREVER)
 
+    def _enter_again(self) -> bool:
+        if self._owner != get_ident():
+            return False
+        self._depth += 1
+        return True
+
+    @entered_at_once
     def release(self) -> None:
         """Release the lock once. RuntimeError unless this thread owns it."""
-        if self._owner != get_ident():
+        me = 0
+        for me in this_thread:
+            break
+        if self._owner != me:
             raise RuntimeError("cannot release un-acquired lock")
         if self._depth > 1:
             self._depth -= 1
         else:
-            self._release_wholly()
+            self._release()
 
+    @entered_at_once
     def __exit__(self, *exception: object) -> None:
         RLock.release(self)
-
-    def _release_wholly(self) -> None:
-        self._depth = 0
-        self._releasing()
-        self._raw_release()
 
     def _is_owned(self) -> bool:
         return self._owner == get_ident()
@@ -272,31 +329,40 @@ class RLock(Mutex, metaclass=_LockMeta):
         if not (self._is_owned() if sys.version_info >= (3, 14) else self._depth):
             raise RuntimeError("cannot release un-acquired lock")
         state = (self._depth, self._owner)
-        self._release_wholly()
+        self._release()
         return state
 
+    @entered_at_once
     def _acquire_restore(self, state: tuple[int, int]) -> None:
         depth, owner = state
-        interruption: BaseException | None = None
-        while not self._raw_acquire(False):
-            # Condition.wait must not return without its lock: a signal handler's exception has to wait.
-            try:
-                reacquire_contended(self)
-                break
-            except BaseException as exception:
-                interruption = exception
-        self._acquired()
+        interruption = self._reacquire()
         self._depth = depth
         self._owner = owner
+        self._record_acquisition()
         if not owner:
             # dill restores the state of a free lock, too.
-            self._release_wholly()
+            self._release()
         if interruption is not None:
             raise interruption
 
+    @entered_at_once
+    def _reacquire(self) -> BaseException | None:
+        """Returns what a signal handler raised: it has to wait, for Condition.wait must not return without its lock."""
+        acquired = False
+        try:
+            for acquired in self._tries:
+                break
+            if not acquired:
+                reacquire_contended(self)
+        except BaseException as interruption:
+            self._reacquire()
+            return interruption
+        return None
+
     def _at_fork_reinit(self) -> None:
         self._raw._at_fork_reinit()  # type: ignore[attr-defined]
-        self._owner = self._hold_started = self._depth = 0
+        self._owner = self._depth = self._hold_started = 0
+        self._owner_span = None
 
     if sys.version_info >= (3, 14):
 

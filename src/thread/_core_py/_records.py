@@ -10,9 +10,10 @@ from typing import Final
 
 from .._accumulator import Accumulator
 from .._atomic import Counter
+from .._histogram import bucket_index
 from .._histogram_counts import HistogramCounts, RawHistogram
 from .._naming import OTHER_SITE, RawSite
-from ._state import Settings, monotonic_ns, on_configure, on_reset
+from ._state import Settings, is_fault, monotonic_ns, on_configure, on_reset
 
 MAX_SITES: Final = 2000
 MAX_IDENTITIES: Final = 2000
@@ -125,23 +126,25 @@ def sites_capped() -> bool:
     return _capped[0]
 
 
-Wait = tuple[Identity, str, int, list[tuple[RawSite, RawSite, int]]]
-"""Identity, outcome, duration, and the share of it for each owner met: acquire site, owner site, nanoseconds."""
+Share = tuple[RawSite, RawSite, int, int]
+"""Acquire site, owner site, whether this owner was not met before (1 or 0), and nanoseconds."""
+Wait = tuple[Identity, str, int, list[Share]]
+"""Identity, outcome, duration, and the share of it for each owner met."""
 
 
 def _fold_wait(wait: Wait) -> None:
     identity, outcome, duration, shares = wait
-    identity.wait.add(duration)
-    if outcome == "acquired":
-        identity.contentions += 1
-    elif outcome == "timed out":
-        identity.timeouts += 1
-    charged_site = None
-    for acquire_site, owner_site, nanoseconds in shares:
+    while shares:
+        acquire_site, owner_site, count, nanoseconds = shares[-1]
         blame = _blame_of(identity, acquire_site, owner_site)
-        blame[0] += owner_site is not charged_site
+        blame[0] += count
         blame[1] += nanoseconds
-        charged_site = owner_site
+        # Gone before anything can interrupt, so that what is folded anew lacks what was added already.
+        shares.pop()
+    bucket = bucket_index(duration)
+    identity.wait.put(duration, bucket)
+    identity.contentions += outcome == "acquired"
+    identity.timeouts += outcome == "timed out"
 
 
 def _blame_of(identity: Identity, acquire_site: RawSite, owner_site: RawSite) -> list[int]:
@@ -158,9 +161,16 @@ waits = Accumulator(_fold_wait)
 holds = Accumulator[tuple[Identity, int]](lambda hold: hold[0].hold.add(hold[1]))
 
 
-def read_locks() -> list[
-    tuple[str, str, str, int, int, int, int, RawHistogram | None, RawHistogram | None, int, int]
-]:
+def record_hold(identity: Identity, duration: int) -> None:
+    """Add how long a lock was held."""
+    try:
+        holds.add((identity, duration))
+    except Exception as error:
+        if not is_fault(error):
+            raise
+
+
+def read_locks() -> list[tuple[str, str, str, int, int, int, int, RawHistogram | None, RawHistogram | None, int, int]]:
     """A row per identity: name, kind, location, live, acquisitions, contentions, timeouts, wait, hold, waiters, age."""
     waits.settle()
     holds.settle()

@@ -12,8 +12,8 @@ from typing import Final
 
 from ._names import checked_name
 from ._places import identity_created
-from ._records import holds
-from ._state import count_fault, monotonic_ns
+from ._records import record_hold
+from ._state import is_fault, monotonic_ns
 from ._waits import Wait
 
 MAX_HOLDERS: Final = 1024
@@ -57,7 +57,7 @@ class SemaphoreRecord:
         for _ in range(min(n, len(self._holders))):
             hold_started = self._take_holder_away()
             if hold_started:
-                holds.add((self._identity, monotonic_ns() - hold_started))
+                record_hold(self._identity, monotonic_ns() - hold_started)
 
     def _take_holder_away(self) -> int:
         """The newest of this thread; the oldest of all if another thread gives back the permit, as a signal."""
@@ -77,7 +77,9 @@ class SemaphoreRecord:
 
     def begin_wait(self) -> SemaphoreWait:
         """This thread begins to wait for a permit."""
-        return SemaphoreWait(Wait(self, sys._getframe(1)))
+        wait = Wait(self, sys._getframe(1))
+        wait.enter()
+        return SemaphoreWait(wait)
 
 
 class SemaphoreWait:
@@ -103,8 +105,9 @@ class SemaphoreWait:
         if self._wait is not None:
             try:
                 self._wait.take_evidence(sys._getframe(1))
-            except Exception:
-                count_fault()
+            except Exception as error:
+                if not is_fault(error):
+                    raise
 
     def end(self, acquired: bool | None, /) -> None:
         """The wait is over: with a permit, without one because its time was up, or, if None, interrupted."""

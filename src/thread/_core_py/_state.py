@@ -6,11 +6,16 @@ import os
 import time
 from _thread import get_ident
 from collections.abc import Callable, Mapping
+from typing import Final
 
 from .. import _resets
 from .._atomic import Counter
+from .._interruptions import is_interruption
+from .._uninterrupted import steps_of
 
 monotonic_ns = time.monotonic_ns
+clock: Final = steps_of(monotonic_ns)
+"""The same at each step, read without a look for signals."""
 
 
 class Settings:
@@ -116,6 +121,19 @@ def hidden_count() -> int:
 def count_fault() -> None:
     """Count an error inside the telemetry itself."""
     _faults.add()
+
+
+def is_fault(error: BaseException) -> bool:
+    """Count an error inside the telemetry itself; False for what the program raised meanwhile, which has to reach it.
+
+    except Exception as error:
+        if not is_fault(error):
+            raise
+    """
+    if is_interruption(error):
+        return False
+    count_fault()
+    return True
 
 
 def faults() -> int:

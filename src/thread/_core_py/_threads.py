@@ -12,6 +12,7 @@ from typing import Any, TypeVarTuple, overload
 from .. import _lifecycle
 from .._accumulator import Accumulator
 from .._atomic import Counter
+from .._histogram import bucket_index
 from .._histogram_counts import HistogramCounts, RawHistogram
 from .._naming import describe_target
 from . import _places
@@ -51,9 +52,10 @@ def _target_named(name: str) -> tuple[str, _Target]:
 
 def _fold(finished: tuple[_Target, int, int, int]) -> None:
     target, start_delay, lifetime, cpu_time = finished
+    delay_bucket, lifetime_bucket = bucket_index(start_delay), bucket_index(lifetime)
+    target.start_delay.put(start_delay, delay_bucket)
+    target.lifetime.put(lifetime, lifetime_bucket)
     target.finished += 1
-    target.start_delay.add(start_delay)
-    target.lifetime.add(lifetime)
     target.cpu_time += cpu_time
 
 
@@ -173,9 +175,7 @@ class _StartNewThread(BuiltinFunction):
     __slots__ = ()
 
     @overload
-    def __call__(
-        self, function: Callable[[*_Ts], object], args: tuple[*_Ts], /, *, name: str | None = None
-    ) -> int: ...
+    def __call__(self, function: Callable[[*_Ts], object], args: tuple[*_Ts], /, *, name: str | None = None) -> int: ...
 
     @overload
     def __call__(

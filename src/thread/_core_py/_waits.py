@@ -7,12 +7,13 @@ from _thread import get_ident, get_native_id
 from types import CodeType, FrameType
 from typing import Final, Protocol
 
-from .._naming import RawSite
+from .._naming import OWN_FOLDER
+from .._uninterrupted import entered_at_once, this_thread
 from . import _places
 from ._events import push_event
-from ._records import Identity, unobserved, waits
+from ._records import Identity, Share, unobserved, waits
 from ._spans import current_span
-from ._state import Settings, count_fault, is_hidden, monotonic_ns, on_fork
+from ._state import Settings, is_fault, is_hidden, monotonic_ns, on_fork
 from ._tasks import task_of_this_thread
 
 FOREVER: Final = -1
@@ -33,10 +34,15 @@ class Owned(Protocol):
     def _owner(self) -> int: ...
 
 
-class Contended(Owned, Protocol):
+class Contended(Protocol):
     """A lock."""
 
+    _depth: int
+    _identity: Identity
+    _owner: int
     _raw_acquire: RawAcquire
+
+    def _give_back(self) -> None: ...
 
 
 class Wait:
@@ -60,17 +66,16 @@ class Wait:
         self.identity = lock._identity
         self.ident = get_ident()
         self.started = self.seen_at = monotonic_ns()
-        self.shares: list[tuple[RawSite, RawSite, int]] = []
+        self.shares: list[Share] = []
         self.evidence: tuple[object, ...] | None = None
         self.evidence_due: int | None = None if self.identity is unobserved else self.started + Settings.slow_wait_ns
         self.acquire_site = _places.site_charged(frame)
         self.owner_site = _places.site_charged(_frame_of(lock._owner))
-        self.identity.waiting[self] = self.started
-        _current[self] = self.started
 
     def charge(self, now: int) -> None:
         """Charge the time since the last look to the owner seen at the last look."""
-        self.shares.append((self.acquire_site, self.owner_site, now - self.seen_at))
+        is_new = not self.shares or self.shares[-1][1] is not self.owner_site
+        self.shares.append((self.acquire_site, self.owner_site, int(is_new), now - self.seen_at))
         self.seen_at = now
 
     def take_evidence(self, frame: FrameType) -> None:
@@ -97,17 +102,30 @@ class Wait:
                 owner_span,
             )
 
-    def leave(self) -> None:
-        """No longer be seen waiting."""
-        self.identity.waiting.pop(self, None)
-        _current.pop(self, None)
+    def enter(self) -> None:
+        """Be seen waiting."""
+        self.identity.waiting[self] = self.started
+        _current[self] = self.started
 
+    @entered_at_once
+    def leave(self) -> None:
+        """No longer be seen waiting. A method of the dicts would be a call, after which a signal handler may raise."""
+        if self in self.identity.waiting:
+            del self.identity.waiting[self]
+        if self in _current:
+            del _current[self]
+
+    @entered_at_once
     def end(self, frame: FrameType, outcome: str) -> None:
-        """Be recorded, unless it is that of a thread of the parent process, and leave."""
-        now = monotonic_ns()
-        if self.identity is not unobserved and self in _current:
-            self._record(frame, outcome, now)
+        """Leave, and be recorded, unless it is that of a thread of the parent process."""
+        is_recorded = self.identity is not unobserved and self in _current
         self.leave()
+        if is_recorded:
+            try:
+                self._record(frame, outcome, monotonic_ns())
+            except Exception as error:
+                if not is_fault(error):
+                    raise
 
     def _record(self, frame: FrameType, outcome: str, now: int) -> None:
         self.charge(now)
@@ -116,8 +134,9 @@ class Wait:
             # It became a slow one while it had no GIL to look with, and the lock was free when it had.
             try:
                 self._give_evidence(frame, 0, (), None)
-            except Exception:
-                count_fault()
+            except Exception as error:
+                if not is_fault(error):
+                    raise
         waits.add((self.identity, outcome, duration, self.shares))
         if self.evidence is not None:
             identity = self.identity
@@ -147,48 +166,103 @@ def _frame_of(ident: int) -> FrameType | None:
 def acquire_contended(lock: Contended, timeout: float) -> bool:
     """Wait for a lock that somebody holds, `timeout` seconds or FOREVER. True if it was acquired.
 
-    Called by the lock's own method, whose caller is the acquire site. An exception that a signal handler raises
-    ends the wait and is counted as an interruption.
+    Raises nothing but what a signal handler raises, and never with the lock: that ends the wait, which is counted as
+    interrupted, or gives back the lock if it was acquired just before.
     """
-    frame = sys._getframe(2)
-    wait = Wait(lock, frame)
-    if frame.f_code in _reacquisitions or wait.identity is unobserved:
-        return _wait_unrecorded(wait, lock, timeout)
+    frame = _caller()
+    if frame.f_code in _reacquisitions:
+        return _wait_unrecorded(lock, timeout)
+    wait = _wait_for(lock, frame)
+    if wait is None:
+        return _wait_for_raw(lock, timeout)
+    acquired = False
     outcome = "interrupted"
     try:
-        acquired = _wait_in_two_steps(wait, lock._raw_acquire, frame, timeout)
-        outcome = "acquired" if acquired else "timed out"
+        try:
+            wait.enter()
+            acquired = _wait_in_two_steps(wait, lock, frame, timeout)
+            outcome = "acquired" if acquired else "timed out"
+        finally:
+            wait.end(frame, outcome)
         return acquired
-    finally:
-        wait.end(frame, outcome)
+    except BaseException:
+        if acquired:
+            lock._give_back()
+        raise
 
 
 def reacquire_contended(lock: Contended) -> None:
-    """Wait for the lock that was given up in Condition.wait. Not recorded, for it is a part of that wait."""
-    _wait_unrecorded(Wait(lock, sys._getframe(2)), lock, FOREVER)
+    """Wait for the lock that was given up in Condition.wait. Not recorded, for it is a part of that wait.
+
+    Raises only what a signal handler raises, and never with the lock.
+    """
+    _wait_unrecorded(lock, FOREVER)
 
 
-def _wait_unrecorded(wait: Wait, lock: Contended, timeout: float) -> bool:
+def _caller() -> FrameType:
+    """The frame that wants the lock: the innermost that is not ours."""
+    frame = sys._getframe(2)
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(OWN_FOLDER):
+        frame = frame.f_back
+    return frame
+
+
+def _wait_for(lock: Owned, frame: FrameType) -> Wait | None:
+    """A wait to be recorded, None where it cannot be made."""
     try:
-        return lock._raw_acquire(True, timeout)
-    finally:
-        wait.leave()
+        return Wait(lock, frame)
+    except Exception as error:
+        if not is_fault(error):
+            raise
+    return None
 
 
-def _wait_in_two_steps(wait: Wait, raw_acquire: RawAcquire, frame: FrameType, timeout: float) -> bool:
+def _wait_unrecorded(lock: Contended, timeout: float) -> bool:
+    wait = _wait_for(lock, _caller())
+    if wait is None:
+        return _wait_for_raw(lock, timeout)
+    acquired = False
+    try:
+        try:
+            wait.enter()
+            acquired = _wait_for_raw(lock, timeout)
+        finally:
+            wait.leave()
+        return acquired
+    except BaseException:
+        if acquired:
+            lock._give_back()
+        raise
+
+
+@entered_at_once
+def _wait_for_raw(lock: Contended, timeout: float) -> bool:
+    """A signal handler that runs right afterwards finds the lock owned."""
+    acquired = False
+    for acquired in map(lock._raw_acquire, (True,), (timeout,)):
+        break
+    if acquired:
+        lock._depth = 1
+        for lock._owner in this_thread:
+            break
+    return acquired
+
+
+def _wait_in_two_steps(wait: Wait, lock: Contended, frame: FrameType, timeout: float) -> bool:
     slow = Settings.slow_wait_ns * 1e-9
     if timeout != FOREVER and timeout <= slow:
-        return raw_acquire(True, timeout)
-    if raw_acquire(True, slow):
+        return _wait_for_raw(lock, timeout)
+    if _wait_for_raw(lock, slow):
         return True
     try:
         wait.take_evidence(frame)
-    except Exception:
-        count_fault()
+    except Exception as error:
+        if not is_fault(error):
+            raise
     if timeout == FOREVER:
-        return raw_acquire()
+        return _wait_for_raw(lock, FOREVER)
     elapsed = (monotonic_ns() - wait.started) * 1e-9
-    return raw_acquire(True, max(timeout - elapsed, 0.0))
+    return _wait_for_raw(lock, max(timeout - elapsed, 0.0))
 
 
 def read_current_waits() -> list[tuple[int, str, str, int, int]]:
