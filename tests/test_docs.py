@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 from dashboard_queries import dashboards, panels
 from documentation import DOCS, ROOT, CodeBlock, code_blocks, images, links, markdown_files, problem, prose, tables
+from otlp_receiver import OtlpReceiver
 
 from thread._command_line import DEFAULT_EXPORTERS
 from thread._settings import _RULES, Settings
@@ -20,7 +22,12 @@ from thread_exporters.prometheus import DEFAULT_HOST, DEFAULT_PORT
 MOST_BYTES_OF_A_PICTURE = 150_000
 
 FILES = markdown_files()
-PROGRAMS = [block for file in sorted(DOCS.glob("*.md")) for block in code_blocks(file) if block.language == "python"]
+PROGRAMS = [
+    block
+    for file in (ROOT / "README.md", *sorted(DOCS.glob("*.md")))
+    for block in code_blocks(file)
+    if block.language == "python"
+]
 
 # Recording rules have colons, and series of Prometheus itself do not begin so.
 METRIC = re.compile(r"(?<![\w:./])python_(?:thread|lock|blocking|executor)_\w+(?![\w:*…])")
@@ -104,8 +111,12 @@ def test_python_runs_as_it_stands(block: CodeBlock, tmp_path: Path) -> None:
     program = tmp_path / "program.py"
     program.write_text(block.text)
     command = [sys.executable, "-W", "error", str(program)]
-    ran = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    with OtlpReceiver() as receiver:
+        environment = os.environ | {"OTEL_EXPORTER_OTLP_ENDPOINT": receiver.endpoint, "THREAD_TELEMETRY_PORT": "0"}
+        ran = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60)
     assert (ran.returncode, ran.stderr) == (0, "")
+    if "opentelemetry" in block.flags:
+        assert receiver.metrics()
 
 
 def test_the_change_that_is_shown_can_be_made(tmp_path: Path) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shlex
 import shutil
 import signal
 import subprocess
@@ -53,6 +52,7 @@ SERVICES = {
     "uvicorn-workers": Service("fastapi_app", ("fastapi", "uvicorn")),
     "uvicorn-reload": Service("fastapi_app", ("fastapi", "uvicorn")),
     "hypercorn": Service("hypercorn_app", ("starlette", "hypercorn")),
+    "uwsgi": Service("flask_app", ("flask", "uwsgidecorators")),
     "cherrypy": Service("cherrypy_app", ("cherrypy",)),
     "celery-threads": Service("celery_tasks", ("celery", "redis"), broker=True, serves=False),
     "celery-prefork": Service("celery_tasks", ("celery", "redis"), broker=True, serves=False),
@@ -108,10 +108,10 @@ class Running:
                 process.wait()
 
 
-def documented(name: str) -> str:
-    """The commands that the documentation has under a name."""
-    [block] = [block for block in code_blocks(DOCS / "services.md") if block.flags == (name,)]
-    return block.text
+def documented(name: str, language: str = "console") -> str:
+    """What the documentation has under a name, nothing if there is none in this language."""
+    blocks = [block for block in code_blocks(DOCS / "services.md") if block.flags == (name,)]
+    return "".join(block.text for block in blocks if block.language == language)
 
 
 @pytest.fixture
@@ -133,9 +133,13 @@ def prepare(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable
                 environment["BROKER"] = stack.enter_context(redis(tmp_path))
             running = Running(folder, "", environment)
             lines = [line.removeprefix("$ ") for line in documented(name).splitlines() if line.startswith("$ ")]
-            command = " && ".join(line for line in lines if not line.startswith("pip install"))
-            command = command.replace("/run/shop/metrics", shlex.quote(str(folder / "metrics")))
-            running.command = command.replace("8000", str(running.port))
+            assert lines, f"docs/services.md has no command for {name}"
+
+            def here(text: str) -> str:
+                return text.replace("/run/shop/metrics", str(folder / "metrics")).replace("8000", str(running.port))
+
+            running.command = here(" && ".join(lines))
+            (folder / "service.ini").write_text(here(documented(name, "ini")))
             return running
 
         yield prepare
