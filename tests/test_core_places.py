@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import queue
+import random
 import threading
+import weakref
 from types import ModuleType
 from typing import Any
 
@@ -95,3 +97,63 @@ def test_callers_variables_are_not_looked_at(core: ModuleType) -> None:
 
     Owner()
     assert core.faults() == 0
+
+
+def function_of(source: str, **names: object) -> Any:
+    namespace: dict[str, Any] = {"__name__": "made", "thread": thread, **names}
+    exec(compile(source, "/srv/shop/made.py", "exec"), namespace)
+    return namespace.pop("function")
+
+
+def test_a_function_that_creates_a_thousand_locks_names_each_after_its_variable(core: ModuleType) -> None:
+    source = "def function():\n" + "".join([f"    lock{number} = thread.allocate_lock()\n" for number in range(1000)])
+    function = function_of(source + "    return locals()\n")
+    for _ in range(2):
+        locks = function()
+        assert {core.object_name(lock) for lock in locks.values()} == {f"made:function.{name}" for name in locks}
+
+
+def test_what_is_known_of_a_code_object_goes_with_it(core: ModuleType) -> None:
+    for number in range(2000):
+        # The code of each function has the address of one that is gone, most times.
+        function = function_of(
+            f"def function():\n    lock{number % 50} = thread.allocate_lock()\n    return lock{number % 50}"
+        )
+        assert core.object_name(function()) == f"made:function.lock{number % 50}"
+        gone = weakref.ref(function.__code__)
+        del function
+        assert gone() is None
+
+
+def test_a_thousand_code_objects_that_go_in_any_order_leave_the_others_known(core: ModuleType) -> None:
+    order = random.Random(1)
+    functions = [
+        function_of(f"def function():\n    lock{n} = thread.allocate_lock()\n    return lock{n}") for n in range(900)
+    ]
+    known = list(enumerate(functions))
+    functions.clear()
+    while known:
+        order.shuffle(known)
+        del known[: len(known) // 3 + 1]
+        for number, function in known:
+            assert core.object_name(function()) == f"made:function.lock{number}"
+
+
+def test_a_way_through_code_that_is_gone_is_not_taken_for_another(core: ModuleType) -> None:
+    """Code that is made at run time, as that of dataclasses is, belongs to its caller and may go soon."""
+
+    class Outer:
+        def __init__(self, make: Any) -> None:
+            self.part = make()
+
+    def generated(name: str) -> Any:
+        namespace: dict[str, Any] = {"thread": thread}
+        exec(f"def {name}():\n    {name}_lock = thread.allocate_lock()\n    return {name}_lock", namespace)
+        return namespace.pop(name)
+
+    for number in range(300):
+        name = f"make{number % 7}"
+        outer = Outer(generated(name))
+        [called] = [each for each, _ in names(core) if each.endswith(")")]
+        assert called.endswith(f"({name}.{name}_lock)")
+        del outer

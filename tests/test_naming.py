@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from thread._naming import describe_place, describe_site, describe_target, is_internal, module_of
+from thread._naming import describe_place, describe_site, describe_target, is_internal, line_of, module_of
 
 places: list[tuple[str, str]] = []
 
@@ -166,3 +166,11 @@ def test_a_target_that_is_a_class_or_a_builtin() -> None:
     assert describe_target(Lock) == f"{__name__}:Lock"
     assert describe_target(print) == "builtins:print"
     assert describe_target([].append) == "builtins:list.append"
+
+
+def test_the_line_of_each_instruction_is_the_compilers() -> None:
+    for code in (describe_place.__code__, line_of.__code__, compile("", "/empty.py", "exec")):
+        for start, end, line in code.co_lines():
+            for offset in range(start, end, 2):
+                assert line_of(code, offset) == (line or code.co_firstlineno)
+        assert line_of(code, -2) == code.co_firstlineno

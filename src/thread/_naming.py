@@ -9,9 +9,11 @@ from __future__ import annotations
 import opcode
 import os
 import sys
+from bisect import bisect_right
 from collections.abc import Callable, Iterator
 from types import BuiltinFunctionType, CodeType, FunctionType, MethodType
 from typing import Any
+from weakref import ref
 
 RawSite = tuple[str, str, int]
 """Function, file and line, as the core keeps them."""
@@ -53,12 +55,31 @@ def is_of_an_sdk(filename: str) -> bool:
     return any(folder in filename for folder in SDK_FOLDERS)
 
 
+class _Lines:
+    """Where in a code object each line begins: kept for the last one, in case it has many places."""
+
+    __slots__ = ("code", "lines", "offsets")
+
+    def __init__(self, code: CodeType) -> None:
+        self.code = ref(code)
+        self.offsets: list[int] = []
+        self.lines: list[int] = []
+        for start, _, line in code.co_lines():
+            self.offsets.append(start)
+            self.lines.append(line or code.co_firstlineno)
+
+
+_last: list[_Lines] = []
+
+
 def line_of(code: CodeType, offset: int) -> int:
     """The line of the instruction at a byte offset, the function's first when the compiler left none."""
-    for start, end, line in code.co_lines():
-        if start <= offset < end:
-            return line or code.co_firstlineno
-    return code.co_firstlineno
+    known = _last[0] if _last else None
+    if known is None or known.code() is not code:
+        known = _Lines(code)
+        _last[:] = [known]
+    at = bisect_right(known.offsets, offset) - 1
+    return known.lines[at] if at >= 0 else code.co_firstlineno
 
 
 def describe_site(code: CodeType, offset: int, module: str) -> RawSite:

@@ -69,6 +69,20 @@ rows_with(PyObject *rows, PyObject *row)
     return rows;
 }
 
+/* Up to 3.11 an allocation can run the collector and with it finalizers of the program, which must not happen to a
+ * thread that is about to wait or gives evidence. Later interpreters collect between instructions only. */
+
+#if PY_VERSION_HEX < 0x030C0000
+#define PAUSE_COLLECTOR int collector_was_on = PyGC_Disable()
+#define RESUME_COLLECTOR       \
+    if (collector_was_on) {    \
+        PyGC_Enable();         \
+    }
+#else
+#define PAUSE_COLLECTOR
+#define RESUME_COLLECTOR
+#endif
+
 /* ---- settings (module.c) ---- */
 
 typedef struct {

@@ -1,18 +1,15 @@
 /* From a frame to the identity of the locks created there, or to the site that a wait is charged to.
  *
- * What is known of a code object hangs on the code object itself, in its extra slot, and is freed with it; so a
- * place that was seen before costs no hashing, and no code object is kept alive. */
+ * What is known of a code object is kept in a weak reference to it, which a table leads to by the address of the code, so
+ * that a place that was seen before costs one look there, and no code object is kept alive. When one dies, its reference
+ * is told and leaves the table. (The extra slots of code objects would be the place for this, were it not that the
+ * interpreter then calls the functions of all others that use them, for each such code object, with what they never
+ * stored.) */
 #include "core.h"
 
 #include <string.h>
 
 #define MAX_SITES 2000
-
-#if PY_VERSION_HEX < 0x030C0000
-#define PyUnstable_Eval_RequestCodeExtraIndex _PyEval_RequestCodeExtraIndex
-#define PyUnstable_Code_GetExtra _PyCode_GetExtra
-#define PyUnstable_Code_SetExtra _PyCode_SetExtra
-#endif
 
 /* How the standard library came from a place of the program to the creation of a lock of its own. */
 typedef struct Route {
@@ -21,28 +18,36 @@ typedef struct Route {
     Identity *identities[KIND_COUNT];
 } Route;
 
-typedef struct Place {
-    struct Place *next;
+typedef struct {
     int offset;
     Identity *identities[KIND_COUNT]; /* NULL until a lock was created here */
     Route *routes;
     PyObject *site;                   /* borrowed from `sites`; NULL until a wait was charged here */
 } Place;
 
+/* A hash table by open addressing; once added, a place stays where it is. */
 typedef struct {
+    Place **slots;
+    uint32_t capacity; /* a power of two, or 0 */
+    uint32_t count;
+} Places;
+
+typedef struct {
+    PyWeakReference reference; /* to the code object, whatever has its address meanwhile */
+    const PyCodeObject *code;  /* an address only */
     bool internal;    /* charged to the caller */
     bool ours;        /* internal, and no part of the way to a place either */
     bool of_an_sdk;   /* what it makes serves telemetry alone and is not observed */
     bool imports;     /* the import system, whose locks are not observed */
     bool reacquires;  /* see `mark_reacquisition` */
     PyObject *blocks; /* see `mark_blocking`; borrowed from `kinds`, NULL for most */
-    Place *places;
+    Places places;
 } CodePlaces;
 
 PyObject *unknown_site;
 PyObject *other_site;
 
-static Py_ssize_t extra_index = -1;
+static PyTypeObject CodePlacesType;
 static PyObject *sites; /* dict: site -> itself; nothing is ever removed, so borrowed references stay valid */
 static PyObject *kinds; /* dict: what is waited for -> itself; likewise */
 static PyObject *describe_place;
@@ -53,49 +58,6 @@ static PyObject *standard_library;
 static PyObject *package_folders;
 static PyObject *telemetry_folders;
 static PyObject *sdk_folders;
-
-static void
-code_places_free(void *memory)
-{
-    CodePlaces *known = memory;
-    if (known == NULL) {
-        return;
-    }
-    while (known->places != NULL) {
-        Place *place = known->places;
-        known->places = place->next;
-        while (place->routes != NULL) {
-            Route *route = place->routes;
-            place->routes = route->next;
-            PyMem_RawFree(route);
-        }
-        PyMem_RawFree(place);
-    }
-    PyMem_RawFree(known);
-}
-
-int
-places_init(PyObject *naming)
-{
-    extra_index = PyUnstable_Eval_RequestCodeExtraIndex(code_places_free);
-    if (extra_index < 0) {
-        PyErr_SetString(PyExc_ImportError, "the interpreter has no room left to annotate code objects");
-        return -1;
-    }
-    sites = PyDict_New();
-    kinds = PyDict_New();
-    unknown_site = PyObject_GetAttrString(naming, "UNKNOWN_SITE");
-    other_site = PyObject_GetAttrString(naming, "OTHER_SITE");
-    describe_place = PyObject_GetAttrString(naming, "describe_place");
-    describe_part = PyObject_GetAttrString(naming, "describe_part");
-    import_system = PyObject_GetAttrString(naming, "IMPORT_SYSTEM");
-    internal_prefixes = PyObject_GetAttrString(naming, "INTERNAL_PREFIXES");
-    standard_library = PyObject_GetAttrString(naming, "STANDARD_LIBRARY");
-    package_folders = PyObject_GetAttrString(naming, "PACKAGE_FOLDERS");
-    telemetry_folders = PyObject_GetAttrString(naming, "TELEMETRY_FOLDERS");
-    sdk_folders = PyObject_GetAttrString(naming, "SDK_FOLDERS");
-    return PyErr_Occurred() ? -1 : 0;
-}
 
 /* ---- what is internal: `_naming.is_internal`, without running Python code ---- */
 
@@ -130,59 +92,271 @@ is_internal(PyObject *filename)
     return starts_with(filename, standard_library);
 }
 
-/* ---- what is known of a code object ---- */
+/* ---- the places of one code object ---- */
 
-static CodePlaces *
-places_of(PyCodeObject *code)
+static inline uint32_t
+hash_of_offset(int offset)
 {
-    void *extra = NULL;
-    if (PyUnstable_Code_GetExtra((PyObject *)code, extra_index, &extra) < 0) {
-        return NULL;
+    return (uint32_t)offset * UINT32_C(0x9E3779B9) >> 7;
+}
+
+/* The slot of a place, or the free one that it belongs to. There is always a free one. */
+static inline Place **
+slot_of_place(Place **slots, uint32_t capacity, int offset)
+{
+    uint32_t slot = hash_of_offset(offset) & (capacity - 1);
+    while (slots[slot] != NULL && slots[slot]->offset != offset) {
+        slot = (slot + 1) & (capacity - 1);
     }
-    if (extra != NULL) {
-        return extra;
-    }
-    CodePlaces *known = PyMem_RawCalloc(1, sizeof(CodePlaces));
-    if (known == NULL) {
-        PyErr_NoMemory();
-        return NULL;
-    }
-    known->internal = is_internal(code->co_filename);
-    known->of_an_sdk = contains_any(code->co_filename, sdk_folders);
-    known->ours = starts_with(code->co_filename, PyTuple_GET_ITEM(internal_prefixes, 0));
-    known->imports = starts_with(code->co_filename, import_system);
-    if (PyUnstable_Code_SetExtra((PyObject *)code, extra_index, known) < 0) {
-        PyMem_RawFree(known);
-        return NULL;
-    }
-    return known;
+    return &slots[slot];
 }
 
 static inline Place *
 place_known(const CodePlaces *known, int offset)
 {
-    Place *place = known->places;
-    while (place != NULL && place->offset != offset) {
-        place = place->next;
+    const Places *places = &known->places;
+    return places->capacity == 0 ? NULL : *slot_of_place(places->slots, places->capacity, offset);
+}
+
+/* At most half of the slots are ever taken. */
+static int
+places_grow(Places *places)
+{
+    uint32_t capacity = places->capacity == 0 ? 2 : 2 * places->capacity;
+    Place **slots = PyMem_RawCalloc(capacity, sizeof(Place *));
+    if (slots == NULL) {
+        PyErr_NoMemory();
+        return -1;
     }
-    return place;
+    for (uint32_t i = 0; i < places->capacity; i++) {
+        if (places->slots[i] != NULL) {
+            *slot_of_place(slots, capacity, places->slots[i]->offset) = places->slots[i];
+        }
+    }
+    PyMem_RawFree(places->slots);
+    places->slots = slots;
+    places->capacity = capacity;
+    return 0;
 }
 
 static Place *
 place_at(CodePlaces *known, int offset)
 {
     Place *place = place_known(known, offset);
-    if (place == NULL) {
-        place = PyMem_RawCalloc(1, sizeof(Place));
-        if (place == NULL) {
-            PyErr_NoMemory();
-            return NULL;
-        }
-        place->offset = offset;
-        place->next = known->places;
-        known->places = place;
+    if (place != NULL) {
+        return place;
     }
+    Places *places = &known->places;
+    if (2 * (places->count + 1) > places->capacity && places_grow(places) < 0) {
+        return NULL;
+    }
+    place = PyMem_RawCalloc(1, sizeof(Place));
+    if (place == NULL) {
+        PyErr_NoMemory();
+        return NULL;
+    }
+    place->offset = offset;
+    *slot_of_place(places->slots, places->capacity, offset) = place;
+    places->count++;
     return place;
+}
+
+static void
+places_free(Places *places)
+{
+    for (uint32_t i = 0; i < places->capacity; i++) {
+        Place *place = places->slots[i];
+        while (place != NULL && place->routes != NULL) {
+            Route *route = place->routes;
+            place->routes = route->next;
+            PyMem_RawFree(route);
+        }
+        PyMem_RawFree(place);
+    }
+    PyMem_RawFree(places->slots);
+}
+
+/* ---- what is known of a code object ---- */
+
+#define FIRST_CODES 256
+
+typedef struct {
+    const PyCodeObject *code; /* NULL: a free slot */
+    CodePlaces *known;        /* a strong reference */
+} CodeSlot;
+
+/* All code objects that are known, a hash table by open addressing. */
+static CodeSlot *codes = NULL;
+static size_t code_capacity = 0; /* a power of two */
+static size_t code_count = 0;
+static PyObject *forget_code;
+
+static inline size_t
+home_of_code(const PyCodeObject *code)
+{
+    return (size_t)(((uint64_t)(uintptr_t)code * UINT64_C(0x9E3779B97F4A7C15)) >> 24) & (code_capacity - 1);
+}
+
+/* The slot of a code object, or the free one that it belongs to. There is always a free one. */
+static inline CodeSlot *
+slot_of_code(const PyCodeObject *code)
+{
+    size_t slot = home_of_code(code);
+    while (codes[slot].code != NULL && codes[slot].code != code) {
+        slot = (slot + 1) & (code_capacity - 1);
+    }
+    return &codes[slot];
+}
+
+static int
+codes_resize(size_t capacity)
+{
+    CodeSlot *slots = PyMem_RawCalloc(capacity, sizeof(CodeSlot));
+    if (slots == NULL) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    CodeSlot *former = codes;
+    size_t former_capacity = code_capacity;
+    codes = slots;
+    code_capacity = capacity;
+    for (size_t i = 0; i < former_capacity; i++) {
+        if (former[i].code != NULL) {
+            *slot_of_code(former[i].code) = former[i];
+        }
+    }
+    PyMem_RawFree(former);
+    return 0;
+}
+
+/* Whoever was pushed on by what stood there moves up, so that no search ends too early. */
+static void
+slot_clear(CodeSlot *cleared)
+{
+    size_t hole = (size_t)(cleared - codes);
+    for (size_t slot = (hole + 1) & (code_capacity - 1); codes[slot].code != NULL;
+         slot = (slot + 1) & (code_capacity - 1)) {
+        size_t home = home_of_code(codes[slot].code);
+        if (((slot - home) & (code_capacity - 1)) >= ((slot - hole) & (code_capacity - 1))) {
+            codes[hole] = codes[slot];
+            hole = slot;
+        }
+    }
+    codes[hole] = (CodeSlot){NULL, NULL};
+    code_count--;
+}
+
+/* Called with the reference to a code object that dies, which refers to nothing by now. */
+static PyObject *
+code_dies(PyObject *Py_UNUSED(self), PyObject *reference)
+{
+    CodePlaces *known = (CodePlaces *)reference;
+    CodeSlot *slot = slot_of_code(known->code);
+    if (slot->known == known) {
+        slot_clear(slot);
+        Py_DECREF(known);
+    }
+    Py_RETURN_NONE;
+}
+
+static PyMethodDef code_dies_def = {"forget_code", code_dies, METH_O, NULL};
+
+static CodePlaces *
+code_places_new(PyCodeObject *code)
+{
+    PAUSE_COLLECTOR;
+    PyObject *args = PyTuple_Pack(2, code, forget_code);
+    CodePlaces *known =
+        args == NULL ? NULL : (CodePlaces *)_PyWeakref_RefType.tp_new(&CodePlacesType, args, NULL);
+    Py_XDECREF(args);
+    RESUME_COLLECTOR;
+    if (known != NULL) {
+        known->code = code;
+        known->internal = is_internal(code->co_filename);
+        known->of_an_sdk = contains_any(code->co_filename, sdk_folders);
+        known->ours = starts_with(code->co_filename, PyTuple_GET_ITEM(internal_prefixes, 0));
+        known->imports = starts_with(code->co_filename, import_system);
+    }
+    return known;
+}
+
+static void
+code_places_dealloc(PyObject *self)
+{
+    places_free(&((CodePlaces *)self)->places);
+    _PyWeakref_RefType.tp_dealloc(self);
+}
+
+static PyTypeObject CodePlacesType = {
+    PyVarObject_HEAD_INIT(NULL, 0)
+    .tp_name = "thread._core.CodePlaces",
+    .tp_basicsize = sizeof(CodePlaces),
+    .tp_base = &_PyWeakref_RefType,
+    .tp_dealloc = code_places_dealloc,
+    .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION,
+};
+
+NOINLINE static CodePlaces *
+code_add(PyCodeObject *code)
+{
+    if (2 * (code_count + 1) > code_capacity && codes_resize(2 * code_capacity) < 0) {
+        return NULL;
+    }
+    CodePlaces *known = code_places_new(code);
+    if (known == NULL) {
+        return NULL;
+    }
+    CodeSlot *slot = slot_of_code(code);
+    if (slot->code != NULL) {
+        /* Of a code object that had the address before, and whose end was not told for want of memory. */
+        Py_SETREF(slot->known, known);
+        return known;
+    }
+    *slot = (CodeSlot){code, known};
+    code_count++;
+    return known;
+}
+
+/* A borrowed reference that is valid as long as the code; NULL with an exception set. */
+static inline CodePlaces *
+places_of(PyCodeObject *code)
+{
+    CodePlaces *known = slot_of_code(code)->known;
+    if (LIKELY(known != NULL && known->reference.wr_object == (PyObject *)code)) {
+        return known;
+    }
+    return code_add(code);
+}
+
+static int
+codes_init(void)
+{
+    forget_code = PyCFunction_New(&code_dies_def, NULL);
+    if (forget_code == NULL || PyType_Ready(&CodePlacesType) < 0) {
+        return -1;
+    }
+    return codes_resize(FIRST_CODES);
+}
+
+int
+places_init(PyObject *naming)
+{
+    if (codes_init() < 0) {
+        return -1;
+    }
+    sites = PyDict_New();
+    kinds = PyDict_New();
+    unknown_site = PyObject_GetAttrString(naming, "UNKNOWN_SITE");
+    other_site = PyObject_GetAttrString(naming, "OTHER_SITE");
+    describe_place = PyObject_GetAttrString(naming, "describe_place");
+    describe_part = PyObject_GetAttrString(naming, "describe_part");
+    import_system = PyObject_GetAttrString(naming, "IMPORT_SYSTEM");
+    internal_prefixes = PyObject_GetAttrString(naming, "INTERNAL_PREFIXES");
+    standard_library = PyObject_GetAttrString(naming, "STANDARD_LIBRARY");
+    package_folders = PyObject_GetAttrString(naming, "PACKAGE_FOLDERS");
+    telemetry_folders = PyObject_GetAttrString(naming, "TELEMETRY_FOLDERS");
+    sdk_folders = PyObject_GetAttrString(naming, "SDK_FOLDERS");
+    return PyErr_Occurred() ? -1 : 0;
 }
 
 /* Where this thread is, without a frame object; NULL unless the place was seen before and is the program's own. */
@@ -566,8 +740,10 @@ route_hash(PyFrameObject *innermost, const PyFrameObject *charged)
     PyFrameObject *frame = (PyFrameObject *)Py_NewRef(innermost);
     while (frame != NULL && frame != charged) {
         if (!frame_is_ours(frame)) {
+            /* Not by its address, which another code object has when this one is gone. */
             PyCodeObject *code = PyFrame_GetCode(frame);
-            hash = (hash ^ (uint64_t)(uintptr_t)code) * UINT64_C(0x9E3779B97F4A7C15);
+            hash = (hash ^ (uint64_t)PyObject_Hash(code->co_filename)) * UINT64_C(0x9E3779B97F4A7C15);
+            hash = (hash ^ (hash >> 32) ^ (uint64_t)PyObject_Hash(code->co_qualname)) * UINT64_C(0x9E3779B97F4A7C15);
             hash = (hash ^ (hash >> 32) ^ (uint64_t)PyFrame_GetLasti(frame)) * UINT64_C(0x9E3779B97F4A7C15);
             Py_DECREF(code);
         }

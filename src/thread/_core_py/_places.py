@@ -98,7 +98,7 @@ MAX_ROUTES = 64
 
 def _identity_at(kind: str, charged: FrameType, route: list[Step]) -> Identity:
     places = _places_of(charged.f_code)
-    key = (charged.f_lasti, kind, *[(id(code), offset) for code, offset, _ in route])
+    key = (charged.f_lasti, kind, *[(code.co_filename, code.co_qualname, offset) for code, offset, _ in route])
     identity = places.identities.get(key)
     if identity is None:
         name, location = describe_place(charged.f_code, charged.f_lasti, module_of(charged.f_globals))
