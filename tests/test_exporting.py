@@ -12,8 +12,8 @@ from conftest import WaitUntil
 from recording import FailingExporter, HangingExporter, RecordingExporter
 
 from thread._events import Event
-from thread._exporting import Exporter, Worker, check_exporter
-from thread._own_threads import Flag
+from thread._exporting import Exporter, ExportError, Worker, check_exporter
+from thread._own_threads import Flag, running_threads
 from thread._settings import Settings
 from thread._snapshot import Snapshot
 
@@ -64,7 +64,7 @@ def harness(core: ModuleType, wait_until: WaitUntil) -> Iterator[Harness]:
         if isinstance(worker.exporter, HangingExporter):
             worker.exporter.gate.set()
         worker.stop(0.0)
-    wait_until(lambda: core.hidden_count() == 0)
+    wait_until(lambda: not running_threads())
 
 
 def events(count: int) -> list[Any]:
@@ -389,3 +389,70 @@ def test_the_successor_in_a_child_calls_the_exporter_and_the_old_worker_never_ag
     exporter.gate = Flag()
     successor.start()
     wait_until(lambda: exporter.calls == 2)
+
+
+def test_events_of_a_call_that_raises_count_as_dropped(harness: Harness, wait_until: WaitUntil) -> None:
+    harness.settings = Settings(export_interval=0.001)
+    exporter = FailingExporter()
+    worker = harness.start(exporter)
+    worker.offer(events(3))
+    wait_until(lambda: sum(harness.dropped) == 3)
+    harness.settings = Settings(export_interval=NEVER)
+    worker.offer(events(4))
+    harness.stop(worker)
+    assert sum(harness.dropped) == 7
+    assert worker.stats.dropped_events == 7
+
+
+def test_of_the_events_of_an_export_error_only_those_that_it_names_count_as_dropped(harness: Harness) -> None:
+    worker = harness.start(FailingExporter(ExportError("nobody listens", dropped=2)))
+    worker.offer(events(5))
+    harness.stop(worker)
+    assert sum(harness.dropped) == worker.stats.dropped_events == 2
+
+
+@pytest.mark.parametrize("at", ["once", "the end"])
+def test_events_that_come_too_late_count_as_dropped(harness: Harness, wait_until: WaitUntil, at: str) -> None:
+    worker = harness.worker(RecordingExporter())
+    if at == "once":
+        worker.offer(events(3))
+    worker.start()
+    worker.stop(time.monotonic() - 1)
+    wait_until(lambda: worker._finished.is_set)
+    if at == "the end":
+        worker.offer(events(3))
+    wait_until(lambda: sum(harness.dropped) == 3)
+
+
+def test_exports_that_succeed_and_that_fail_are_counted(harness: Harness, wait_until: WaitUntil) -> None:
+    class FailingTwice(RecordingExporter):
+        calls = 0
+
+        def export(self, snapshot: Snapshot, events: Sequence[Event]) -> None:
+            self.calls += 1
+            if self.calls <= 2:
+                raise ZeroDivisionError
+
+    harness.settings = Settings(export_interval=0.001)
+    before = time.time()
+    worker = harness.start(FailingTwice())
+    assert worker.stats.last_export_at is None
+    wait_until(lambda: worker.stats.exports >= 2)
+    assert (worker.stats.name, worker.stats.failures) == ("x", 2)
+    assert worker.stats.last_export_at is not None
+    assert before - 0.01 <= worker.stats.last_export_at <= time.time() + 0.01
+
+
+def test_a_call_that_hangs_is_a_failure(harness: Harness, wait_until: WaitUntil) -> None:
+    harness.settings = Settings(export_interval=0.001, export_timeout=0.001)
+    exporter = HangingExporter()
+    worker = harness.start(exporter)
+
+    def found() -> bool:
+        worker.report_if_hung()
+        return worker.stats.failures == 1
+
+    wait_until(found)
+    exporter.gate.set()
+    wait_until(lambda: worker.stats.exports > 1)
+    assert worker.stats.failures == 1

@@ -1,8 +1,11 @@
 from __future__ import annotations
 
 import os
+import signal
 import time
+from textwrap import dedent
 from types import ModuleType
+from typing import Any
 
 import pytest
 from conftest import WaitUntil
@@ -565,3 +568,92 @@ os.waitpid(pid, 0)
 def test_there_is_one_recorder(telemetry: ModuleType) -> None:
     telemetry.configure(stack_depth=5)
     assert recorder.settings.stack_depth == 5
+
+
+def test_a_snapshot_tells_what_became_of_exports(telemetry: ModuleType, wait_until: WaitUntil) -> None:
+    first, second = RecordingExporter(), RecordingExporter()
+    telemetry.start(first, second, FailingExporter(), export_interval=OFTEN)
+
+    def stats(name: str) -> Any:
+        return next(each for each in telemetry.snapshot().exporters if each.name == name)
+
+    wait_until(lambda: stats("RecordingExporter").last_export_at and stats("FailingExporter").failures > 1)
+    assert len(telemetry.snapshot().exporters) == 2
+    assert stats("RecordingExporter").failures == stats("FailingExporter").exports == 0
+    assert stats("FailingExporter").last_export_at is None
+    telemetry.stop()
+    assert telemetry.snapshot().exporters == ()
+    assert {each.name for each in first.snapshots[-1].exporters} >= {"RecordingExporter"}
+
+
+INTERRUPTED = """
+import itertools, random, signal, sys, time
+from thread import telemetry
+from thread._recorder import recorder
+
+class Alarm(Exception):
+    pass
+
+def handler(*_):
+    raise Alarm
+
+class Exporter:
+    events = exports = ends = 0
+    def export(self, snapshot, events):
+        Exporter.exports += 1
+        self.events += len(events)
+    def shutdown(self, timeout):
+        self.ends += 1
+
+def interrupted(action, tries=400):
+    raised = 0
+    for _ in range(tries):
+        try:
+            signal.setitimer(signal.ITIMER_REAL, random.uniform(1e-6, 4e-4))
+            while True:
+                action()
+        except Alarm:
+            raised += 1
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    assert raised == tries, raised
+
+signal.signal(signal.SIGALRM, handler)
+"""
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="there are no timers here")
+def test_what_a_signal_handler_raises_reaches_the_program_and_breaks_nothing() -> None:
+    assert output_of(
+        INTERRUPTED
+        + dedent("""
+        numbers = itertools.cycle(range(5, 50))
+        interrupted(lambda: telemetry.configure(stack_depth=next(numbers)))
+        assert recorder._changes["stack_depth"] == recorder.settings.stack_depth
+
+        def start_and_stop():
+            telemetry.start(exporter := Exporter(), export_interval=0.001)
+            exporters.append(exporter)
+            telemetry.stop()
+
+        exporters = []
+        interrupted(start_and_stop)
+        interrupted(telemetry.snapshot)
+        telemetry.stop()
+        deadline = time.monotonic() + 20
+        while any(each.ends != 1 for each in exporters) and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert all(each.ends == 1 for each in exporters), [each.ends for each in exporters]
+        assert not (recorder._workers or recorder._leaving or recorder._drains), vars(recorder)
+
+        last = Exporter()
+        telemetry.start(last, export_interval=0.001)
+        telemetry.instrument()
+        import threading
+        for _ in range(50):
+            thread = threading.Thread(target=int)
+            thread.start()
+            thread.join()
+        telemetry.stop()
+        print(last.events, last.ends, telemetry.snapshot().coverage.faults)
+        """)
+    ) == ["50 1 0"]

@@ -20,8 +20,8 @@ def create_exporter(name: str, options: dict[str, object]) -> Exporter:
     Raises LookupError for an unknown name, ImportError where the library that the exporter needs is missing,
     TypeError where the factory makes something else, and whatever the factory raises.
     """
-    core.enter_hidden()
     try:
+        core.enter_hidden()
         entry_point = _find(name)
         try:
             factory = entry_point.load()
@@ -57,8 +57,8 @@ def resolve(exporters: Iterable[Exporter | str], known: Collection[str] = ()) ->
 
 
 def _let_go(exporter: Exporter) -> None:
-    core.enter_hidden()
     try:
+        core.enter_hidden()
         exporter.shutdown(0.0)
     except Exception:
         core.count_fault()

@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
-import signal
+import _signal  # type: ignore[import-not-found]
+import os
 import sys
-from _thread import LockType, allocate_lock, get_ident, stack_size, start_new_thread
+from _thread import (
+    LockType,
+    _count,
+    allocate_lock,
+    get_ident,
+    get_native_id,
+    stack_size,
+    start_new_thread,
+)
+from collections import deque
 from collections.abc import Callable
 from typing import Final
 
@@ -12,6 +22,10 @@ from ._backend import core
 
 # What the processor raises in a thread has to reach that thread, or a crash would end in silence.
 _SYNCHRONOUS_SIGNALS: Final = ("SIGABRT", "SIGBUS", "SIGFPE", "SIGILL", "SIGSEGV", "SIGSYS", "SIGTRAP")
+
+_KEPT: Final = frozenset([getattr(_signal, name, 0) for name in _SYNCHRONOUS_SIGNALS])
+# From `_signal`, since `signal` makes an enumeration of each, which takes a hundred times as long.
+_BLOCKED: Final = tuple(_signal.valid_signals() - _KEPT) if hasattr(_signal, "pthread_sigmask") else ()
 
 
 class Flag:
@@ -62,40 +76,183 @@ def _release(lock: LockType) -> None:
         pass
 
 
-def start_own_thread(run: Callable[[], object]) -> None:
-    """Call `run` in a new thread that is not observed, not joined at exit, and not listed by `threading`.
+class HiddenThread:
+    """A thread of the telemetry, or of an exporter, that calls `run` and that the program does not notice.
 
-    Raises RuntimeError if no thread can be started.
+    It is not observed, not joined at exit and not listed by `threading`, and no signal is delivered to it. What `run`
+    raises is counted in `Coverage.faults`.
+
+    With `wake` it makes way for forks: before one, if the program has no thread but the one that forks, `is_leaving`
+    becomes true and `wake` is called, as often as it takes. `run` has to return within milliseconds then. After the
+    fork it is called anew in the parent, from the beginning, even where it had nothing left to do; in the child it
+    is not. `wake` is called in the thread that forks and must not block.
+
+        class Ticker:
+            def __init__(self):
+                self._alarm = queue.SimpleQueue()
+                self._thread = HiddenThread(self._tick, wake=lambda: self._alarm.put(None))
+                self._thread.start()
+
+            def _tick(self):
+                while not self._thread.is_leaving:
+                    ...
     """
+
+    __slots__ = ("_calls_due", "_run", "_wake", "has_begun", "is_leaving", "is_running")
+
+    def __init__(self, run: Callable[[], object], wake: Callable[[], object] | None = None) -> None:
+        self._run = run
+        self._wake = wake
+        self._calls_due: deque[None] = deque()
+        self.is_leaving = False
+        """Whether `run` has to return."""
+        self.is_running = False
+        """Whether `run` is being called, or is about to be."""
+        self.has_begun = False
+        """Whether the thread has told its number."""
+
+    @property
+    def makes_way(self) -> bool:
+        """Whether it can be asked to leave."""
+        return self._wake is not None
+
+    def start(self) -> None:
+        """Begin. Raises RuntimeError if no thread can be started."""
+        self.is_running, self.has_begun = True, False
+        _running[id(self)] = self
+        try:
+            _start(self._run_hidden)
+        except (MemoryError, RuntimeError) as error:
+            self._end()
+            raise RuntimeError(f"can't start new thread: {error}") from None
+
+    @staticmethod
+    def run_here(step: Callable[[], object]) -> None:
+        """Do in the calling thread what this one has to do, where it has none."""
+        try:
+            # Not before: a signal handler that raises in between would leave this thread hidden for ever.
+            core.enter_hidden()
+            step()
+        finally:
+            core.leave_hidden()
+
+    def leave(self) -> None:
+        """Have it make way."""
+        self.is_leaving = True
+        if self._wake is not None and self.is_running:
+            self._wake()
+
+    def come_back(self) -> None:
+        """Have it go on. Raises RuntimeError if no thread can be started."""
+        self.is_leaving = False
+        # One that did not leave in time may be about to: then it sees itself that it has to go on.
+        self._calls_due.append(None)
+        if not self.is_running and self._has_call_due():
+            self.start()
+
+    def _run_hidden(self) -> None:
+        core.enter_hidden()
+        native_ids.append(get_native_id())
+        self.has_begun = True
+        try:
+            self._run()
+            while self._has_call_due():
+                self._run()
+        except BaseException:
+            core.count_fault()
+        finally:
+            forget_in_threading()
+            core.leave_hidden()
+            self._end()
+        if self._has_call_due():
+            self.start()
+
+    def _has_call_due(self) -> bool:
+        # Both this thread and the one that calls it back may look; one of them gets it.
+        try:
+            self._calls_due.pop()
+        except IndexError:
+            return False
+        return True
+
+    def _end(self) -> None:
+        _running.pop(id(self), None)
+        self.is_running = False
+
+
+_running: Final[dict[int, HiddenThread]] = {}
+
+native_ids: Final[deque[int]] = deque(maxlen=256)
+"""The operating system's numbers of our threads, and of those that have just ended."""
+
+
+def running_threads() -> list[HiddenThread]:
+    """Those that run, or are about to."""
+    return list(_running.values())
+
+
+def others_are_ours() -> bool:
+    """Whether there are threads beside the calling one, and all of them are ours."""
+    running = running_threads()
+    if not running and not native_ids:
+        return False
+    others = tasks()
+    if others is None:
+        return bool(_count() <= len(running))
+    others.discard(get_native_id())
+    known = others.intersection(native_ids)
+    if not running and not known:
+        native_ids.clear()
+    # Those that are about to begin have told no number yet.
+    return 0 < len(others) <= len(known) + sum(not each.has_begun for each in running)
+
+
+def tasks() -> set[int] | None:
+    """The operating system's numbers of all threads of this process, None where it does not tell."""
+    try:
+        return set(map(int, os.listdir("/proc/self/task")))
+    except OSError:
+        return None
+
+
+def forget_all() -> None:
+    """Know of no thread any more, as in a child after fork, where none of them is."""
+    for thread in running_threads():
+        thread.is_running = thread.is_leaving = False
+    _running.clear()
+    native_ids.clear()
+
+
+def start_own_thread(run: Callable[[], object]) -> None:
+    """Call `run` once in a thread of ours. Raises RuntimeError if no thread can be started."""
+    HiddenThread(run).start()
+
+
+def _start(run: Callable[[], object]) -> None:
     # The stacks that a program finds large enough for its own threads may be too small for an exporter.
     chosen_by_program = stack_size(0)
     try:
-        start_new_thread(_run, (run,))
+        _start_without_signals(run)
     finally:
         stack_size(chosen_by_program)
 
 
-def _run(run: Callable[[], object]) -> None:
-    core.enter_hidden()
-    try:
-        _leave_signals_to_the_program()
-        run()
-    except BaseException:
-        core.count_fault()
-    finally:
-        forget_in_threading()
-        core.leave_hidden()
-
-
-def _leave_signals_to_the_program() -> None:
-    """Block what can be blocked.
+def _start_without_signals(run: Callable[[], object]) -> None:
+    """Start a thread in which what can be blocked is blocked, as it inherits it.
 
     A program that blocks a signal in its own threads, to wait for it with `sigwait`, would die of it if it could be
     delivered to a thread that the program knows nothing of.
     """
-    if hasattr(signal, "pthread_sigmask"):
-        kept = {getattr(signal, name, None) for name in _SYNCHRONOUS_SIGNALS}
-        signal.pthread_sigmask(signal.SIG_BLOCK, [s for s in signal.valid_signals() if s not in kept])
+    if not _BLOCKED:
+        start_new_thread(run, ())
+        return
+    # Asked first, since a handler that runs when they are blocked may raise.
+    before = _signal.pthread_sigmask(_signal.SIG_BLOCK, ())
+    try:
+        _signal.pthread_sigmask(_signal.SIG_BLOCK, _BLOCKED)
+        start_new_thread(run, ())
+    finally:
+        _signal.pthread_sigmask(_signal.SIG_SETMASK, before)
 
 
 def forget_in_threading() -> None:

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import os
 from _thread import TIMEOUT_MAX
+from collections import deque
+from collections.abc import Callable, Sequence
 from time import monotonic
 
-from . import _live_threads, _snapshot_reader
+from . import _fork, _live_threads, _snapshot_reader
 from ._atomic import Counter
 from ._backend import core
 from ._event_reader import read_events
 from ._exporting import Exporter, Worker
 from ._faults import FaultLog, write_the_rest
-from ._own_threads import Flag, start_own_thread
+from ._own_threads import Alarm, Flag, HiddenThread
 from ._settings import Settings, SettingsChange
-from ._snapshot import Snapshot
+from ._snapshot import ExporterStats, Snapshot
 from ._snapshot_reader import read_snapshot
 
 _BATCH_SECONDS = 0.05
@@ -27,47 +29,83 @@ class Drain:
 
     def __init__(self, recorder: Recorder) -> None:
         self._recorder = recorder
-        self._flushing = Flag()
+        self._thread = HiddenThread(self._run, self._wake)
+        self._alarm = Alarm()
         self._flushed = Flag()
-        self._finishing = Flag()
         self._finished = Flag()
+        self._is_finishing = False
+        self._errands: deque[Callable[[], object]] = deque()
+        self.is_flushing = False
+        """Whether it passes no more events on than it does already."""
 
     def start(self) -> None:
         """Raises RuntimeError if no thread can be started."""
-        start_own_thread(self._run)
+        self._thread.start()
 
-    @property
-    def is_flushing(self) -> bool:
-        """Whether it passes no more events on than it does already."""
-        return self._flushing.is_set
+    def ask_to_flush(self) -> None:
+        """Have it empty the buffer a last time. Does not wait."""
+        self.is_flushing = True
+        self._wake()
 
-    def flush(self, deadline: float) -> None:
-        """Empty the buffer a last time, and wait for that until `deadline`."""
-        self._flushing.set()
-        core.wake()
+    def ask_to_finish(self) -> None:
+        """Have it log what is left to log after the flush, and end. Does not wait."""
+        self.is_flushing = self._is_finishing = True
+        self._wake()
+
+    def wait_until_flushed(self, deadline: float) -> None:
+        """Wait for that until `deadline`."""
+        self._wait_for(self._flushed, deadline)
+
+    def wait_until_finished(self, deadline: float) -> None:
+        """Wait for that until `deadline`."""
+        self._wait_for(self._finished, deadline)
+
+    def do(self, errand: Callable[[], object]) -> None:
+        """Have something done that calls an exporter. Does not wait."""
+        self._errands.append(errand)
+        self._wake()
+
+    def abandon(self) -> None:
+        """Do nothing more, in a child where it has no thread."""
+        self.is_flushing = self._is_finishing = True
+        self._flushed.set()
+        self._finished.set()
+        self._wake()
+
+    def _wait_for(self, flag: Flag, deadline: float) -> None:
         # Two may sleep, where a signal handler started one while another was being started: each wake ends one sleep.
-        while not self._flushed.wait(min(deadline - monotonic(), _BATCH_SECONDS)) and monotonic() < deadline:
-            core.wake()
+        while not flag.is_set and monotonic() < deadline:
+            self._wake()
+            if self._thread.is_running or flag.is_set:
+                flag.wait(min(deadline - monotonic(), _BATCH_SECONDS))
+            else:
+                # It made way for a fork while the process exits, when no thread can be started any more.
+                self._thread.run_here(self._step)
 
-    def finish(self, deadline: float) -> None:
-        """Log what is left to log after the flush, and wait for that until `deadline`."""
-        self._finishing.set()
-        self._finished.wait(deadline - monotonic())
+    def _wake(self) -> None:
+        self._alarm.ring()
+        core.wake()
 
     def _run(self) -> None:
-        try:
-            flushing = False
-            while not flushing:
-                core.wait_for_events(self._recorder.settings.export_timeout)
-                # Being woken costs the program a switch of threads, so it is not done for every single event.
-                flushing = self._flushing.wait(_BATCH_SECONDS)
-                self._recorder.pass_events_on()
-            self._flushed.set()
-            self._finishing.wait(TIMEOUT_MAX)
+        while not (self._finished.is_set or self._thread.is_leaving):
+            self._step()
+
+    def _step(self) -> None:
+        while self._errands:
+            self._errands.popleft()()
+        if self._flushed.is_set and self._is_finishing:
             write_the_rest()
-        finally:
-            self._flushed.set()
             self._finished.set()
+        elif self._flushed.is_set:
+            self._alarm.sleep(TIMEOUT_MAX)
+        elif self.is_flushing:
+            self._recorder.pass_events_on()
+            self._flushed.set()
+        else:
+            # Being woken costs the program a switch of threads, so it is not done for every single event.
+            if core.wait_for_events(self._recorder.settings.export_timeout):
+                self._alarm.sleep(_BATCH_SECONDS)
+            self._recorder.pass_events_on()
 
 
 class Recorder:
@@ -94,12 +132,15 @@ class Recorder:
     def configure(self, changes: SettingsChange) -> Settings:
         """Change settings, at once, and return those in force. Raises as `Settings` does; nothing is changed then."""
         self.settings.changed(changes)
+        _whatever_interrupts_it(lambda: self._change(changes))
+        return self.settings
+
+    def _change(self, changes: SettingsChange) -> None:
         self._changes.update(changes)
         self._put_in_force()
         for worker in list(self._workers.values()):
             worker.wake()
         core.wake()
-        return self.settings
 
     def _put_in_force(self) -> None:
         changes: SettingsChange | None = None
@@ -121,7 +162,14 @@ class Recorder:
 
     def snapshot(self) -> Snapshot:
         """What was recorded until now."""
-        return read_snapshot(dropped_by_exporters=self._dropped.value)
+        _fork.bring_back_the_missing()
+        return read_snapshot(dropped_by_exporters=self._dropped.value, exporters=self._exporter_stats())
+
+    def _exporter_stats(self) -> tuple[ExporterStats, ...]:
+        by_name: dict[str, list[ExporterStats]] = {}
+        for worker in {*list(self._workers.values()), *list(self._leaving.values())}:
+            by_name.setdefault(worker.name, []).append(worker.stats)
+        return tuple([_together(stats) for stats in by_name.values()])
 
     @property
     def exporter_names(self) -> frozenset[str]:
@@ -130,7 +178,7 @@ class Recorder:
 
     def add(self, name: str, exporter: Exporter) -> None:
         """Begin to call an exporter, unless it is being called already. Raises RuntimeError if no thread can start."""
-        if id(exporter) not in self._workers:
+        if not self.calls(exporter):
             self.go_on_in_children()
             self._employ(
                 Worker(
@@ -142,54 +190,97 @@ class Recorder:
                 )
             )
 
+    def calls(self, exporter: Exporter) -> bool:
+        """Whether that exporter is at work."""
+        worker = self._workers.get(id(exporter))
+        return worker is not None and not worker.is_ending
+
     def _count_dropped(self, number: int) -> None:
         for _ in range(number):
             self._dropped.add()
 
     def _employ(self, worker: Worker) -> None:
+        try:
+            self._begin_with(worker)
+        except BaseException:
+            # No thread can be started, or a signal handler raised. Nobody else will end what has begun.
+            worker.abandon()
+            if self._workers.get(id(worker.exporter)) is worker:
+                self._workers.pop(id(worker.exporter), None)
+            _whatever_interrupts_it(self._listen_if_anybody_wants_events)
+            raise
+
+    def _begin_with(self, worker: Worker) -> None:
         # Started before it is to be found, for whoever finds it may wait for its end.
         worker.start()
         if self._workers.setdefault(id(worker.exporter), worker) is not worker:
-            worker.abandon()
-        if all(drain.is_flushing for drain in list(self._drains.values())):
-            drain = Drain(self)
-            drain.start()
-            self._drains[id(drain)] = drain
+            if self.calls(worker.exporter):
+                worker.abandon()
+            else:
+                self._workers[id(worker.exporter)] = worker
+        self._see_to_a_drain()
         self._listen_if_anybody_wants_events()
 
-    def stop(
-        self, timeout: float | None = None, *, at_exit: bool = False, only: Exporter | None = None
-    ) -> None:
+    def _see_to_a_drain(self) -> None:
+        if all(drain.is_flushing for drain in list(self._drains.values())):
+            drain = Drain(self)
+            try:
+                drain.start()
+                self._drains[id(drain)] = drain
+            except BaseException:
+                drain.abandon()
+                raise
+
+    def stop(self, timeout: float | None = None, *, at_exit: bool = False, only: Exporter | None = None) -> None:
         """Hand the exporters, or `only` that one, the last events and a last snapshot, and shut them down.
 
         Returns after `timeout` seconds at the latest, `export_timeout` if None. `at_exit` leaves those out that
-        belong to the parent of this process.
+        belong to the parent of this process. What a signal handler raises meanwhile ends the waiting and nothing else.
         """
         seconds = self.settings.export_timeout if timeout is None else timeout
         deadline = monotonic() + seconds
         end_of_work = deadline - seconds * _SHARE_OF_LOGGING
         workers = [each for each in list(self._workers.values()) if only is None or each.exporter is only]
-        drains: list[Drain] = []
-        if len(workers) < len(self._workers):
-            self.pass_events_on()
-        else:
-            drains = list(self._drains.values())
-        for drain in drains:
-            drain.flush(end_of_work)
-        for worker in workers:
-            if worker.stop(end_of_work, at_exit=at_exit):
-                self._leaving[id(worker)] = worker
-            self._workers.pop(id(worker.exporter), None)
-        self._listen_if_anybody_wants_events()
+        drains = list(self._drains.values()) if len(workers) == len(self._workers) else []
+        try:
+            self._pass_on_the_last(drains, end_of_work)
+        finally:
+            _whatever_interrupts_it(lambda: self._ask_to_end(workers, end_of_work, at_exit=at_exit))
         # Also those that another call is stopping at this moment: the process may exit after this one.
         leaving = [each for each in list(self._leaving.values()) if only is None or each.exporter is only]
-        for worker in leaving:
-            worker.wait_until_finished()
+        try:
+            for worker in leaving:
+                worker.wait_until_finished()
+        finally:
+            _whatever_interrupts_it(lambda: self._let_go(drains, leaving))
         for drain in drains:
-            drain.finish(deadline)
-            self._drains.pop(id(drain), None)
+            drain.wait_until_finished(deadline)
         for worker in leaving:
             worker.wait_until_logged(deadline)
+
+    def _pass_on_the_last(self, drains: Sequence[Drain], deadline: float) -> None:
+        if not drains:
+            self.pass_events_on()
+        for drain in drains:
+            drain.ask_to_flush()
+            drain.wait_until_flushed(deadline)
+
+    def _ask_to_end(self, workers: Sequence[Worker], deadline: float, *, at_exit: bool) -> None:
+        for worker in workers:
+            if worker.stop(deadline, at_exit=at_exit):
+                self._leaving[id(worker)] = worker
+                for drain in list(self._drains.values())[-1:]:
+                    # Not here: what a signal handler raises would be taken for a fault of the exporter.
+                    drain.do(worker.tell_deadline)
+            if self._workers.get(id(worker.exporter)) is worker:
+                self._workers.pop(id(worker.exporter), None)
+        self._listen_if_anybody_wants_events()
+
+    def _let_go(self, drains: Sequence[Drain], workers: Sequence[Worker]) -> None:
+        for drain in drains:
+            drain.ask_to_finish()
+            self._drains.pop(id(drain), None)
+        for worker in workers:
             self._leaving.pop(id(worker), None)
 
     def pass_events_on(self) -> None:
@@ -227,14 +318,34 @@ class Recorder:
         self._start_from_zero()
         self._listen_if_anybody_wants_events()
         for drain in drains:
-            drain.flush(0.0)
-            drain.finish(0.0)
+            drain.abandon()
         for worker in workers:
             worker.abandon()
             try:
                 self._employ(worker.successor_in_child())
             except RuntimeError as error:
                 self._faults.report(f"the exporter {worker.name} could not be started in a forked child", error)
+
+
+def _whatever_interrupts_it(step: Callable[[], object]) -> None:
+    """Do it, and again if a signal handler raised meanwhile, so that it is done in any case. Raises that then."""
+    try:
+        step()
+    except BaseException:
+        step()
+        raise
+
+
+def _together(stats: Sequence[ExporterStats]) -> ExporterStats:
+    times = [each.last_export_at for each in stats if each.last_export_at is not None]
+    return ExporterStats(
+        stats[0].name,
+        sum(each.exports for each in stats),
+        sum(each.failures for each in stats),
+        sum(each.dropped_events for each in stats),
+        # The oldest: it tells that one of them has stopped.
+        min(times) if len(times) == len(stats) else None,
+    )
 
 
 recorder = Recorder()

@@ -171,6 +171,21 @@ class ExceptionStats:
 
 
 @dataclass(frozen=True, slots=True)
+class ExporterStats:
+    """An exporter at work; those of one name are counted together."""
+
+    name: str
+    exports: int
+    """How many exports succeeded."""
+    failures: int
+    """How many calls raised an exception, or did not return within `export_timeout`."""
+    dropped_events: int
+    """Events that it had no room for, was given in a call that failed, or said that it dropped."""
+    last_export_at: float | None
+    """When the last export succeeded; None if none did yet."""
+
+
+@dataclass(frozen=True, slots=True)
 class Coverage:
     """How much of the program is observed."""
 
@@ -209,6 +224,8 @@ class Snapshot:
     exceptions: tuple[ExceptionStats, ...] = ()
     dropped_events: int = 0
     """Events that were lost because nobody fetched them in time."""
+    exporters: tuple[ExporterStats, ...] = ()
+    """Those at work."""
     coverage: Coverage = field(default=Coverage("c", False, 0, 0, False, 0))
     began_at: float = 0.0
     """When nothing was recorded yet, in Unix seconds: all that is counted here was zero then."""

@@ -21,6 +21,7 @@ from ._snapshot import (
     Coverage,
     ExceptionStats,
     ExecutorStats,
+    ExporterStats,
     LiveThread,
     LockStats,
     Snapshot,
@@ -35,7 +36,7 @@ _LOCKS_AT_ONCE = 256
 """Then other threads may have the GIL: after a millisecond, where they would have to ask for it after five."""
 
 
-def read_snapshot(dropped_by_exporters: int) -> Snapshot:
+def read_snapshot(dropped_by_exporters: int, exporters: tuple[ExporterStats, ...] = ()) -> Snapshot:
     """Everything recorded until now.
 
     Takes no lock, hence safe in signal handlers, finalizers and exporters.
@@ -69,6 +70,7 @@ def read_snapshot(dropped_by_exporters: int) -> Snapshot:
         threads=tuple(_thread_stats(threads, live)),
         live_threads=tuple([_live_thread(thread) for thread in live]),
         exceptions=tuple([ExceptionStats(*row) for row in read_exceptions()]),
+        exporters=exporters,
         dropped_events=core.dropped_events() + dropped_by_exporters,
         coverage=Coverage(
             core=core.NAME,

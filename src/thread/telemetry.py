@@ -40,6 +40,7 @@ import warnings
 from contextlib import AbstractContextManager
 from typing import Any, Unpack
 
+from . import _fork
 from ._backend import core
 from ._entry_points import create_exporter, resolve
 from ._events import Event, SlowWait, SpanContext, ThreadFinished, UnhandledException
@@ -47,6 +48,7 @@ from ._exporting import Exporter, ExportError
 from ._histogram import Histogram
 from ._instrument import instrument, uninstrument
 from ._named import named
+from ._own_threads import HiddenThread
 from ._recorder import recorder
 from ._settings import Settings, SettingsChange, changes_from, check_timeout
 from ._snapshot import (
@@ -54,6 +56,7 @@ from ._snapshot import (
     Coverage,
     ExceptionStats,
     ExecutorStats,
+    ExporterStats,
     LiveThread,
     LockStats,
     Site,
@@ -71,6 +74,8 @@ __all__ = [
     "ExecutorStats",
     "ExportError",
     "Exporter",
+    "ExporterStats",
+    "HiddenThread",
     "Histogram",
     "LiveThread",
     "LockStats",
@@ -155,18 +160,16 @@ def exporter(name: str, **options: Any) -> Exporter:
 class _Hidden:
     __slots__ = ()
 
-    def __enter__(self) -> None:
-        core.enter_hidden()
-
-    def __exit__(self, *exception: object) -> None:
-        core.leave_hidden()
+    # Those of the core itself, so that no signal handler can raise between them and the block.
+    __enter__ = staticmethod(core.enter_hidden)
+    __exit__ = staticmethod(core.leave_hidden)
 
 
 def hidden() -> AbstractContextManager[None]:
     """A context in which the locks that this thread creates and the threads that it starts are not observed.
 
     Threads started in it are themselves hidden. For exporters that start threads of their own outside the calls made
-    to them, which are hidden anyway. Contexts nest.
+    to them, which are hidden anyway; `HiddenThread` is one that also keeps out of the way of forks. Contexts nest.
     """
     return _Hidden()
 
@@ -181,6 +184,8 @@ def _prepare_process() -> None:
         warnings.warn(complaint, RuntimeWarning, stacklevel=3)
     recorder.configure(settings)
     atexit.register(_stop_at_exit)
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(before=_fork.make_way, after_in_parent=_fork.come_back, after_in_child=_fork.forget_all)
     recorder.go_on_in_children()
 
 

@@ -165,7 +165,7 @@ py_enter_hidden(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
 }
 
 static PyObject *
-py_leave_hidden(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
+py_leave_hidden(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(exception))
 {
     if (is_hidden()) {
         hide_this_thread(-1);
@@ -405,7 +405,7 @@ static PyMethodDef functions[] = {
     {"configure", WITH_KEYWORDS(configure), NULL},
     {"reset", reset, METH_NOARGS, NULL},
     {"enter_hidden", py_enter_hidden, METH_NOARGS, NULL},
-    {"leave_hidden", py_leave_hidden, METH_NOARGS, NULL},
+    {"leave_hidden", py_leave_hidden, METH_VARARGS, NULL},
     {"hidden_count", py_hidden_count, METH_NOARGS, NULL},
     {"count_fault", py_count_fault, METH_NOARGS, NULL},
     {"faults", py_faults, METH_NOARGS, NULL},

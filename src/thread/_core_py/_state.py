@@ -98,8 +98,8 @@ def enter_hidden() -> None:
     _hidden[ident] = _hidden.get(ident, 0) + 1
 
 
-def leave_hidden() -> None:
-    """Undo one `enter_hidden`."""
+def leave_hidden(*exception: object) -> None:
+    """Undo one `enter_hidden`. Takes what a context manager is told of its end."""
     ident = get_ident()
     depth = _hidden.get(ident, 0) - 1
     if depth > 0:
