@@ -77,7 +77,8 @@ class EditableWheel(editable_wheel):
     def _select_strategy(self, name: str, tag: str, build_lib: Any) -> Any:
         if self.mode:
             return super()._select_strategy(name, tag, build_lib)  # type: ignore[misc]
-        return SourceRoots(name, sorted({str(Path(folder).resolve().parent) for folder in self.package_dir.values()}))
+        folders = [folder for package, folder in self.package_dir.items() if package]
+        return SourceRoots(name, sorted({str(Path(folder).resolve().parent) for folder in folders}))
 
 
 setup(ext_modules=extensions(), cmdclass={"build_py": BuildPy, "editable_wheel": EditableWheel})

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import importlib.metadata
 import multiprocessing
+import shutil
 import subprocess
 import sys
 import sysconfig
+from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
 from textwrap import dedent
 
 import pytest
 from programs import output_of, run
+
+import thread
 
 PATH_FILE = Path(sysconfig.get_path("purelib"), "thread-telemetry.pth")
 
@@ -22,7 +26,7 @@ pytestmark = pytest.mark.skipif(
 
 IS_OBSERVED = """
     import sys
-    print("thread._activation" in sys.modules, "threading" in sys.modules)
+    print("thread" in sys.modules, "threading" in sys.modules)
     import threading
     print("_blocking" in threading.Condition.wait.__code__.co_filename)
 """
@@ -31,7 +35,7 @@ IS_OBSERVED = """
 @pytest.mark.parametrize("switch", ["1", "true", "YES", " on "])
 def test_a_program_is_observed_from_its_first_line(switch: str) -> None:
     lines = output_of(IS_OBSERVED, THREAD_TELEMETRY=switch, THREAD_TELEMETRY_EXPORTERS="none")
-    assert lines == ["True False", "True"]
+    assert lines == ["False False", "True"]
 
 
 @pytest.mark.parametrize("switch", ["", "0", "false", "No", "off"])
@@ -110,3 +114,101 @@ def test_children_of_multiprocessing_are_observed(method: str, tmp_path: Path) -
         timeout=60,
     )
     assert (done.stdout, done.stderr) == ("[1]\n0\n", "")
+
+
+def start_from(folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    """A program that is to be observed by what lies in that folder."""
+    begin = "import sys; sys.path.insert(0, sys.argv[1]); import _thread_telemetry_start; print('program')"
+    return subprocess.run(
+        [sys.executable, "-S", "-c", begin, str(folder)],
+        env={"THREAD_TELEMETRY": "1", "THREAD_TELEMETRY_EXPORTERS": "none"} | environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+
+@pytest.fixture
+def installed(tmp_path: Path) -> Path:
+    """A copy of the package that may be spoilt."""
+    source = Path(thread.__file__).parent
+    shutil.copytree(source, tmp_path / "thread", ignore=shutil.ignore_patterns("*.so", "__pycache__", "_c"))
+    shutil.copy(source.with_name("_thread_telemetry_start.py"), tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "complaint"),
+    [
+        ("_core" + EXTENSION_SUFFIXES[0], b"\x7fELF", "ImportError: "),
+        ("_instrument.py", b"1 / 0", "ZeroDivisionError: "),
+        ("_naming.py", b"import nowhere", "ModuleNotFoundError: "),
+        ("_blocking.py", b"if", "SyntaxError: "),
+    ],
+)
+def test_a_spoilt_installation_is_one_line_and_the_program_runs(
+    installed: Path, file: str, content: bytes, complaint: str
+) -> None:
+    assert start_from(installed).stderr == ""
+    installed.joinpath("thread", file).write_bytes(content)
+    done = start_from(installed, THREAD_TELEMETRY_PURE="1" if file != "_core" + EXTENSION_SUFFIXES[0] else "0")
+    assert (done.returncode, done.stdout) == (0, "program\n")
+    [line] = done.stderr.splitlines()
+    assert line.startswith(f"thread: this process is not observed: {complaint}")
+
+
+def test_a_path_file_that_was_left_behind_is_one_line() -> None:
+    program = f"import sys; sys.modules['_thread_telemetry_start'] = None\n{PATH_FILE.read_text()}\nprint('program')"
+    finished = subprocess.run(
+        [sys.executable, "-S", "-c", program], env={"THREAD_TELEMETRY": "1"}, capture_output=True, text=True
+    )
+    assert (finished.returncode, finished.stdout) == (0, "program\n")
+    [line] = finished.stderr.splitlines()
+    assert line.startswith("thread: this process is not observed: ModuleNotFoundError: ")
+
+
+def test_an_interpreter_beside_the_main_one_is_left_alone_and_told_nothing() -> None:
+    program = """
+        try:
+            import _interpreters as interpreters
+        except ImportError:
+            import _xxsubinterpreters as interpreters
+        interpreters.run_string(interpreters.create(), "import sys; assert 'thread' not in sys.modules")
+        print("program")
+    """
+    assert output_of(program, THREAD_TELEMETRY="1", THREAD_TELEMETRY_EXPORTERS="none") == ["program"]
+
+
+@pytest.mark.parametrize("kind", ["module", "package"])
+def test_another_thread_that_lies_over_ours_is_said_and_is_what_the_program_gets(tmp_path: Path, kind: str) -> None:
+    file = tmp_path / ("thread.py" if kind == "module" else "thread/__init__.py")
+    file.parent.mkdir(exist_ok=True)
+    file.write_text("telemetry = 'the other one'")
+    program = """
+        from thread import telemetry
+        import threading
+        print(telemetry, "_blocking" in threading.Condition.wait.__code__.co_filename)
+    """
+    finished = run(program, THREAD_TELEMETRY="1", THREAD_TELEMETRY_EXPORTERS="none", PYTHONPATH=str(tmp_path))
+    assert (finished.returncode, finished.stdout) == (0, "the other one True\n")
+    [line] = finished.stderr.splitlines()
+    assert str(file) in line
+
+
+def test_variables_that_make_no_sense_are_a_line_each_and_the_program_runs() -> None:
+    finished = subprocess.run(
+        [sys.executable, "-W", "error", "-c", "print('program')"],
+        env={
+            "THREAD_TELEMETRY": "1",
+            "THREAD_TELEMETRY_EXPORTERS": "none",
+            "THREAD_TELEMETRY_SLOW_WAIT_MS": "soon",
+            "THREAD_TELEMETRY_EXPORT_INTERVAL": "tcp://10.0.0.1:80",
+        },
+        capture_output=True,
+        text=True,
+    )
+    assert (finished.returncode, finished.stdout) == (0, "program\n")
+    assert [line.split(":")[:2] for line in finished.stderr.splitlines()] == [
+        ["thread", " THREAD_TELEMETRY_SLOW_WAIT_MS"],
+        ["thread", " THREAD_TELEMETRY_EXPORT_INTERVAL"],
+    ]

@@ -6,7 +6,8 @@ import random
 
 import pytest
 
-from thread._histogram import BUCKET_COUNT, MAX_EXPONENT, MIN_EXPONENT, Histogram, bucket_index
+from thread._buckets import BUCKET_COUNT, MAX_EXPONENT, MIN_EXPONENT, bucket_index
+from thread._histogram import Histogram
 
 
 def histogram_of(*durations: float) -> Histogram:

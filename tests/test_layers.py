@@ -18,8 +18,10 @@ SOURCES = {"thread": ROOT / "src" / "thread", "thread_exporters": ROOT / "export
 FLOORS = (
     (
         "what the core is made of",
-        {"_accumulator", "_atomic", "_histogram", "_histogram_counts", "_interruptions", "_lifecycle", "_naming"}
-        | {"_resets", "_uninterrupted"},
+        {
+            *("_accumulator", "_atomic", "_buckets", "_histogram", "_histogram_counts", "_interruptions", "_lifecycle"),
+            *("_naming", "_own_modules", "_process_end", "_resets", "_saying", "_uninterrupted"),
+        },
     ),
     ("core", {"_backend", "_core", "_core_py"}),
     ("the thread module", {""}),

@@ -13,6 +13,7 @@ What was recorded is in `thread.telemetry`.
 import _thread
 import sys
 
+from . import _own_modules  # noqa: F401
 from ._backend import core as _backend_core
 
 TIMEOUT_MAX = _thread.TIMEOUT_MAX

@@ -7,14 +7,13 @@ import sys
 
 def main() -> None:
     """Do what the command line says. What the program that it runs raises, SystemExit included, comes out of here."""
-    modules = frozenset(sys.modules)
     if not sys.flags.safe_path:
         # Here stands the current folder, or that of the command. What we import must not come from there.
         del sys.path[0]
 
     from ._run import run
 
-    run(sys.argv[1:], modules)
+    run(sys.argv[1:])
 
 
 if __name__ == "__main__":

@@ -12,14 +12,15 @@ from __future__ import annotations
 
 from _thread import allocate_lock, get_ident
 from collections import deque
-from collections.abc import Callable
-from typing import Final, Generic, TypeVar
 
 from ._atomic import Counter
 from ._interruptions import is_interruption
 from ._resets import on_reset
 
-Record = TypeVar("Record")
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any, Final
 
 MOST_PENDING: Final = 20_000
 """More are lost, and counted: nobody has been able to fold for long."""
@@ -30,20 +31,20 @@ _READER_PATIENCE = 0.2
 _lost: Final = Counter()
 
 
-class Accumulator(Generic[Record]):
+class Accumulator:
     """Applies `fold` to each record added, exactly once, one at a time."""
 
-    def __init__(self, fold: Callable[[Record], None]) -> None:
+    def __init__(self, fold: Callable[[Any], None]) -> None:
         self._fold = fold
         self.reset()
 
     def reset(self) -> None:
         """Forget what is pending, as a child after fork does: a parent's thread may have held the guard."""
-        self._pending: deque[Record] = deque()
+        self._pending: deque[Any] = deque()
         self._guard = allocate_lock()
         self._folding = 0
 
-    def add(self, record: Record) -> None:
+    def add(self, record: Any) -> None:
         """Safe in any thread, signal handler or finalizer."""
         pending = len(self._pending)
         if pending >= MOST_PENDING:
@@ -76,7 +77,7 @@ class Accumulator(Generic[Record]):
                 self._folding = 0
                 guard.release()
 
-    def _fold_all(self, pending: deque[Record]) -> None:
+    def _fold_all(self, pending: deque[Any]) -> None:
         while pending:
             record = pending[0]
             try:

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import os
 from time import time
-from typing import TYPE_CHECKING, Final
 
+from ._resets import on_reset
+
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     # The twin is the type of both, so that no stub can drift from it.
     from . import _core_py as core
@@ -20,7 +22,17 @@ else:
     except ModuleNotFoundError:
         from . import _core_py as core
 
-__all__ = ["BEGAN_AT", "core"]
+__all__ = ["began_at", "core"]
 
-BEGAN_AT: Final = time()
-"""When this process began to record, in Unix seconds. A forked child begins later."""
+_began_at = time()
+
+
+def began_at() -> float:
+    """When this process began to record, in Unix seconds. A forked child begins when it is forked."""
+    return _began_at
+
+
+@on_reset
+def _begin_anew() -> None:
+    global _began_at
+    _began_at = time()

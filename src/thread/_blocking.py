@@ -9,11 +9,14 @@ from __future__ import annotations
 
 from functools import wraps
 from types import ModuleType
-from typing import Any, Final
 
 from ._backend import core
 from ._naming import describe_target
 from ._replacing import Replacement
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Final
 
 NOT_BLOCKING: Final = ""
 """The kind of what is recorded otherwise: waits for permits, the start of a thread, a worker without a task."""

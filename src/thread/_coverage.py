@@ -10,10 +10,13 @@ import _thread
 import gc
 import sys
 from types import FunctionType, ModuleType
-from typing import Any, Final
 
 from ._backend import core
 from ._naming import is_internal
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Final
 
 _LOCK_TYPES: Final = (_thread.LockType, _thread.RLock)
 _PRIMITIVES: Final = frozenset(

@@ -6,27 +6,31 @@ are known by weak references only.
 
 from __future__ import annotations
 
-import re
 from _thread import _local
-from collections.abc import Iterator
 from functools import wraps
 from types import ModuleType
-from typing import Any, Final
 from weakref import ref
 
 from . import _futures
 from ._accumulator import Accumulator
 from ._atomic import Counter
 from ._backend import core
-from ._histogram_counts import HistogramCounts, RawHistogram
+from ._histogram_counts import HistogramCounts
 from ._naming import describe_target
 from ._replacing import Replacement
 from ._resets import on_reset
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any, Final
+
+    from ._histogram_counts import RawHistogram
+
 MAX_NAMES: Final = 500
 
-_NO_NAME: Final = re.compile(r"ThreadPoolExecutor-\d+")
-"""What an executor calls its threads when it was given no prefix."""
+_NO_NAME: Final = "ThreadPoolExecutor-"
+"""What an executor calls its threads, with a number, when it was given no prefix."""
 
 
 class Totals:
@@ -165,7 +169,7 @@ def _record_of(executor: Any) -> ExecutorRecord | None:
 
 def _name_of(executor: Any) -> str:
     prefix = executor._thread_name_prefix
-    if not _NO_NAME.fullmatch(prefix):
+    if not (prefix.startswith(_NO_NAME) and prefix.removeprefix(_NO_NAME).isdecimal()):
         return str(prefix)
     # A lock that it made for itself knows the place.
     return core.object_name(executor._shutdown_lock) or type(executor).__qualname__

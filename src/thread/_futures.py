@@ -7,16 +7,21 @@ kept until then are strings and numbers. A future that is still there when the p
 from __future__ import annotations
 
 from _thread import get_ident, get_native_id
-from collections.abc import Callable
 from functools import wraps
 from types import ModuleType
-from typing import Any, Final
 from weakref import ref
 
 from ._backend import core
-from ._lifecycle import ExceptionEvent, count_exception, describe_exception
+from ._lifecycle import count_exception, describe_exception
 from ._replacing import Replacement
 from ._resets import on_reset
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any, Final
+
+    from ._lifecycle import ExceptionEvent
 
 MAX_WATCHED: Final = 10_000
 """Failed futures of which nobody knows yet whether they will be read. More are not looked at."""

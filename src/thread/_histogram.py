@@ -7,26 +7,10 @@ The bounds 2^j coincide with those of an OpenTelemetry exponential histogram of 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import exp2, frexp
-from typing import ClassVar, Final
+from math import exp2
+from typing import ClassVar
 
-MIN_EXPONENT: Final = -24
-"""The first bound is 2^-24 s (60 ns), about what an empty critical section is held for."""
-
-MAX_EXPONENT: Final = 16
-"""The last bound is 2^16 s (18 h); what is longer falls into the overflow bucket."""
-
-BUCKET_COUNT: Final = MAX_EXPONENT - MIN_EXPONENT + 2
-
-
-def bucket_index(nanoseconds: int) -> int:
-    """The bucket a duration belongs to; each bucket includes its upper bound."""
-    if nanoseconds <= 0:
-        return 0
-    mantissa, exponent = frexp(nanoseconds * 1e-9)
-    if mantissa == 0.5:
-        exponent -= 1
-    return min(max(exponent - MIN_EXPONENT, 0), BUCKET_COUNT - 1)
+from ._buckets import BUCKET_COUNT, MAX_EXPONENT, MIN_EXPONENT
 
 
 @dataclass(frozen=True, slots=True)

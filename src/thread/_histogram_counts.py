@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ._histogram import BUCKET_COUNT, bucket_index
+from ._buckets import BUCKET_COUNT, bucket_index
 from ._uninterrupted import entered_at_once
 
 RawHistogram = tuple[int, int, int, tuple[int, ...]]

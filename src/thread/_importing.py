@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import sys
-from contextlib import AbstractContextManager, nullcontext
-from typing import TYPE_CHECKING, Any, Final
 
+from ._backend import core
+
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from contextlib import AbstractContextManager
     from importlib.machinery import ModuleSpec
     from types import ModuleType
+    from typing import Any, Final
 
 
 class _Finder:
@@ -23,10 +27,12 @@ class _Finder:
         self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
         if name in self.waiting:
-            for finder in sys.meta_path:
-                spec: Any = None if finder is self else finder.find_spec(name, path, target)
+            finders: list[Any] = list(sys.meta_path)
+            # Those before this one have been asked already.
+            for finder in finders[finders.index(self) + 1 :] if self in finders else finders:
+                spec: Any = finder.find_spec(name, path, target)
                 if spec is not None:
-                    if spec.loader is not None:
+                    if spec.loader is not None and _is_meant(name, spec):
                         spec.loader = _Loader(spec.loader)
                     return spec  # type: ignore[no-any-return]
         return None
@@ -47,14 +53,30 @@ class _Loader:
 
     def exec_module(self, module: Any) -> None:
         module.__loader__ = module.__spec__.loader = self._loader
-        with _finder.during.get(module.__name__, nullcontext()):
+        during = _finder.during.get(module.__name__)
+        if during is None:
             self._loader.exec_module(module)
+        else:
+            with during:
+                self._loader.exec_module(module)
         then = forget(module.__name__)
         if then is not None:
-            then(module)
+            try:
+                then(module)
+            except Exception:
+                # Whoever imports the module has asked for nothing, and must get it.
+                core.count_fault()
 
 
 _finder: Final = _Finder()
+_STANDARD_LIBRARY: Final = os.path.join(os.path.dirname(os.__file__), "")
+
+
+def _is_meant(name: str, spec: ModuleSpec) -> bool:
+    """Whether it is that module: a program may have another one of the name, `queue` for example."""
+    if name.partition(".")[0] not in sys.stdlib_module_names or not spec.has_location or spec.origin is None:
+        return True
+    return os.path.realpath(spec.origin).startswith((_STANDARD_LIBRARY, os.path.realpath(_STANDARD_LIBRARY)))
 
 
 def after_import(
@@ -66,7 +88,10 @@ def after_import(
     """
     if name in sys.modules:
         __import__(name)  # It may be half-way through its import in another thread: this waits.
-        then(sys.modules[name])
+        module = sys.modules[name]
+        spec = getattr(module, "__spec__", None)
+        if spec is None or _is_meant(name, spec):
+            then(module)
         return
     if during is not None:
         _finder.during[name] = during

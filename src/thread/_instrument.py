@@ -6,13 +6,17 @@ they are, and what exists already stays as it is.
 
 from __future__ import annotations
 
-import warnings
 from types import ModuleType
-from typing import Final
 
 from . import _blocking, _coverage, _executors, _futures, _pickling, _primitives, _semaphores
 from ._importing import after_import, forget
-from ._replacing import Part, Replacements
+from ._replacing import Replacements
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Final
+
+    from ._replacing import Part
 
 _PARTS: Final[dict[str, tuple[Part, ...]]] = {
     "_thread": (_primitives.in_thread,),
@@ -45,6 +49,11 @@ def instrument() -> None:
     _primitives.check()
     if not _is_active[0]:
         _coverage.begin()
+    instrument_at_start()
+
+
+def instrument_at_start() -> None:
+    """The same before the program's first line, when there are no locks yet that it could be told of."""
     _is_active[0] = True
     for name in _PARTS:
         after_import(name, _replace_in, _NativeThread() if name == "threading" else None)
@@ -79,6 +88,8 @@ def _replace_in(module: ModuleType) -> None:
     except RuntimeError as error:
         # Whoever imports the module has asked for nothing, and must get it.
         uninstrument()
+        import warnings
+
         warnings.warn(str(error), RuntimeWarning, stacklevel=2)
         return
     name = module.__name__

@@ -9,13 +9,16 @@ of the telemetry must not.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
 from functools import partial
 from itertools import islice, pairwise
 from types import CodeType, FrameType, FunctionType, MethodType
-from typing import Any, Final
 
 from ._naming import OWN_FOLDER
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any, Final
 
 _MOST_FRAMES: Final = 200
 _TAKES_ANY_NUMBER: Final = 0x04

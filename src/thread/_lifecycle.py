@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable
 from types import TracebackType
-from typing import Any, Final, Literal
 
 from ._accumulator import Accumulator
 from ._naming import UNKNOWN_SITE, RawSite, describe_site, is_internal, module_of, thread_of
 from ._resets import on_reset
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any, Final, Literal
+
+    Source = Literal["thread", "future"]
+    """What the exception ended."""
+
+    ExceptionEvent = tuple[str, str, str, str, int, int, int, str, RawSite, Source, object]
+    """The raw event: its kind, then the fields of `UnhandledException`."""
+
 MAX_EXCEPTION_STATS: Final = 500
 MAX_TEXT: Final = 64 * 1024
-
-Source = Literal["thread", "future"]
-"""What the exception ended."""
-
-ExceptionEvent = tuple[str, str, str, str, int, int, int, str, RawSite, Source, object]
-"""The raw event: its kind, then the fields of `UnhandledException`."""
 
 
 class _Total:

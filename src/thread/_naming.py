@@ -10,10 +10,13 @@ import opcode
 import os
 import sys
 from bisect import bisect_right
-from collections.abc import Callable, Iterator
 from types import BuiltinFunctionType, CodeType, FunctionType, MethodType
-from typing import Any
 from weakref import ref
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from typing import Any
 
 RawSite = tuple[str, str, int]
 """Function, file and line, as the core keeps them."""

@@ -15,10 +15,13 @@ from _thread import (
     start_new_thread,
 )
 from collections import deque
-from collections.abc import Callable
-from typing import Final
 
 from ._backend import core
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Final
 
 # What the processor raises in a thread has to reach that thread, or a crash would end in silence.
 _SYNCHRONOUS_SIGNALS: Final = ("SIGABRT", "SIGBUS", "SIGFPE", "SIGILL", "SIGSEGV", "SIGSYS", "SIGTRAP")

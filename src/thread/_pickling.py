@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from _thread import LockType, RLock
 from types import ModuleType
-from typing import Final
 
 from ._backend import core
 from ._replacing import Replacement
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Final
 
 _SAME: Final = ((LockType, core.LockType), (RLock, core.RLock))
 

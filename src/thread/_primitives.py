@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import sys
 from types import BuiltinFunctionType, ModuleType
-from typing import Final
 
 from ._backend import core
 from ._replacing import Replacement
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Final
 
 if sys.version_info >= (3, 13):
     _START: Final = "_start_joinable_thread"

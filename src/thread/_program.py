@@ -7,13 +7,17 @@ import io
 import os
 import pkgutil
 import runpy
+import shutil
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.machinery import BuiltinImporter, SourceFileLoader, SourcelessFileLoader
 from importlib.util import MAGIC_NUMBER
+from textwrap import dedent
 from types import CodeType, ModuleType, TracebackType
-from typing import Any, cast
+from typing import Any, Final, NoReturn, cast
+
+from ._own_modules import set_aside
 
 
 class ProgramNotFoundError(Exception):
@@ -31,6 +35,18 @@ class Program:
     run: Callable[[], object]
     module: str | None = None
     """Its name, if it was found by that."""
+
+
+@dataclass(frozen=True, slots=True)
+class ForeignProgram:
+    """A command that another interpreter runs, or none."""
+
+    path: str
+    arguments: list[str]
+
+    def replace_this_process(self, environment: Mapping[str, str]) -> NoReturn:
+        """Execute it in the place of this process. If it is Python, with us installed, it observes itself."""
+        os.execve(self.path, self.arguments, {**os.environ, **environment})
 
 
 def script(path: str, arguments: Sequence[str]) -> Program:
@@ -52,23 +68,52 @@ def script(path: str, arguments: Sequence[str]) -> Program:
     return Program([path, *arguments], None if sys.flags.safe_path else folder, lambda: _run_code(location, code))
 
 
+def script_or_command(path: str, arguments: Sequence[str]) -> Program | ForeignProgram:
+    """The script of that path; where there is none, the command of that name in PATH.
+
+    Raises ProgramNotFoundError if there is neither.
+    """
+    command = None if os.path.dirname(path) or _is_script(path) else shutil.which(path)
+    if command is None:
+        return script(path, arguments)
+    if _is_for_this_interpreter(command):
+        return script(command, arguments)
+    return ForeignProgram(command, [path, *arguments])
+
+
+def _is_script(path: str) -> bool:
+    return os.path.isfile(path) or os.path.exists(os.path.join(path, "__main__.py"))
+
+
+def _is_for_this_interpreter(command: str) -> bool:
+    """Whether it is one of the commands that pip puts beside the interpreter: a script in Python."""
+    if os.path.realpath(os.path.dirname(command)) != os.path.realpath(os.path.dirname(sys.executable)):
+        return False
+    with open(command, "rb") as file:
+        beginning = file.read(1024)
+    return beginning.startswith(b"#!") and b"python" in b"".join(beginning.splitlines()[:2])
+
+
+def code(text: str, arguments: Sequence[str]) -> Program:
+    """The program that is given as its own text, as for `python -c`."""
+    return Program(["-c", *arguments], None if sys.flags.safe_path else "", lambda: _run_text(text))
+
+
 def module(name: str, arguments: Sequence[str]) -> Program:
     """The program that is a module, as for `python -m`. Whether it exists shows when it is executed."""
     folder = None if sys.flags.safe_path else os.getcwd()
     return Program(["-m", *arguments], folder, lambda: _run_module(name), name)
 
 
-def execute(program: Program, imported: Iterable[str] = ()) -> None:
+def execute(program: Program) -> None:
     """Execute it as `__main__`, which it stays until the interpreter ends, for the threads and handlers left then.
 
-    `imported` are the modules that `python` would not have imported yet. Raises whatever the program raises. That must
-    reach the interpreter, which reports it, or exits, as for any program.
+    Raises whatever the program raises. That must reach the interpreter, which reports it, or exits, as for any program.
     """
     sys.argv[:] = program.arguments
     if program.search_path is not None:
         sys.path.insert(0, program.search_path)
-    for name in _in_the_way(program, imported):
-        sys.modules.pop(name, None)
+    set_aside(_imported_since_the_start())
     sys.modules["__main__"] = _new_main()
     try:
         program.run()
@@ -81,23 +126,13 @@ def execute(program: Program, imported: Iterable[str] = ()) -> None:
         raise
 
 
-def _in_the_way(program: Program, imported: Iterable[str]) -> list[str]:
-    """The modules that the program would find elsewhere, or is itself. Whoever has imported them keeps them."""
-    folder = program.search_path or os.devnull
-    try:
-        own = {file.partition(".")[0] for file in os.listdir(folder)}
-    except OSError:
-        own = set()
-    return [
-        name
-        for name in imported
-        if name == program.module
-        or (name.partition(".")[0] in own and not _file_of(name).startswith(os.path.join(folder, "")))
-    ]
+_FIRST: Final = ("thread", "runpy", "re", "_thread_telemetry_start")
+"""What is imported first for `python -m thread`, or for the command `thread`, and not for a program."""
 
 
-def _file_of(module: str) -> str:
-    return getattr(sys.modules[module], "__file__", None) or ""
+def _imported_since_the_start() -> list[str]:
+    names = list(sys.modules)
+    return names[min(names.index(name) for name in _FIRST if name in names) :]
 
 
 def _new_main() -> ModuleType:
@@ -120,6 +155,19 @@ def _run_code(location: str, code: bytes) -> None:
     else:
         main.__loader__ = SourceFileLoader("__main__", location)
         exec(compile(code, location, "exec", dont_inherit=True), vars(main))
+
+
+def _run_text(text: str) -> None:
+    main: Any = sys.modules["__main__"]
+    if sys.version_info >= (3, 14):
+        text = dedent(text)
+    compiled = compile(text, "<string>", "exec", dont_inherit=True)
+    if sys.version_info >= (3, 13):
+        import linecache
+
+        # With that, tracebacks show its lines, as those of `python -c` do.
+        linecache._register_code(compiled if sys.version_info >= (3, 14) else "<string>", text, "<string>")  # type: ignore[attr-defined]
+    exec(compiled, vars(main))
 
 
 def _run_module(name: str, *, set_argv: bool = True) -> None:

@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
 from types import ModuleType
-from typing import Any, Final, NamedTuple
 
 from ._backend import core
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from typing import Any, Final
+
+    Part = Callable[[ModuleType], Iterable["Replacement"]]
+    """What is to be replaced once a module is there. Called once for each module; replaces nothing by itself."""
 
 MISSING: Final = object()
 """In place of what was never there."""
 
 
-class Replacement(NamedTuple):
+class Replacement:
     """One name of a module or a class, and what it is to mean."""
 
-    owner: Any
-    name: str
-    observed: object
+    __slots__ = ("name", "observed", "owner")
 
-
-Part = Callable[[ModuleType], Iterable[Replacement]]
-"""What is to be replaced once a module is there. Called once for each module; replaces nothing by itself."""
+    def __init__(self, owner: Any, name: str, observed: object) -> None:
+        self.owner = owner
+        self.name = name
+        self.observed = observed
 
 
 class Replacements:
@@ -33,23 +38,23 @@ class Replacements:
 
     def put(self) -> None:
         """Replace what is not replaced already."""
-        for index, (owner, name, observed) in enumerate(self._replacements):
-            found = vars(owner).get(name, MISSING)
+        for index, each in enumerate(self._replacements):
+            found = vars(each.owner).get(each.name, MISSING)
             # Somebody who had replaced it for a while may have put back what was observed then.
-            if found is not observed:
+            if found is not each.observed:
                 self._originals[index] = found
-                _set(owner, name, observed)
+                _set(each.owner, each.name, each.observed)
 
     def undo(self) -> None:
         """Restore what was found. What somebody else has replaced since is left alone."""
         for index, original in self._originals.items():
-            owner, name, observed = self._replacements[index]
-            if vars(owner).get(name, MISSING) is not observed:
+            each = self._replacements[index]
+            if vars(each.owner).get(each.name, MISSING) is not each.observed:
                 continue
             if original is MISSING:
-                delattr(owner, name)
+                delattr(each.owner, each.name)
             else:
-                _set(owner, name, original)
+                _set(each.owner, each.name, original)
 
 
 def _set(owner: Any, name: str, value: object) -> None:

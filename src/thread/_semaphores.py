@@ -10,10 +10,13 @@ import sys
 from functools import wraps
 from time import monotonic
 from types import ModuleType
-from typing import Any
 
 from ._backend import core
 from ._replacing import Replacement
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 RECORD = "_telemetry"
 """The attribute of a semaphore that holds its record; None in those that were made unobserved."""

@@ -17,13 +17,16 @@ from __future__ import annotations
 
 import opcode
 from _thread import get_ident
-from collections.abc import Callable, Iterator
 from itertools import repeat
 from types import FunctionType
-from typing import Any, Final, TypeVar
 
-Function = TypeVar("Function", bound=Callable[..., Any])
-Result = TypeVar("Result")
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from typing import Any, Final, TypeVar
+
+    Function = TypeVar("Function", bound=Callable[..., Any])
+    Result = TypeVar("Result")
 
 _RESUME: Final = opcode.opmap["RESUME"]
 _AFTER_YIELD_FROM: Final = 2

@@ -34,9 +34,7 @@ It is called in a thread that observes nothing and is not observed. Whatever it 
 
 from __future__ import annotations
 
-import atexit
 import os
-import warnings
 from contextlib import AbstractContextManager
 from typing import Any, Unpack
 
@@ -49,7 +47,9 @@ from ._histogram import Histogram
 from ._instrument import instrument, uninstrument
 from ._named import named
 from ._own_threads import HiddenThread
+from ._process_end import at_end
 from ._recorder import recorder
+from ._saying import say
 from ._settings import Settings, SettingsChange, changes_from, check_timeout
 from ._snapshot import (
     BlockingStats,
@@ -181,9 +181,10 @@ def _stop_at_exit() -> None:
 def _prepare_process() -> None:
     settings, complaints = changes_from(os.environ)
     for complaint in complaints:
-        warnings.warn(complaint, RuntimeWarning, stacklevel=3)
+        # No warning: a program that makes errors of warnings would not come to its first line.
+        say(complaint)
     recorder.configure(settings)
-    atexit.register(_stop_at_exit)
+    at_end(_stop_at_exit)
     if hasattr(os, "register_at_fork"):
         os.register_at_fork(before=_fork.make_way, after_in_parent=_fork.come_back, after_in_child=_fork.forget_all)
     recorder.go_on_in_children()

@@ -10,7 +10,7 @@ from typing import Final
 
 from .._accumulator import Accumulator
 from .._atomic import Counter
-from .._histogram import bucket_index
+from .._buckets import bucket_index
 from .._histogram_counts import HistogramCounts, RawHistogram
 from .._naming import OTHER_SITE, RawSite
 from ._state import Settings, is_fault, monotonic_ns, on_configure, on_reset
@@ -158,7 +158,7 @@ def _blame_of(identity: Identity, acquire_site: RawSite, owner_site: RawSite) ->
 
 
 waits = Accumulator(_fold_wait)
-holds = Accumulator[tuple[Identity, int]](lambda hold: hold[0].hold.add(hold[1]))
+holds = Accumulator(lambda hold: hold[0].hold.add(hold[1]))
 
 
 def record_hold(identity: Identity, duration: int) -> None:

@@ -12,7 +12,7 @@ from typing import Any, TypeVarTuple, overload
 from .. import _lifecycle
 from .._accumulator import Accumulator
 from .._atomic import Counter
-from .._histogram import bucket_index
+from .._buckets import bucket_index
 from .._histogram_counts import HistogramCounts, RawHistogram
 from .._naming import describe_target
 from . import _places

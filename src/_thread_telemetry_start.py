@@ -1,0 +1,150 @@
+"""Imported by `thread-telemetry.pth` when the interpreter starts, under a name that nobody else has.
+
+Where the environment says `THREAD_TELEMETRY=1`, the process is observed before the first line of its program. Whatever
+goes wrong is one line on stderr, and the program goes on. Only what observes is imported here; the rest comes once
+somebody asks for it.
+"""
+
+from __future__ import annotations
+
+import _thread
+import os
+import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import ModuleType
+    from typing import Final
+
+SWITCH: Final = "THREAD_TELEMETRY"
+EXPORTERS: Final = "THREAD_TELEMETRY_EXPORTERS"
+"""Names separated by commas, `none` to record only. Without it: prometheus."""
+
+_ON: Final = frozenset({"1", "true", "yes", "on"})
+_OFF: Final = frozenset({"", "0", "false", "no", "off"})
+_SETTINGS: Final = (
+    "SLOW_WAIT_MS",
+    "HOLD_SAMPLING",
+    "EXPORT_INTERVAL",
+    "EXPORT_TIMEOUT",
+    "EVENT_CAPACITY",
+    "STACK_DEPTH",
+)
+"""What `thread.telemetry` reads when it is imported."""
+_HOME: Final = os.path.dirname(os.path.abspath(__file__))
+
+
+def start() -> None:
+    """Observe this process, if the environment asks for it, and have `python -m thread run` find us."""
+    observed = _is_switched_on()
+    by_name = _is_run_by_name()
+    # An interpreter beside the main one is not served, and not told so: nobody has asked for it in particular.
+    if not (observed or by_name) or not _is_main_interpreter():
+        return
+    before = frozenset(sys.modules) - {"__future__"}
+    strangers = _without_strangers()
+    sys.path.insert(0, _HOME)
+    try:
+        import thread
+
+        if observed:
+            _observe()
+        thread._own_modules.set_aside(
+            [name for name in sys.modules if name not in before and not (by_name and _is_ours(name))]
+        )
+    except Exception as error:
+        _say(f"this process is not observed: {type(error).__name__}: {error}")
+    finally:
+        sys.path.remove(_HOME)
+        if not by_name:
+            sys.modules.update(strangers)
+    if observed and not by_name:
+        _say_what_lies_over_ours()
+
+
+def _is_switched_on() -> bool:
+    # `python -I` and `-E` ask not to be told anything by the environment.
+    switch = "" if sys.flags.ignore_environment else os.environ.get(SWITCH, "")
+    if switch.strip().lower() in _OFF:
+        return False
+    if switch.strip().lower() in _ON:
+        return True
+    _say(f"{SWITCH}: expected 1 or 0, got {switch!r}; nothing is observed")
+    return False
+
+
+def _is_run_by_name() -> bool:
+    """Whether the command line is `python -m thread run …`, which the program's own `thread.py` would answer."""
+    words = iter(sys.orig_argv[1:])
+    for word in words:
+        if word in ("-X", "-W"):
+            next(words, None)
+        elif word.startswith("-") and not word.startswith(("--", "-c", "-X", "-W")):
+            if "m" in word:
+                module = word.partition("m")[2] or next(words, None)
+                return module == "thread" and next(words, None) == "run"
+        elif not word.startswith("-") or word.startswith("-c"):
+            return False
+    return False
+
+
+def _is_main_interpreter() -> bool:
+    if sys.version_info >= (3, 12):
+        return bool(_thread._is_main_interpreter())  # type: ignore[attr-defined]
+    interpreters = __import__("_xxsubinterpreters")
+    return bool(interpreters.get_current() == interpreters.get_main())
+
+
+def _without_strangers() -> dict[str, ModuleType]:
+    """Take out what another .pth file has imported of another package `thread`, and return it."""
+    names = [name for name in sys.modules if name == "thread" or name.startswith("thread.")]
+    return {name: sys.modules.pop(name) for name in names}
+
+
+def _is_ours(name: str) -> bool:
+    return name.partition(".")[0] == "thread"
+
+
+def _observe() -> None:
+    from thread import _process_end as _process_end
+    from thread._instrument import instrument_at_start
+
+    instrument_at_start()
+    if any(f"{SWITCH}_{setting}" in os.environ for setting in _SETTINGS):
+        from thread import telemetry as telemetry
+    for name in os.environ.get(EXPORTERS, "prometheus").split(","):
+        name = name.strip()
+        if name not in ("", "none"):
+            _start_exporter(name)
+
+
+def _start_exporter(name: str) -> None:
+    from thread import telemetry
+    from thread._recorder import recorder
+
+    try:
+        recorder.add(name, telemetry.exporter(name))
+    except Exception as error:
+        _say(f"{EXPORTERS}: the exporter {name!r} cannot be started: {error}")
+
+
+def _say_what_lies_over_ours() -> None:
+    """Say which package `thread` the program finds, if it is another one. That is known of installed ones alone."""
+    import _frozen_importlib_external as external
+
+    spec = external.PathFinder.find_spec("thread")
+    ours = os.path.join(_HOME, "thread", "__init__.py")
+    if spec is not None and spec.origin is not None and os.path.realpath(spec.origin) != os.path.realpath(ours):
+        _say(
+            f"{SWITCH}: another package called thread lies over ours, and is what this program imports: "
+            f"{spec.origin}; the program is observed all the same"
+        )
+
+
+def _say(line: str) -> None:
+    # Not that of the package, which may be what is missing.
+    if sys.stderr is not None:
+        sys.stderr.write(f"thread: {line}\n")
+
+
+start()

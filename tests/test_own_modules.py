@@ -1,0 +1,92 @@
+"""What the program calls its own wins for the program, in every way of starting it, and ours works all the same."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import zipfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from textwrap import dedent
+
+import pytest
+
+NAMES = ("thread", "logging", "http", "queue", "signal", "gzip", "prometheus_client", "rich", "opcode")
+
+APP = """
+    import importlib, sys
+    {names}
+    def say():
+        for name in NAMES:
+            module = importlib.import_module(name)
+            print(name, getattr(module, "VALUE", None), module is sys.modules[name], module.__name__)
+    say()
+"""
+
+
+@dataclass(frozen=True)
+class Start:
+    """One way of starting the program in the folder `program`, as seen from the folder above."""
+
+    arguments: Sequence[str]
+    below: bool = False
+    """Whether it starts in the folder of the program."""
+    python_path: bool = False
+    flags: Sequence[str] = ()
+
+
+STARTS = {
+    "script": Start(["program/app.py"]),
+    "script of this folder": Start(["app.py"], below=True),
+    "module": Start(["-m", "app"], below=True),
+    "folder": Start(["program"]),
+    "zip": Start(["program.zip"]),
+    "search path": Start(["elsewhere/app.py"], python_path=True),
+    "module of the search path": Start(["-m", "app"], python_path=True),
+    "safe path": Start(["program/app.py"], flags=["-P"]),
+}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    program = tmp_path / "program"
+    program.mkdir()
+    app = dedent(APP).format(names=f"NAMES = {NAMES}")
+    for name in NAMES:
+        program.joinpath(f"{name}.py").write_text(f"print('importing {name}')\nVALUE = 'its own {name}'\n")
+    for path in (program / "app.py", program / "__main__.py", tmp_path / "elsewhere" / "app.py"):
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(app)
+    with zipfile.ZipFile(tmp_path / "program.zip", "w") as archive:
+        for path in program.iterdir():
+            archive.write(path, path.name)
+    return tmp_path
+
+
+def run(folder: Path, start: Start, *command: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("THREAD_TELEMETRY")}
+    if core := os.environ.get("THREAD_TELEMETRY_PURE"):
+        kept["THREAD_TELEMETRY_PURE"] = core
+    if start.python_path:
+        kept["PYTHONPATH"] = str(folder / "program")
+    return subprocess.run(
+        [sys.executable, *start.flags, *command, *start.arguments],
+        cwd=folder / "program" if start.below else folder,
+        env=kept | environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+
+@pytest.mark.parametrize("way", STARTS)
+def test_the_program_finds_what_it_calls_its_own(folder: Path, way: str) -> None:
+    plain = run(folder, STARTS[way])
+    assert plain.returncode == 0, plain.stderr
+    assert ("its own thread" in plain.stdout) == (way != "safe path")
+    activated = run(folder, STARTS[way], THREAD_TELEMETRY="1", THREAD_TELEMETRY_EXPORTERS="none")
+    assert (activated.returncode, activated.stdout) == (0, plain.stdout), activated.stderr
+    under_run = run(folder, STARTS[way], "-m", "thread", "run", "--exporter", "none")
+    assert (under_run.returncode, under_run.stdout) == (0, plain.stdout), under_run.stderr
