@@ -7,7 +7,7 @@
 | `thread_exporters.spans` | as spans of the application's own OpenTelemetry | opentelemetry-api |
 | `thread_exporters.instrumentor` | as an OpenTelemetry instrumentation | opentelemetry-instrumentation |
 | `thread_exporters.otel_metrics` | beside the application's metrics, over OTLP | opentelemetry-sdk, its OTLP exporter |
-| `thread_exporters.console` | in a report at the end of the program | rich |
+| `thread_exporters.console` | in a report at the end of the program | nothing |
 
 An exporter is found by its name in the entry-point group `thread.exporters`, the one for OpenTelemetry's SDK in the
 group `opentelemetry_metrics_exporter`. It reads nothing but the public views of `thread.telemetry`.

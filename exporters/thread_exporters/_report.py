@@ -7,15 +7,13 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from rich.console import Group, RenderableType
-from rich.rule import Rule
-from rich.text import Text
-
 from thread.telemetry import BlockingStats, Coverage, ExceptionStats, Histogram, LockStats, Site, Snapshot, WaitStats
 
 from ._highlights import Highlights
-from ._layout import ALARM, ASIDE, NAME, Joined, aligned, grid, heading, indented, more, name, site, verbatim
+from ._layout import ALARM, ASIDE, NAME, STRONG, Row, Span, Text, folded, heading, more, name, table, text
+from ._paths import Paths
 from ._units import clock, duration, printable, quantity
+from ._worst import worst
 
 _BLAME_ROWS: Final = 3
 _FRAMES: Final = 6
@@ -24,47 +22,252 @@ _NOTABLE_SHARE: Final = 0.01
 _NONE: Final = "–"
 
 
-def report(snapshot: Snapshot, highlights: Highlights, top: int) -> RenderableType:
-    """The whole report, its tables with `top` rows at most."""
-    title = f"thread telemetry, process {os.getpid()}, {clock(snapshot.taken_at)}"
-    return Group(
-        Rule(Text(title, "bold"), align="left", style=ASIDE),
-        *_locks(snapshot, top),
-        *_slow_waits(highlights),
-        *_blocking(snapshot, top),
-        *_executors(snapshot, top),
-        *_threads(snapshot, top),
-        *_exceptions(snapshot, highlights, top),
-        *_coverage(snapshot),
-    )
+class Report:
+    """The whole report of one snapshot, in lines of `width` columns, its tables with `top` rows at most."""
 
+    def __init__(self, snapshot: Snapshot, highlights: Highlights, top: int, width: int) -> None:
+        self._snapshot = snapshot
+        self._highlights = highlights
+        self._top = top
+        self._width = width
+        self._paths = Paths()
 
-def _locks(snapshot: Snapshot, top: int) -> Iterator[RenderableType]:
-    contended = [lock for lock in snapshot.locks if lock.wait.count or lock.waiters]
-    if not contended:
-        yield heading("Locks")
-        yield indented(Text(_why_no_contention(snapshot)))
-        return
-    # A wait that has not ended is in no histogram yet, and a deadlock consists of such.
-    contended.sort(key=lambda lock: lock.wait.sum + lock.oldest_wait, reverse=True)
-    blame = defaultdict(list)
-    for row in snapshot.waits:
-        blame[row.lock].append(row)
-    shown = contended[:top]
-    columns = ("waited", "p50", "p99", "max", "hold p50", "contended", "acquired", "timed out")
-    header, *numbers = aligned(columns, map(_lock_cells, shown))
-    yield heading("Locks", f"{len(contended):,} of {len(snapshot.locks):,} were waited for, the longest in total first")
-    yield header
-    for lock, line in zip(shown, numbers):
-        yield Text()
-        yield indented(_lock_line(lock))
-        yield line
+    def lines(self) -> Iterator[Text]:
+        """The lines from the title on, the worst first."""
+        title = f"thread telemetry, process {os.getpid()}, {clock(self._snapshot.taken_at)} "
+        yield text(Span(title, STRONG), Span("─" * (self._width - len(title)), ASIDE))
+        for sentence in worst(self._snapshot, self._highlights, self._paths):
+            yield from folded(sentence, self._width, "", "  ")
+        parts = (
+            self._locks(),
+            self._slow_waits(),
+            self._exceptions(),
+            self._executors(),
+            self._blocking(),
+            self._threads(),
+            self._coverage(),
+        )
+        for part in parts:
+            title_of_part = next(part, None)
+            if title_of_part is not None:
+                yield ()
+                yield from folded(title_of_part, self._width, "", "  ")
+                yield from part
+
+    def _folded(self, content: Text, indent: int = 2) -> Iterator[Text]:
+        return folded(content, self._width, " " * indent, " " * (indent + 2))
+
+    def _locks(self) -> Iterator[Text]:
+        locks = self._snapshot.locks
+        contended = [lock for lock in locks if lock.wait.count or lock.waiters]
+        if not contended:
+            yield heading("Locks")
+            yield from self._folded(text(_why_no_contention(self._snapshot)))
+            return
+        # A wait that has not ended is in no histogram yet, and a deadlock consists of such.
+        contended.sort(key=lambda lock: lock.wait.sum + lock.oldest_wait, reverse=True)
+        blame = defaultdict(list)
+        for row in self._snapshot.waits:
+            blame[row.lock].append(row)
+        shown = contended[: self._top]
+        yield heading("Locks", f"{len(contended):,} of {len(locks):,} were waited for, the longest in total first")
+        header, *lines = self._numbers(shown)
+        yield header
+        for lock, numbers in zip(shown, lines):
+            yield ()
+            where = Span(f"  {lock.kind}, {printable(self._paths.shortened(lock.location))}", ASIDE)
+            yield from self._folded(text(name(lock.name), where))
+            yield numbers
+            yield from self._more_of_lock(lock, blame[lock.name])
+        yield from more(len(contended) - self._top, "lock")
+
+    def _numbers(self, locks: Sequence[LockStats]) -> Iterator[Text]:
+        header = ("waited", "p50", "p99", "max", "contended", "acquired", "timed out")
+        rows = [_lock_cells(lock) for lock in locks]
+        if max(map(len, map("  ".join, rows))) > self._width - 20:
+            rows = [_lock_cells(lock, compact=True) for lock in locks]
+        return table((*header, ""), [Row(row, ()) for row in rows], self._width, below=False)
+
+    def _more_of_lock(self, lock: LockStats, blame: list[WaitStats]) -> Iterator[Text]:
         if lock.waiters:
             waiting = f"{quantity(lock.waiters, 'thread')} waiting now, the longest for {duration(lock.oldest_wait)}"
-            yield indented(Text(waiting, ALARM), by=6)
-        if lock.name in blame:
-            yield indented(_blame(blame[lock.name]), by=6)
-    yield from more(len(contended) - top, "lock")
+            yield from self._folded(text(Span(waiting, ALARM)), 6)
+        blame.sort(key=lambda row: row.time, reverse=True)
+        for row in blame[:_BLAME_ROWS]:
+            share = f"{duration(row.time)} in {quantity(row.count, 'wait')}  "
+            yield from self._folded(text(Span(share), self._paths.site(row.acquire_site)), 6)
+            yield from self._folded(text(Span("← owner  ", ASIDE), self._paths.site(row.owner_site)), 8)
+        rest = blame[_BLAME_ROWS:]
+        if rest:
+            share = f"{duration(sum(row.time for row in rest))} in {quantity(sum(row.count for row in rest), 'wait')}"
+            yield from self._folded(text(share, Span(f"  at {quantity(len(rest), 'more pair')} of sites", ASIDE)), 6)
+        if lock.hold.count:
+            yield from self._folded(text(Span(_holds(lock), ASIDE)), 6)
+
+    def _slow_waits(self) -> Iterator[Text]:
+        seen = self._highlights.slow_waits_seen
+        if not self._highlights.slow_waits:
+            return
+        yield heading("Slow waits", f"{seen:,} seen; the longest, each lock and pair of sites once")
+        for wait in self._highlights.slow_waits:
+            for_the_gil = ""
+            if wait.gil_wait is not None and wait.gil_wait >= wait.duration * _NOTABLE_SHARE:
+                for_the_gil = f", {duration(wait.gil_wait)} of it for the GIL"
+            queue = f", {quantity(wait.waiters, 'thread')} in the queue"
+            loop = ""
+            if wait.blocked_event_loop:
+                task = f" in {printable(wait.task)}" if wait.task else ""
+                loop = f", held up the event loop{task}"
+            circumstances = f"  {wait.outcome} at {clock(wait.started_at + wait.duration)}{for_the_gil}{queue}{loop}"
+            yield ()
+            what = text(Span(f"{duration(wait.duration)}  ", STRONG), name(wait.lock), Span(circumstances, ASIDE))
+            yield from self._folded(what)
+            yield from self._stack("waiter  ", wait.acquire_stack or (wait.acquire_site,))
+            yield from self._stack(" owner  ", wait.owner_stack or (wait.owner_site,))
+
+    def _stack(self, title: str, frames: Sequence[Site]) -> Iterator[Text]:
+        # How `threading` enters a thread is the same in each of them.
+        frames = [frame for frame in frames if not frame.function.startswith("threading.Thread.")] or frames
+        before = Span(title, ASIDE)
+        for frame in frames[:_FRAMES]:
+            indent = " " * (6 + len(title))
+            lines = list(folded(text(self._paths.site(frame)), self._width, indent, indent + "  "))
+            yield text(" " * 6, before, lines[0][1:])
+            yield from lines[1:]
+            before = Span(" " * len(title))
+        callers = len(frames) - _FRAMES
+        if callers > 0:
+            yield text(" " * (6 + len(title)), Span(f"… {quantity(callers, 'more caller')}", ASIDE))
+
+    def _blocking(self) -> Iterator[Text]:
+        own_loops = {stats.target.replace(":", ".", 1) for stats in self._snapshot.threads}
+        rows = sorted(self._snapshot.blocking, key=lambda row: row.duration.sum, reverse=True)
+        idle = [row for row in rows if _is_idle(row, own_loops)]
+        busy = [row for row in rows if row not in idle]
+        if busy:
+            yield heading("Blocking", "waits for something else than a lock, the longest in total first")
+            yield from self._blocking_table(busy)
+        if idle:
+            if busy:
+                yield ()
+            yield heading("Idle", "threads that waited in their own loop, for work as a rule")
+            yield from self._blocking_table(idle)
+
+    def _blocking_table(self, rows: list[BlockingStats]) -> Iterator[Text]:
+        shown = [
+            Row(
+                (
+                    duration(row.duration.sum),
+                    f"{row.duration.count:,}",
+                    _quantile(row.duration, 0.5),
+                    _quantile(row.duration, 0.99),
+                ),
+                text(
+                    row.kind,
+                    Span(f" {printable(row.name)}" if row.name else "", NAME),
+                    f" at {self._paths.site(row.site)}",
+                ),
+            )
+            for row in rows[: self._top]
+        ]
+        yield from table(("waited", "waits", "p50", "p99", "for"), shown, self._width)
+        yield from more(len(rows) - self._top, "row")
+
+    def _executors(self) -> Iterator[Text]:
+        executors = [stats for stats in self._snapshot.executors if stats.submitted or stats.live]
+        if not executors:
+            return
+        executors.sort(key=lambda stats: (stats.queue_duration.sum, stats.submitted), reverse=True)
+        yield heading("Executors", "the longest time in queue first")
+        shown = [
+            Row(
+                (
+                    f"{stats.submitted:,}",
+                    f"{stats.queue_length:,}",
+                    _quantile(stats.queue_duration, 0.5),
+                    _quantile(stats.queue_duration, 0.99),
+                    _quantile(stats.run_duration, 0.5),
+                    f"{stats.busy:,} of {stats.workers:,}",
+                    f"{stats.unread_exceptions:,}",
+                ),
+                text(name(stats.name)),
+                ALARM if stats.unread_exceptions else "",
+            )
+            for stats in executors[: self._top]
+        ]
+        header = ("tasks", "queued", "queue p50", "queue p99", "run p50", "busy", "unread", "executor")
+        yield from table(header, shown, self._width)
+        yield from more(len(executors) - self._top, "executor")
+
+    def _threads(self) -> Iterator[Text]:
+        threads = [stats for stats in self._snapshot.threads if stats.started]
+        if not threads:
+            yield heading("Threads")
+            yield from self._folded(text("No thread was started under observation."))
+            return
+        threads.sort(key=lambda stats: (stats.cpu_time, stats.started), reverse=True)
+        yield heading("Threads", "by what they run, the most CPU time first")
+        shown = [
+            Row(
+                (
+                    f"{stats.started:,}",
+                    f"{stats.running:,}",
+                    _quantile(stats.start_delay, 0.99),
+                    _quantile(stats.lifetime, 0.5),
+                    duration(stats.cpu_time),
+                ),
+                text(name(stats.target)),
+            )
+            for stats in threads[: self._top]
+        ]
+        yield from table(("started", "running", "start p99", "life p50", "CPU", "target"), shown, self._width)
+        yield from more(len(threads) - self._top, "target")
+
+    def _exceptions(self) -> Iterator[Text]:
+        exceptions = sorted(self._snapshot.exceptions, key=lambda stats: (stats.count, stats.last_at), reverse=True)
+        if not exceptions:
+            yield heading("Unhandled exceptions", "none")
+            return
+        yield heading("Unhandled exceptions", _endings(exceptions))
+        for stats in exceptions[: self._top]:
+            yield ()
+            ending = "in a future of " if stats.source == "future" else "in "
+            yield from self._folded(
+                text(
+                    Span(f"{stats.count:,} × ", STRONG),
+                    Span(printable(stats.type), ALARM),
+                    f" {ending}",
+                    name(stats.target),
+                    Span(f"  last at {clock(stats.last_at)}", ASIDE),
+                )
+            )
+            raised_at = self._highlights.raised_at.get((stats.type, stats.target))
+            if raised_at is not None:
+                yield from self._folded(text(Span("raised at  ", ASIDE), self._paths.site(raised_at)), 6)
+            yield from _traceback(stats.last_traceback)
+        yield from more(len(exceptions) - self._top, "kind")
+
+    def _coverage(self) -> Iterator[Text]:
+        snapshot, coverage = self._snapshot, self._snapshot.coverage
+        parts: list[str | Span] = [
+            "C core, " if coverage.core == "c" else "pure-Python core, ",
+            "threading is instrumented, " if coverage.instrumented else "threading is not instrumented, ",
+            f"{quantity(coverage.observed_threads, 'running thread')} observed "
+            f"and {coverage.unobserved_threads:,} not. ",
+            Span(_unobserved(coverage), ALARM),
+        ]
+        if coverage.sites_capped:
+            parts.append("There are more sites than are told apart; the rest is counted under `other`. ")
+        if snapshot.dropped_events:
+            lost = quantity(snapshot.dropped_events, "event")
+            parts.append(Span(f"{lost} dropped, THREAD_TELEMETRY_EVENT_CAPACITY makes more room. ", ALARM))
+        else:
+            parts.append("No event was dropped. ")
+        if coverage.faults:
+            faults = quantity(coverage.faults, "error")
+            parts.append(Span(f"{faults} inside the telemetry itself, see the log. ", ALARM))
+        yield heading("Coverage")
+        yield from folded(text(*parts), self._width, "  ")
 
 
 def _why_no_contention(snapshot: Snapshot) -> str:
@@ -77,21 +280,14 @@ def _why_no_contention(snapshot: Snapshot) -> str:
     )
 
 
-def _lock_line(lock: LockStats) -> RenderableType:
-    identity = Text(printable(lock.name), NAME)
-    return Joined(identity, Text(f"{lock.kind}, {printable(lock.location)}", ASIDE), between="  ")
-
-
-def _lock_cells(lock: LockStats) -> Sequence[str]:
+def _lock_cells(lock: LockStats, *, compact: bool = False) -> Sequence[str]:
+    counts = (lock.contentions, lock.acquisitions, lock.timeouts)
     return (
         duration(lock.wait.sum),
         _quantile(lock.wait, 0.5),
         _quantile(lock.wait, 0.99),
         duration(lock.wait.max) if lock.wait.count else _NONE,
-        _quantile(lock.hold, 0.5),
-        f"{lock.contentions:,}",
-        f"{lock.acquisitions:,}",
-        f"{lock.timeouts:,}",
+        *(f"{count:.4g}" if compact and count > 10**6 else f"{count:,}" for count in counts),
     )
 
 
@@ -100,162 +296,35 @@ def _quantile(histogram: Histogram, q: float) -> str:
     return duration(histogram.quantile(q), digits=2) if histogram.count else _NONE
 
 
-def _blame(rows: list[WaitStats]) -> RenderableType:
-    rows.sort(key=lambda row: row.time, reverse=True)
-    table = grid("right", "left")
-    for row in rows[:_BLAME_ROWS]:
-        table.add_row(_share(row.time, row.count), site(row.acquire_site))
-        table.add_row(Text("← owner", ASIDE), site(row.owner_site))
-    rest = rows[_BLAME_ROWS:]
-    if rest:
-        share = _share(sum(row.time for row in rest), sum(row.count for row in rest))
-        table.add_row(share, Text(f"at {quantity(len(rest), 'more pair')} of sites", ASIDE))
-    return table
+def _holds(lock: LockStats) -> str:
+    """How long it was held: of the few holds that are timed, so that the long ones may not be among them."""
+    hold = lock.hold
+    of = f"of {quantity(hold.count, 'hold')} timed, half took {_quantile(hold, 0.5)} or less, the longest"
+    missed = lock.wait.count and hold.max < lock.wait.max / 2
+    return f"{of} {duration(hold.max)}{'; those that were waited for are not among them' if missed else ''}"
 
 
-def _share(seconds: float, waits: int) -> Text:
-    return Text(f"{duration(seconds)} in {quantity(waits, 'wait')}")
+def _is_idle(row: BlockingStats, own_loops: set[str]) -> bool:
+    """Whether a thread waited in the very function that it runs: that is how workers wait for work."""
+    return row.kind in ("queue", "condition", "event") and row.site.function in own_loops
 
 
-def _slow_waits(highlights: Highlights) -> Iterator[RenderableType]:
-    if not highlights.slow_waits:
-        return
-    yield heading("Slow waits", f"{highlights.slow_waits_seen:,} seen; the longest, each lock and pair of sites once")
-    for wait in highlights.slow_waits:
-        for_the_gil = ""
-        if wait.gil_wait is not None and wait.gil_wait >= wait.duration * _NOTABLE_SHARE:
-            for_the_gil = f", {duration(wait.gil_wait)} of it for the GIL"
-        queue = f", {quantity(wait.waiters, 'thread')} in the queue"
-        loop = ""
-        if wait.blocked_event_loop:
-            loop = f", held up the event loop in {printable(wait.task)}" if wait.task else ", held up the event loop"
-        circumstances = f"{wait.outcome} at {clock(wait.started_at + wait.duration)}{for_the_gil}{queue}{loop}"
-        what = Text.assemble((f"{duration(wait.duration)}  ", "bold"), (printable(wait.lock), NAME))
-        stacks = grid("right", "left")
-        stacks.add_row(Text("waiter", ASIDE), _stack(wait.acquire_stack or (wait.acquire_site,)))
-        stacks.add_row(Text("owner", ASIDE), _stack(wait.owner_stack or (wait.owner_site,)))
-        yield Text()
-        yield indented(Joined(what, Text(circumstances, ASIDE), between="  "))
-        yield indented(stacks, by=6)
-
-
-def _stack(frames: Sequence[Site]) -> RenderableType:
-    # How `threading` enters a thread is the same in each of them.
-    frames = [frame for frame in frames if not frame.function.startswith("threading.Thread.")] or frames
-    callers = len(frames) - _FRAMES
-    shown = [site(frame) for frame in frames[:_FRAMES]]
-    return Group(*shown, *([Text(f"… {quantity(callers, 'more caller')}", ASIDE)] if callers > 0 else []))
-
-
-def _blocking(snapshot: Snapshot, top: int) -> Iterator[RenderableType]:
-    if not snapshot.blocking:
-        return
-    rows = sorted(snapshot.blocking, key=lambda row: row.duration.sum, reverse=True)
-    yield heading("Blocking", "waits for something else than a lock, the longest in total first")
-    table = grid("right", "right", "right", "right", "left", "left")
-    table.add_row(*(Text(column, ASIDE) for column in ("waited", "waits", "p50", "p99", "for", "at")))
-    for row in rows[:top]:
-        table.add_row(
-            Text(duration(row.duration.sum)),
-            Text(f"{row.duration.count:,}"),
-            Text(_quantile(row.duration, 0.5)),
-            Text(_quantile(row.duration, 0.99)),
-            _waited_for(row),
-            site(row.site),
-        )
-    yield indented(table)
-    yield from more(len(rows) - top, "row")
-
-
-def _waited_for(row: BlockingStats) -> Text:
-    return Text.assemble(row.kind, (f" {printable(row.name)}" if row.name else "", NAME))
-
-
-def _executors(snapshot: Snapshot, top: int) -> Iterator[RenderableType]:
-    executors = [stats for stats in snapshot.executors if stats.submitted or stats.live]
-    if not executors:
-        return
-    executors.sort(key=lambda stats: (stats.queue_duration.sum, stats.submitted), reverse=True)
-    yield heading("Executors", "the longest time in queue first")
-    table = grid("right", "right", "right", "right", "right", "right", "right", "left")
-    columns = ("tasks", "queued now", "queue p50", "queue p99", "run p50", "busy", "unread", "executor")
-    table.add_row(*(Text(column, ASIDE) for column in columns))
-    for stats in executors[:top]:
-        table.add_row(
-            Text(f"{stats.submitted:,}"),
-            Text(f"{stats.queue_length:,}"),
-            Text(_quantile(stats.queue_duration, 0.5)),
-            Text(_quantile(stats.queue_duration, 0.99)),
-            Text(_quantile(stats.run_duration, 0.5)),
-            Text(f"{stats.busy:,} of {stats.workers:,}"),
-            Text(f"{stats.unread_exceptions:,}", ALARM if stats.unread_exceptions else ""),
-            name(stats.name),
-        )
-    yield indented(table)
-    yield from more(len(executors) - top, "executor")
-
-
-def _threads(snapshot: Snapshot, top: int) -> Iterator[RenderableType]:
-    threads = [stats for stats in snapshot.threads if stats.started]
-    if not threads:
-        yield heading("Threads")
-        yield indented(Text("No thread was started under observation."))
-        return
-    threads.sort(key=lambda stats: (stats.cpu_time, stats.started), reverse=True)
-    yield heading("Threads", "by what they run, the most CPU time first")
-    table = grid("right", "right", "right", "right", "right", "left")
-    columns = ("started", "running", "start p99", "life p50", "CPU", "target")
-    table.add_row(*(Text(column, ASIDE) for column in columns))
-    for stats in threads[:top]:
-        table.add_row(
-            Text(f"{stats.started:,}"),
-            Text(f"{stats.running:,}"),
-            Text(_quantile(stats.start_delay, 0.99)),
-            Text(_quantile(stats.lifetime, 0.5)),
-            Text(duration(stats.cpu_time)),
-            name(stats.target),
-        )
-    yield indented(table)
-    yield from more(len(threads) - top, "target")
-
-
-def _exceptions(snapshot: Snapshot, highlights: Highlights, top: int) -> Iterator[RenderableType]:
-    exceptions = sorted(snapshot.exceptions, key=lambda stats: (stats.count, stats.last_at), reverse=True)
-    if not exceptions:
-        yield heading("Unhandled exceptions", "none")
-        return
+def _endings(exceptions: Sequence[ExceptionStats]) -> str:
     threads = sum(stats.count for stats in exceptions if stats.source == "thread")
     futures = sum(stats.count for stats in exceptions if stats.source == "future")
     ended = f"{quantity(threads, 'thread')} ended by one" if threads or not futures else ""
     unread = f"{futures:,} in {'a future' if futures == 1 else 'futures'} that nobody read" if futures else ""
-    yield heading("Unhandled exceptions", f"{', '.join(filter(None, (ended, unread)))}, the most frequent first")
-    for stats in exceptions[:top]:
-        yield Text()
-        yield indented(_exception_line(stats))
-        raised_at = highlights.raised_at.get((stats.type, stats.target))
-        if raised_at is not None:
-            where = grid("left", "left")
-            where.add_row(Text("raised at", ASIDE), site(raised_at))
-            yield indented(where, by=6)
-        yield from _traceback(stats.last_traceback)
-    yield from more(len(exceptions) - top, "kind")
+    return f"{', '.join(filter(None, (ended, unread)))}, the most frequent first"
 
 
-def _exception_line(stats: ExceptionStats) -> RenderableType:
-    what = Text.assemble((f"{stats.count:,} × ", "bold"), (printable(stats.type), ALARM))
-    ending = "in a future of " if stats.source == "future" else "in "
-    where = Text.assemble(ending, (printable(stats.target), NAME), (f"  last at {clock(stats.last_at)}", ASIDE))
-    return Joined(what, where, between=" ")
-
-
-def _traceback(text: str) -> Iterator[RenderableType]:
-    lines = [printable(line.expandtabs()) for line in text.splitlines()]
+def _traceback(traceback: str) -> Iterator[Text]:
+    lines = [printable(line.expandtabs()) for line in traceback.splitlines()]
     surplus = len(lines) - _TRACEBACK_LINES
     if surplus > 0:
         # The first line says what it is, the last ones what happened.
         lines[1 : 1 + surplus] = [f"  … {quantity(surplus, 'line')} left out"]
     for line in lines:
-        yield verbatim(line, by=6)
+        yield text(" " * 6 + line)
 
 
 _MODULES_NAMED: Final = 5
@@ -265,6 +334,10 @@ def _unobserved(coverage: Coverage) -> str:
     parts = []
     if coverage.replaced_by:
         parts.append(f"the greenlets that {coverage.replaced_by} has put in the place of threads")
+    if coverage.child_processes:
+        parts.append(f"{_children(coverage)}, which have a report of their own if they are observed")
+    elif coverage.child_cpu_time:
+        parts.append(f"child processes that have ended, after {duration(coverage.child_cpu_time)} of CPU time")
     if coverage.unobserved_locks:
         parts.append(f"{quantity(coverage.unobserved_locks, 'lock')} made before observation began")
     modules = coverage.unobserved_modules
@@ -275,24 +348,5 @@ def _unobserved(coverage: Coverage) -> str:
     return f"Not observed: {'; '.join(parts)}. " if parts else ""
 
 
-def _coverage(snapshot: Snapshot) -> Iterator[RenderableType]:
-    coverage = snapshot.coverage
-    line = Text.assemble(
-        "C core, " if coverage.core == "c" else "pure-Python core, ",
-        "threading is instrumented, " if coverage.instrumented else "threading is not instrumented, ",
-        f"{quantity(coverage.observed_threads, 'running thread')} observed and {coverage.unobserved_threads:,} not. ",
-    )
-    unobserved = _unobserved(coverage)
-    if unobserved:
-        line.append(unobserved, ALARM)
-    if coverage.sites_capped:
-        line.append("There are more sites than are told apart; the rest is counted under `other`. ")
-    if snapshot.dropped_events:
-        lost = quantity(snapshot.dropped_events, "event")
-        line.append(f"{lost} dropped, THREAD_TELEMETRY_EVENT_CAPACITY makes more room. ", ALARM)
-    else:
-        line.append("No event was dropped. ")
-    if coverage.faults:
-        line.append(f"{quantity(coverage.faults, 'error')} inside the telemetry itself, see the log. ", ALARM)
-    yield heading("Coverage")
-    yield indented(line)
+def _children(coverage: Coverage) -> str:
+    return f"{coverage.child_processes:,} child process{'es' if coverage.child_processes > 1 else ''} that run now"

@@ -1,4 +1,4 @@
-"""A report for a person, printed once, when telemetry is stopped.
+"""A report for a person, written once, when telemetry is stopped.
 
     from thread import telemetry
     from thread_exporters.console import ConsoleExporter
@@ -6,48 +6,51 @@
     telemetry.start(ConsoleExporter())
 
 It tells which locks were waited for and who blamed whom, the longest single waits with the stacks of both sides, what
-threads ran, and which of them died of what.
+threads ran, and which of them died of what. With `format="json"` it is for programs.
 """
 
 from __future__ import annotations
 
 import os
 import sys
-
-# Whatever thread imports it first is taken for the main thread; rich would import it where the report is made.
-import threading  # noqa: F401
 from collections.abc import Sequence
-from importlib.util import find_spec
-from typing import TYPE_CHECKING, Final, TextIO
+from typing import Final, Literal, TextIO
 
 from thread.telemetry import Event, Snapshot
 
 from ._highlights import Highlights
 
-if TYPE_CHECKING:
-    from rich.console import RenderableType
+__all__ = ["ConsoleExporter", "from_options"]
 
-if find_spec("rich") is None:
-    raise ModuleNotFoundError("the report is laid out by rich, which is not installed", name="rich")
-
-__all__ = ["ConsoleExporter"]
-
-_WIDTH_OF_FILES: Final = 120
+_WIDTH_OF_FILES: Final = 100
 _LEAST_WIDTH: Final = 80
 _IN_ASCII: Final = str.maketrans({"µ": "u", "…": "...", "←": "<-", "─": "-", "×": "x", "–": "-"})
 
+Format = Literal["text", "json"]
+
 
 class ConsoleExporter:
-    """Prints a report to `file` on shutdown, or else to what is `sys.stderr` by then.
+    """Writes a report to `file` on shutdown: a path, a text file, or else what is `sys.stderr` by then.
 
-    Tables end after `top` rows and say how many more there were. Colours are used on a terminal only, and not with
-    `NO_COLOR` in the environment; what is no terminal gets lines of `COLUMNS` characters, 120 if that is not set.
-    A forked child prints a report of its own if there is anything to tell.
+    Tables end after `top` rows and say how many more there were; with the format `json` nothing is left out. Colours
+    are used on a terminal only, and not with `NO_COLOR` in the environment; what is no terminal gets lines of `COLUMNS`
+    characters, 100 if that is not set. A forked child writes a report of its own if there is anything to tell, to the
+    path with its process id behind it.
+
+    Raises ValueError for another format, OSError for a path that cannot be written to.
     """
 
-    def __init__(self, file: TextIO | None = None, *, top: int = 10) -> None:
+    def __init__(self, file: TextIO | str | None = None, *, top: int = 10, format: Format = "text") -> None:
+        if format not in ("text", "json"):
+            raise ValueError(f"format: expected text or json, got {format!r}")
+        if isinstance(file, str):
+            file = os.path.abspath(file)
+            # Now, as long as somebody can do something about it.
+            with open(file, "w", encoding="utf-8"):
+                pass
         self._file = file
         self._top = top
+        self._format = format
         self._snapshot: Snapshot | None = None
         self._highlights = Highlights()
         self._forked = False
@@ -58,22 +61,54 @@ class ConsoleExporter:
         self._highlights.add(events)
 
     def shutdown(self, timeout: float) -> None:
-        """Print the report of what was exported. A second call prints nothing, nor does one without any export."""
+        """Write the report of what was exported. A second call writes nothing, nor does one without any export."""
         snapshot, self._snapshot = self._snapshot, None
         file = self._file or sys.stderr
         if snapshot is None or file is None or (self._forked and not _is_eventful(snapshot)):
             return
-        # Importing rich takes longer than all else that a program waits for before its first line runs.
-        from ._report import report
+        if isinstance(file, str):
+            path = f"{file}.{os.getpid()}" if self._forked else file
+            with open(path, "w", encoding="utf-8") as opened:
+                opened.write(self._report(snapshot, opened))
+        else:
+            file.write(self._report(snapshot, file))
+            file.flush()
 
-        file.write(_rendered(report(snapshot, self._highlights, self._top), file))
-        file.flush()
+    def _report(self, snapshot: Snapshot, file: TextIO) -> str:
+        if self._format == "json":
+            from ._report_json import report_json
+
+            return report_json(snapshot, self._highlights)
+        from ._layout import rendered
+        from ._report import Report
+
+        is_terminal = file.isatty()
+        report = Report(snapshot, self._highlights, self._top, _width(file, is_terminal))
+        return _encodable(rendered(report.lines(), colours=is_terminal and _wants_colours()), file)
 
     def after_fork_in_child(self) -> None:
         """Forget what the parent did."""
         self._snapshot = None
         self._highlights = Highlights()
         self._forked = True
+
+
+def from_options(
+    file: TextIO | str | None = None,
+    *,
+    top: int = 10,
+    format: Format = "text",
+    report: str | None = None,
+    report_format: Format | None = None,
+) -> ConsoleExporter:
+    """The exporter of the name `console`; `report` and `report_format` are the options of `python -m thread run`.
+
+    Raises ValueError for another format, and for a path that cannot be written to.
+    """
+    try:
+        return ConsoleExporter(file or report, top=top, format=report_format or format)
+    except OSError as error:
+        raise ValueError(f"the report cannot be written to {error.filename}: {error.strerror}") from None
 
 
 def _is_eventful(snapshot: Snapshot) -> bool:
@@ -84,20 +119,29 @@ def _is_eventful(snapshot: Snapshot) -> bool:
     )
 
 
-def _rendered(content: RenderableType, file: TextIO) -> str:
-    from rich.console import Console
+def _width(file: TextIO, is_terminal: bool) -> int:
+    columns = os.environ.get("COLUMNS", "")
+    if columns.isdecimal():
+        width = int(columns)
+    elif is_terminal:
+        try:
+            width = os.get_terminal_size(file.fileno()).columns
+        except (OSError, ValueError):
+            width = _LEAST_WIDTH
+    else:
+        width = _WIDTH_OF_FILES
+    return max(width, _LEAST_WIDTH)
 
-    console = Console(file=file, force_jupyter=False, markup=False, highlight=False, emoji=False)
-    if not console.is_terminal:
-        columns = os.environ.get("COLUMNS", "")
-        console.width = int(columns) if columns.isdecimal() else _WIDTH_OF_FILES
-    console.width = max(console.width, _LEAST_WIDTH)
-    with console.capture() as capture:
-        console.print(content, crop=False)
-    text = "".join(line.rstrip() + "\n" for line in capture.get().splitlines())
+
+def _wants_colours() -> bool:
+    # Any value of the first means no, https://no-color.org.
+    return not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def _encodable(text: str, file: TextIO) -> str:
     encoding = file.encoding or "utf-8"
     try:
         text.encode(encoding)
     except UnicodeEncodeError:
-        text = text.translate(_IN_ASCII).encode(encoding, "backslashreplace").decode(encoding)
+        return text.translate(_IN_ASCII).encode(encoding, "backslashreplace").decode(encoding)
     return text

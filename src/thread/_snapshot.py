@@ -208,6 +208,11 @@ class Coverage:
     by `from threading import Lock` for example, and go on making unobserved ones."""
     replaced_by: str | None = None
     """`gevent` or `eventlet`, if that has put greenlets in the place of threads, which are not observed."""
+    child_processes: int = 0
+    """Child processes that run now, of whatever kind. They record for themselves, if at all: nothing that happens in
+    them is part of this snapshot. Where the platform does not tell their number, 1 stands for some."""
+    child_cpu_time: float = 0.0
+    """CPU time of those that have ended and were waited for, and of theirs."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import _thread
 from collections.abc import Iterable, Iterator
-from time import sleep, time
+from time import sleep
 from typing import Any
 
-from . import _clock, _coverage
+from . import _children, _clock, _coverage
 from ._accumulator import lost_records
-from ._backend import BEGAN_AT, core
+from ._backend import began_at, core
 from ._executors import read_executors
 from ._histogram import Histogram
 from ._histogram_counts import RawHistogram
@@ -28,8 +28,6 @@ from ._snapshot import (
     ThreadStats,
     WaitStats,
 )
-
-_began_at = BEGAN_AT
 
 _NOTHING_RECORDED = Histogram()
 _LOCKS_AT_ONCE = 256
@@ -82,8 +80,10 @@ def read_snapshot(dropped_by_exporters: int, exporters: tuple[ExporterStats, ...
             unobserved_locks=_coverage.unobserved_locks(),
             unobserved_modules=_coverage.unobserved_modules(),
             replaced_by=_coverage.replaced_by(),
+            child_processes=_children.running(),
+            child_cpu_time=_children.cpu_time(),
         ),
-        began_at=_began_at,
+        began_at=began_at(),
     )
 
 
@@ -204,8 +204,6 @@ def _live_thread(raw: RawLiveThread) -> LiveThread:
 
 
 def after_fork_in_child() -> None:
-    """Begin anew, and forget what was remembered of the parent's threads."""
-    global _began_at
-    _began_at = time()
+    """Forget what was remembered of the parent's threads."""
     _known_locks.reset()
     _cpu_times.reset()
