@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import sys
+import tomllib
 from collections.abc import Callable, Iterator
 from importlib import invalidate_caches
 from pathlib import Path
@@ -9,7 +10,7 @@ from types import ModuleType
 import pytest
 from recording import RecordingExporter
 
-from thread._entry_points import create_exporter, resolve
+from thread._entry_points import _OURS, create_exporter, resolve
 
 MODULE = """
 from recording import RecordingExporter
@@ -133,6 +134,16 @@ def test_of_two_distributions_the_one_that_comes_first_counts(
     (info / "entry_points.txt").write_text("[thread.exporters]\nshelf = shelf_exporters:number\n")
     monkeypatch.setattr(sys, "path", [*sys.path, str(second)])
     assert type(create_exporter("shelf", {})) is shelves.Shelf
+
+
+def test_ours_are_ours_whoever_offers_the_same_name(install: Install) -> None:
+    install(console="shelf_exporters:Shelf")
+    assert type(create_exporter("console", {})).__module__ == "thread_exporters.console"
+
+
+def test_ours_are_those_that_the_distribution_offers() -> None:
+    pyproject = tomllib.loads(Path(__file__).parent.with_name("pyproject.toml").read_text())
+    assert pyproject["project"]["entry-points"]["thread.exporters"] == _OURS
 
 
 def test_objects_and_names_may_be_mixed(install: Install) -> None:

@@ -20,7 +20,7 @@ FLOORS = (
         "what the core is made of",
         {
             *("_accumulator", "_atomic", "_buckets", "_histogram", "_histogram_counts", "_interruptions", "_lifecycle"),
-            *("_naming", "_own_modules", "_process_end", "_resets", "_saying", "_uninterrupted"),
+            *("_naming", "_own_modules", "_process_end", "_resets", "_saying", "_uninterrupted", "_version"),
         },
     ),
     ("core", {"_backend", "_core", "_core_py"}),
@@ -34,6 +34,7 @@ FLOORS = (
     (
         "around the core",
         {
+            "_children",
             "_clock",
             "_faults",
             "_fork",
@@ -49,7 +50,7 @@ FLOORS = (
     ("readers", {"_event_reader", "_snapshot_reader"}),
     ("recorder", {"_entry_points", "_exporting", "_recorder"}),
     ("public face", {"telemetry"}),
-    ("command line", {"__main__", "_activation", "_command_line", "_program", "_run"}),
+    ("command line", {"__main__", "_command_line", "_program", "_run"}),
 )
 """Modules and packages directly in `thread`, from the lowest floor to the highest; the empty name is `thread`."""
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import platform
 import re
 import socket
 import subprocess
@@ -143,7 +145,17 @@ def test_an_unknown_exporter_is_refused_with_those_that_are_known(folder: Path) 
     assert "unknown exporter 'promethius': expected one of " in stderr
     assert "broken" in stderr
     assert "probe" in stderr
-    assert run(folder, "program.py", THREAD_TELEMETRY_EXPORTERS="promethius")[0] == 2
+
+
+def test_what_the_environment_says_badly_is_one_line_and_the_program_runs(folder: Path) -> None:
+    status, stdout, stderr = run(folder, "program.py", THREAD_TELEMETRY_EXPORTERS="promethius")
+    assert (status, stdout) == (0, "ran\n")
+    assert stderr.startswith("thread: unknown exporter 'promethius': expected one of ")
+    kubernetes = {"THREAD_TELEMETRY_PORT": "tcp://10.0.0.1:80", "THREAD_TELEMETRY_SLOW_WAIT_MS": "tcp://10.0.0.1:80"}
+    status, stdout, stderr = run(folder, "--exporter", "silent", "program.py", **kubernetes)
+    assert (status, stdout) == (0, "ran\n")
+    [line] = stderr.splitlines()
+    assert "THREAD_TELEMETRY_SLOW_WAIT_MS" in line
 
 
 def test_an_exporter_without_its_library_is_refused_when_it_was_asked_for(folder: Path) -> None:
@@ -181,6 +193,8 @@ def test_an_option_that_no_exporter_takes_is_refused(folder: Path) -> None:
     ("arguments", "complaint"),
     [
         ([], "expected a program"),
+        (["-c"], "expected code after -c"),
+        (["--report-format", "xml", "program.py"], "argument --report-format: invalid choice: 'xml'"),
         (["-"], "it cannot be read from stdin"),
         (["-m"], "expected a module after -m"),
         (["--port", "http", "program.py"], "argument --port: expected a port number from 0 to 65535, got 'http'"),
@@ -260,7 +274,6 @@ def test_a_taken_port_is_one_clear_line_and_the_program_runs(folder: Path) -> No
 
 
 def test_the_console_report_names_the_contended_lock(folder: Path) -> None:
-    pytest.importorskip("rich")
     program = """
         import threading, time
         class Cache:
@@ -277,3 +290,97 @@ def test_the_console_report_names_the_contended_lock(folder: Path) -> None:
     status, stdout, stderr = run(folder, "--exporter", "console", "program.py", program=program)
     assert (status, stdout) == (0, "")
     assert "__main__:Cache._guard" in stderr
+
+
+def test_the_version_tells_the_core_and_python(folder: Path) -> None:
+    done = subprocess.run([sys.executable, "-m", "thread", "--version"], cwd=folder, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    core = "python" if os.environ.get("THREAD_TELEMETRY_PURE", "0") not in ("", "0") else r"(c|python)"
+    version = re.escape(platform.python_version())
+    assert re.fullmatch(rf"thread-telemetry \S+, {core} core, Python {version}\n", done.stdout)
+
+
+def test_the_report_goes_to_a_file_as_text_or_for_programs(folder: Path) -> None:
+    assert run(folder, "--exporter", "none", "--report", "report.txt", "program.py") == (0, "ran\n", "")
+    assert folder.joinpath("report.txt").read_text().startswith("thread telemetry, process ")
+    arguments = ["--exporter", "none", "--report", "report.json", "--report-format", "json", "program.py"]
+    assert run(folder, *arguments) == (0, "ran\n", "")
+    assert json.loads(folder.joinpath("report.json").read_text())["version"] == 1
+    _, _, stderr = run(folder, "--exporter", "none", "--report-format=json", "program.py")
+    assert json.loads(stderr)["version"] == 1
+
+
+def test_a_report_that_cannot_be_written_is_refused_before_the_program_runs(folder: Path) -> None:
+    status, stdout, stderr = run(folder, "--exporter", "console", "--report", "nowhere/report.txt", "program.py")
+    assert (status, stdout) == (2, "")
+    assert "the report cannot be written to" in stderr
+
+
+@pytest.fixture
+def commands(folder: Path) -> Path:
+    """A folder for commands, in a PATH of its own."""
+    path = folder / "commands"
+    path.mkdir()
+    return path
+
+
+def write_command(path: Path, text: str) -> None:
+    path.write_text(dedent(text).lstrip())
+    path.chmod(0o755)
+
+
+def test_a_command_of_this_interpreter_is_run_in_this_process(folder: Path, commands: Path) -> None:
+    interpreter = commands / "python"
+    interpreter.symlink_to(sys.executable)
+    write_command(
+        commands / "serve",
+        f"""
+        #!{interpreter}
+        import sys, threading
+        guard = threading.Lock()
+        with guard:
+            print("serving", sys.argv, "thread._run" in sys.modules)
+        """,
+    )
+    _, stdout, stderr = run_by(interpreter, folder, commands, "--exporter", "probe", "serve", "--port", "1")
+    assert stdout == f"serving ['{commands}/serve', '--port', '1'] False\n"
+    assert "('__main__:guard', 1)" in stderr
+
+
+def run_by(interpreter: Path, folder: Path, commands: Path, *arguments: str) -> tuple[int, str, str]:
+    search_path = [folder / "library", *(path for path in sys.path if path.startswith("/"))]
+    done = subprocess.run(
+        [interpreter, "-m", "thread", "run", *arguments],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env={"PATH": f"{commands}:/usr/bin:/bin", "PYTHONPATH": os.pathsep.join(map(str, search_path))},
+    )
+    return done.returncode, done.stdout, done.stderr
+
+
+def test_any_other_command_takes_this_process_and_is_told_by_the_environment(folder: Path, commands: Path) -> None:
+    write_command(
+        commands / "serve",
+        """
+        #!/bin/sh
+        echo $$ $THREAD_TELEMETRY $THREAD_TELEMETRY_EXPORTERS $THREAD_TELEMETRY_PORT $THREAD_TELEMETRY_SLOW_WAIT_MS "$@"
+        exit 3
+        """,
+    )
+    folder.joinpath("serve").mkdir()  # a folder that is no program
+    arguments = ["--exporter", "prometheus", "--port", "0", "--slow-wait", "2.5", "serve", "--port", "1"]
+    command = [sys.executable, "-m", "thread", "run", *arguments]
+    with subprocess.Popen(
+        command, cwd=folder, stdout=subprocess.PIPE, text=True, env={**os.environ, "PATH": f"{commands}:/usr/bin:/bin"}
+    ) as process:
+        stdout, _ = process.communicate(timeout=60)
+    assert stdout == f"{process.pid} 1 prometheus 0 2.5 --port 1\n"
+    assert process.returncode == 3
+
+
+def test_a_script_of_that_name_comes_before_the_command(folder: Path, commands: Path) -> None:
+    write_command(commands / "program.py", "#!/bin/sh\necho the command\n")
+    path = f"{commands}:{os.environ['PATH']}"
+    assert run(folder, "--exporter", "none", "program.py", PATH=path) == (0, "ran\n", "")

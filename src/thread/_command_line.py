@@ -5,22 +5,28 @@ from __future__ import annotations
 import argparse
 import math
 import os
+import platform
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, NoReturn
+from typing import Final, Literal, NoReturn
+
+from ._backend import core
+from ._version import version
 
 DEFAULT_EXPORTERS: Final = ("prometheus", "console")
 
 _USAGE: Final = """\
 %(prog)s [--exporter NAME]... [--port N] [--host HOST] [--slow-wait MS]
-           (SCRIPT | -m MODULE) [ARGUMENT]..."""
+           [--report FILE] [--report-format text|json]
+           (SCRIPT | COMMAND | -m MODULE | -c CODE) [ARGUMENT]..."""
 
 _DESCRIPTION: Final = """\
 Run a Python program with its threads and locks observed, from before its first import. The program notices nothing:
 its arguments, exit status, signals and tracebacks are those that it has under python.
 
-SCRIPT is a file, or a folder or zip file with a __main__.py. Whatever follows it, or MODULE, belongs to the program."""
+SCRIPT is a file, or a folder or zip file with a __main__.py. COMMAND is looked for in PATH, where there is no such
+script: gunicorn, flask, celery. Whatever follows it, or MODULE, or CODE, belongs to the program."""
 
 _EPILOG: Final = """\
 while the program runs
@@ -34,8 +40,10 @@ when it has ended
 
 examples
   thread run app.py --its-own options
+  thread run gunicorn --threads 8 shop.wsgi
   thread run --slow-wait 50 -m http.server 8000
-  thread run --exporter console batch.py 2>report.txt
+  thread run --exporter console --report report.txt batch.py
+  thread run --report report.json --report-format json batch.py
   THREAD_TELEMETRY_PORT=9000 python -m thread run service.pyz
 
 environment variables, for what is not said on the command line
@@ -56,15 +64,15 @@ class Invocation:
     """What was asked for."""
 
     exporters: tuple[str, ...]
-    by_default: bool
-    """Whether nobody asked for these exporters in particular."""
+    demanded: bool
+    """Whether the command line names these exporters: then one that is not to be had is an error."""
     options: dict[str, object]
     """For exporters that know them."""
     slow_wait: float | None
     """In seconds."""
-    module: bool
-    """Whether the program is a module."""
+    kind: Literal["script", "module", "code"]
     program: str
+    """The path of a script or the name of a command, the name of a module, or the code itself."""
     arguments: tuple[str, ...]
 
 
@@ -76,21 +84,33 @@ def parse(arguments: Sequence[str]) -> Invocation:
     ours, program = _split(arguments[1:])
     options = run.parse_args(ours)
     given = ",".join(options.exporter) or os.environ.get("THREAD_TELEMETRY_EXPORTERS", "")
-    names = tuple(dict.fromkeys(name.strip() for name in given.split(",") if name.strip()))
-    module, program = _module_first(program)
+    names = tuple(dict.fromkeys(name.strip() for name in given.split(",") if name.strip())) or DEFAULT_EXPORTERS
+    if (options.report or options.report_format) and "console" not in names:
+        names = (*names, "console")
+    kind, program = _kind_first(program)
     if not program:
-        run.error("expected a module after -m" if module else "expected a program: SCRIPT, or -m MODULE")
-    if program[0] == "-" and not module:
-        run.error("expected a program: SCRIPT, or -m MODULE; it cannot be read from stdin")
+        run.error(f"expected {_EXPECTED[kind]}")
+    if program[0] == "-" and kind == "script":
+        run.error(f"expected {_EXPECTED[kind]}; it cannot be read from stdin")
     return Invocation(
-        exporters=() if names == ("none",) else names or DEFAULT_EXPORTERS,
-        by_default=not names,
-        options={name: value for name in ("port", "host") if (value := getattr(options, name)) is not None},
+        exporters=tuple(name for name in names if name != "none"),
+        demanded=bool(options.exporter),
+        options={name: value for name in _OPTIONS if (value := getattr(options, name)) is not None},
         slow_wait=options.slow_wait,
-        module=module,
+        kind=kind,
         program=program[0],
         arguments=tuple(program[1:]),
     )
+
+
+_OPTIONS: Final = ("port", "host", "report", "report_format")
+"""Options that are for exporters, under the names of their parameters."""
+
+_EXPECTED: Final = {
+    "script": "a program: SCRIPT, COMMAND, -m MODULE or -c CODE",
+    "module": "a module after -m",
+    "code": "code after -c",
+}
 
 
 def refuse(message: str) -> NoReturn:
@@ -101,6 +121,7 @@ def refuse(message: str) -> NoReturn:
 def _parsers() -> tuple[argparse.ArgumentParser, argparse.ArgumentParser]:
     name = "python -m thread" if os.path.basename(sys.argv[0]) == "__main__.py" else "thread"
     command = argparse.ArgumentParser(name, description="Observes the threads and locks of a program.")
+    command.add_argument("--version", action=_Version, nargs=0, help="print the version, the core and Python's version")
     commands = command.add_subparsers(metavar="COMMAND", required=True)
     run = commands.add_parser(
         "run",
@@ -126,7 +147,15 @@ def _parsers() -> tuple[argparse.ArgumentParser, argparse.ArgumentParser]:
         metavar="MS",
         help="keep the stacks of both sides of a wait that takes more milliseconds",
     )
+    run.add_argument("--report", metavar="FILE", help="write the report into this file instead of to stderr")
+    run.add_argument("--report-format", choices=("text", "json"), help="for people, the default, or for programs")
     return command, run
+
+
+class _Version(argparse.Action):
+    def __call__(self, parser: argparse.ArgumentParser, *others: object) -> None:
+        print(f"thread-telemetry {version()}, {core.NAME} core, Python {platform.python_version()}")
+        parser.exit()
 
 
 def _split(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
@@ -136,18 +165,22 @@ def _split(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
         argument = arguments[end]
         if argument == "--":
             return list(arguments[:end]), list(arguments[end + 1 :])
-        if argument == "-" or argument.startswith("-m") or not argument.startswith("-"):
+        if argument == "-" or argument.startswith(("-m", "-c")) or not argument.startswith("-"):
             break
         has_value_after_it = argument.startswith("--") and "=" not in argument and argument != "--help"
         end += 2 if has_value_after_it else 1
     return list(arguments[:end]), list(arguments[end:])
 
 
-def _module_first(program: list[str]) -> tuple[bool, list[str]]:
-    """Whether it is a module, and the program without `-m`, which may stick to the name."""
-    if not program or not program[0].startswith("-m"):
-        return False, program
-    return True, program[1:] if program[0] == "-m" else [program[0][2:], *program[1:]]
+def _kind_first(program: list[str]) -> tuple[Literal["script", "module", "code"], list[str]]:
+    """What it is, and the program without `-m` or `-c`, which may stick to what follows."""
+    for option, kind in _KINDS.items():
+        if program and program[0].startswith(option):
+            return kind, program[1:] if program[0] == option else [program[0][2:], *program[1:]]
+    return "script", program
+
+
+_KINDS: Final[dict[str, Literal["module", "code"]]] = {"-m": "module", "-c": "code"}
 
 
 def _port(text: str) -> int:

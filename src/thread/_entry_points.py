@@ -1,8 +1,8 @@
-"""Finds exporters by name: those that installed distributions offer in the entry-point group `thread.exporters`."""
+"""Finds exporters by name: our own, then those that others offer in the entry-point group `thread.exporters`."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import TYPE_CHECKING, Final
 
 from ._backend import core
@@ -14,23 +14,46 @@ if TYPE_CHECKING:
 GROUP: Final = "thread.exporters"
 
 
+_OURS: Final = {
+    "prometheus": "thread_exporters.prometheus:from_environment",
+    "console": "thread_exporters.console:from_options",
+    "spans": "thread_exporters.spans:SpansExporter",
+    "otlp": "thread_exporters.otlp:OtlpExporter",
+}
+"""Those of our own distribution, which no other may take the place of, and which need no search."""
+
+
 def create_exporter(name: str, options: dict[str, object]) -> Exporter:
-    """The exporter that the entry point's factory makes of the options.
+    """The exporter that the factory of that name makes of the options.
 
     Raises LookupError for an unknown name, ImportError where the library that the exporter needs is missing,
     TypeError where the factory makes something else, and whatever the factory raises.
     """
     try:
         core.enter_hidden()
-        entry_point = _find(name)
         try:
-            factory = entry_point.load()
-            exporter: object = factory(**options)
+            exporter: object = _factory(name)(**options)
         except ModuleNotFoundError as error:
-            raise ModuleNotFoundError(_missing_library(entry_point, error), name=error.name) from error
+            raise ModuleNotFoundError(_missing_library(name, error), name=error.name) from error
         return check_exporter(exporter)
     finally:
         core.leave_hidden()
+
+
+def options_known_to(name: str, options: dict[str, object]) -> dict[str, object]:
+    """Those of the options that the factory of that name takes; none where it cannot be loaded."""
+    if not options:
+        return {}
+    from inspect import signature
+
+    try:
+        core.enter_hidden()
+        parameters = signature(_factory(name)).parameters
+    except (ImportError, LookupError):
+        return {}
+    finally:
+        core.leave_hidden()
+    return {option: value for option, value in options.items() if option in parameters}
 
 
 def resolve(exporters: Iterable[Exporter | str], known: Collection[str] = ()) -> list[tuple[str, Exporter]]:
@@ -66,7 +89,15 @@ def _let_go(exporter: Exporter) -> None:
         core.leave_hidden()
 
 
-def _find(name: str) -> EntryPoint:
+def _factory(name: str) -> Callable[..., object]:
+    if name in _OURS:
+        module, _, attribute = _OURS[name].partition(":")
+        # By `__import__`, since ours is not to be looked for where the program has its own modules.
+        return getattr(__import__(module, fromlist=(attribute,)), attribute)  # type: ignore[no-any-return]
+    return _found(name).load()  # type: ignore[no-any-return]
+
+
+def _found(name: str) -> EntryPoint:
     # Not at the top: it imports `threading`, which is for the program to do first.
     from importlib.metadata import entry_points
 
@@ -75,18 +106,20 @@ def _find(name: str) -> EntryPoint:
         known.setdefault(entry_point.name, entry_point)
     if name not in known:
         raise LookupError(
-            f"unknown exporter {name!r}: expected one of {', '.join(sorted(known)) or '(none is installed)'}; "
+            f"unknown exporter {name!r}: expected one of {', '.join(sorted({*known, *_OURS}))}; "
             "the extras of thread-telemetry bring what they need: pip install 'thread-telemetry[all]'"
         )
     return known[name]
 
 
-def _missing_library(entry_point: EntryPoint, error: ModuleNotFoundError) -> str:
+def _missing_library(name: str, error: ModuleNotFoundError) -> str:
     library = error.name or "a library"
-    distribution = entry_point.dist
+    return f"the exporter {name!r} needs {library}, which is not installed: pip install {_remedy(name, library)}"
+
+
+def _remedy(name: str, library: str) -> str:
+    if name in _OURS:
+        return f"'thread-telemetry[{name}]'"
+    distribution = _found(name).dist
     extras = distribution.metadata.get_all("Provides-Extra") if distribution is not None else None
-    if distribution is not None and entry_point.name in (extras or ()):
-        remedy = f"pip install '{distribution.name}[{entry_point.name}]'"
-    else:
-        remedy = f"pip install {library}"
-    return f"the exporter {entry_point.name!r} needs {library}, which is not installed: {remedy}"
+    return f"'{distribution.name}[{name}]'" if distribution is not None and name in (extras or ()) else library

@@ -3,31 +3,48 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Sequence
+from typing import Final
 
 from . import _program, telemetry
 from ._command_line import Invocation, parse, refuse
-from ._entry_points import GROUP
+from ._entry_points import options_known_to
 from ._exporting import Exporter
 from ._recorder import recorder
+from ._saying import say
+
+_FIND: Final[dict[str, Callable[[str, Sequence[str]], _program.Program | _program.ForeignProgram]]] = {
+    "script": _program.script_or_command,
+    "module": _program.module,
+    "code": _program.code,
+}
 
 
-def run(arguments: Sequence[str], modules: Collection[str]) -> None:
+def run(arguments: Sequence[str]) -> None:
     """Run a program under observation, as the arguments say.
 
-    `modules` are those that were imported before anything was imported for us. Raises what the program raises, and
-    SystemExit for arguments that make no sense.
+    Raises what the program raises, and SystemExit for arguments that make no sense.
     """
     invocation = parse(arguments)
     try:
-        find = _program.module if invocation.module else _program.script
-        program = find(invocation.program, invocation.arguments)
+        program = _FIND[invocation.kind](invocation.program, invocation.arguments)
     except _program.ProgramNotFoundError as error:
-        _say(str(error))
+        sys.stderr.write(f"{error}\n")
         sys.exit(2)
+    if isinstance(program, _program.ForeignProgram):
+        program.replace_this_process(_environment(invocation))
     telemetry.instrument()
     _start_exporters(invocation)
-    _program.execute(program, set(sys.modules).difference(modules))
+    _program.execute(program)
+
+
+def _environment(invocation: Invocation) -> dict[str, str]:
+    """What tells another interpreter all that this one was told."""
+    said = {"THREAD_TELEMETRY": "1", "THREAD_TELEMETRY_EXPORTERS": ",".join(invocation.exporters) or "none"}
+    if invocation.slow_wait is not None:
+        said["THREAD_TELEMETRY_SLOW_WAIT_MS"] = f"{invocation.slow_wait * 1000:g}"
+    said.update((f"THREAD_TELEMETRY_{name.upper()}", str(value)) for name, value in invocation.options.items())
+    return said
 
 
 def _start_exporters(invocation: Invocation) -> None:
@@ -42,44 +59,21 @@ def _start_exporters(invocation: Invocation) -> None:
         if name in recorder.exporter_names:
             continue  # The environment has started it.
         try:
-            options = _known_to(name, invocation.options)
+            options = options_known_to(name, invocation.options)
             unused -= options.keys()
             exporters[name] = telemetry.exporter(name, **options)
-        except ImportError as error:
-            if not invocation.by_default:
+        except (ImportError, LookupError, TypeError, ValueError) as error:
+            # What nobody has said on this command line is no reason not to run the program.
+            if invocation.demanded:
                 refuse(str(error))
-            _say(f"thread: {error}")
-        except (LookupError, TypeError, ValueError) as error:
-            refuse(str(error))
+            say(str(error))
         except Exception as error:
-            _say(f"thread: the exporter {name!r} cannot be started: {type(error).__name__}: {error}")
-    if unused and not invocation.by_default:
+            say(f"the exporter {name!r} cannot be started: {type(error).__name__}: {error}")
+    if unused and invocation.demanded:
         exporting_to = ", ".join(invocation.exporters) or "none"
-        refuse(f"argument --{min(unused)}: none of these exporters takes it: {exporting_to}")
+        option = min(unused).replace("_", "-")
+        refuse(f"argument --{option}: none of these exporters takes it: {exporting_to}")
     for name, exporter in exporters.items():
         recorder.add(name, exporter)
         if isinstance(url := getattr(exporter, "url", None), str):
-            _say(f"thread: metrics at {url}")
-
-
-def _known_to(name: str, options: dict[str, object]) -> dict[str, object]:
-    """Those options that the exporter's factory takes."""
-    if not options:
-        return {}
-    # Not at the top: the latter imports `threading`, which is for the program to do first.
-    from importlib.metadata import entry_points
-    from inspect import signature
-
-    with telemetry.hidden():
-        for entry_point in entry_points(group=GROUP, name=name):
-            try:
-                parameters = signature(entry_point.load()).parameters
-            except ImportError:
-                break
-            return {option: value for option, value in options.items() if option in parameters}
-    return {}
-
-
-def _say(line: str) -> None:
-    sys.stderr.write(f"{line}\n")
-    sys.stderr.flush()
+            say(f"metrics at {url}")
