@@ -74,7 +74,7 @@ def test_a_fold_that_fails_costs_one_record_which_is_counted() -> None:
 
 
 def test_what_nobody_can_fold_is_bounded_and_counted() -> None:
-    accumulator = Accumulator[int](lambda record: None)
+    accumulator = Accumulator(lambda record: None)
     before = lost_records()
     with accumulator._guard:
         for record in range(MOST_PENDING + 7):
