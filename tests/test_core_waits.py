@@ -296,3 +296,22 @@ def test_the_owner_is_known_although_it_starts_threads_meanwhile(core: ModuleTyp
             time.sleep(0)
     owners = {blame[3][0].rpartition(".")[2] for blame in core.read_blame() if blame[0] == "busy starter"}
     assert "unknown" not in owners - {"wait"}
+
+
+def test_sums_of_durations_do_not_overflow(core: ModuleType) -> None:
+    counts = core.HistogramCounts()
+    year = 365 * 86400 * 10**9
+    for _ in range(300):
+        counts.add(year)
+    count, total, longest, _ = counts.read()
+    assert (count, total, longest) == (300, 300 * year, year)
+    for _ in range(600):
+        counts.add(290 * year)
+    assert counts.read()[1] == 300 * year + 600 * 290 * year
+
+
+def test_a_duration_below_zero_counts_as_none(core: ModuleType) -> None:
+    counts = core.HistogramCounts()
+    counts.add(5)
+    counts.add(-3)
+    assert counts.read()[:3] == (2, 5, 5)

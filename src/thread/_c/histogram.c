@@ -24,6 +24,27 @@ bucket_index(int64_t duration_ns)
     return index;
 }
 
+static PyObject *
+sum_read_large(const Sum *sum)
+{
+    PyObject *high = PyLong_FromUnsignedLongLong(sum->high);
+    PyObject *bits = PyLong_FromLong(64);
+    PyObject *low = PyLong_FromUnsignedLongLong(sum->low);
+    PyObject *upper = high == NULL || bits == NULL ? NULL : PyNumber_Lshift(high, bits);
+    PyObject *whole = upper == NULL || low == NULL ? NULL : PyNumber_Or(upper, low);
+    Py_XDECREF(upper);
+    Py_XDECREF(low);
+    Py_XDECREF(bits);
+    Py_XDECREF(high);
+    return whole;
+}
+
+PyObject *
+sum_read(const Sum *sum)
+{
+    return sum->high == 0 ? PyLong_FromUnsignedLongLong(sum->low) : sum_read_large(sum);
+}
+
 void
 histogram_add(Histogram **histogram, int64_t duration_ns)
 {
@@ -36,7 +57,7 @@ histogram_add(Histogram **histogram, int64_t duration_ns)
         }
     }
     h->count++;
-    h->sum_ns += duration_ns;
+    sum_add(&h->sum_ns, duration_ns);
     if (duration_ns > h->max_ns) {
         h->max_ns = duration_ns;
     }
@@ -70,7 +91,7 @@ histogram_read(const Histogram *histogram)
         }
         PyTuple_SET_ITEM(buckets, i, count);
     }
-    return Py_BuildValue("KLLN", copy.count, copy.sum_ns, copy.max_ns, buckets);
+    return Py_BuildValue("KNLN", copy.count, sum_read(&copy.sum_ns), copy.max_ns, buckets);
 }
 
 /* ---- HistogramCounts: for what Python code measures ---- */

@@ -181,6 +181,64 @@ check_by_interpreter(PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
     return result == NULL ? -1 : 0;
 }
 
+/* Both arguments, NULL where they are not given. False where the interpreter's own lock has to judge. */
+static bool
+arguments_of_acquire(PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames, PyObject **blocking,
+                     PyObject **timeout)
+{
+    Py_ssize_t named = kwnames == NULL ? 0 : PyTuple_GET_SIZE(kwnames);
+    *blocking = nargs > 0 ? args[0] : NULL;
+    *timeout = nargs > 1 ? args[1] : NULL;
+    for (Py_ssize_t i = 0; i < named; i++) {
+        PyObject *keyword = PyTuple_GET_ITEM(kwnames, i);
+        bool is_timeout = PyUnicode_CompareWithASCIIString(keyword, "timeout") == 0;
+        PyObject **argument = is_timeout ? timeout : blocking;
+        if (*argument != NULL || (!is_timeout && PyUnicode_CompareWithASCIIString(keyword, "blocking") != 0)) {
+            return false;
+        }
+        *argument = args[nargs + i];
+    }
+    return nargs <= 2;
+}
+
+#define LONGEST_TIMEOUT 9.2e9 /* what is longer is judged by the interpreter, and lasts for ever if it accepts that */
+
+/* A number of seconds that takes no Python code to read, -1 if it is not given. */
+static bool
+plain_seconds(PyObject *timeout, double *seconds)
+{
+    int overflow = 0;
+    if (timeout == NULL) {
+        *seconds = -1.0;
+    }
+    else if (PyFloat_CheckExact(timeout)) {
+        *seconds = PyFloat_AS_DOUBLE(timeout);
+    }
+    else if (PyLong_CheckExact(timeout)) {
+        *seconds = (double)PyLong_AsLongAndOverflow(timeout, &overflow);
+    }
+    else {
+        return false;
+    }
+    return overflow == 0 && (*seconds == -1.0 || (*seconds >= 0.0 && *seconds < LONGEST_TIMEOUT));
+}
+
+/* The usual arguments, read without an allocation: an acquisition must not fail for want of memory. */
+static bool
+parse_plain_arguments(PyObject *blocking, PyObject *timeout, int64_t *timeout_ns)
+{
+    double seconds;
+    if ((blocking != NULL && !PyBool_Check(blocking)) || !plain_seconds(timeout, &seconds)) {
+        return false;
+    }
+    bool waits = blocking != Py_False;
+    if (!waits && seconds != -1.0) {
+        return false;
+    }
+    *timeout_ns = !waits ? 0 : seconds == -1.0 ? FOREVER : (int64_t)(seconds * 1e9);
+    return true;
+}
+
 static int
 timeout_from(PyObject *blocking, PyObject *timeout, int64_t *timeout_ns)
 {
@@ -189,30 +247,22 @@ timeout_from(PyObject *blocking, PyObject *timeout, int64_t *timeout_ns)
     if (waits < 0 || (seconds == -1.0 && PyErr_Occurred())) {
         return -1;
     }
-    if (!waits) {
-        *timeout_ns = 0;
-    }
-    else if (seconds < 0.0 || seconds >= 9.2e9) {
-        *timeout_ns = FOREVER;
-    }
-    else {
-        *timeout_ns = (int64_t)(seconds * 1e9);
-    }
+    *timeout_ns = !waits                                             ? 0
+                  : seconds < 0.0 || seconds >= LONGEST_TIMEOUT ? FOREVER
+                                                                     : (int64_t)(seconds * 1e9);
     return 0;
 }
 
 NOINLINE static int
 parse_acquire_slowly(PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames, int64_t *timeout_ns)
 {
+    PyObject *blocking, *timeout;
+    bool understood = arguments_of_acquire(args, nargs, kwnames, &blocking, &timeout);
+    if (understood && parse_plain_arguments(blocking, timeout, timeout_ns)) {
+        return 0;
+    }
     if (check_by_interpreter(args, nargs, kwnames) < 0) {
         return -1;
-    }
-    PyObject *blocking = nargs > 0 ? args[0] : NULL;
-    PyObject *timeout = nargs > 1 ? args[1] : NULL;
-    Py_ssize_t named = kwnames == NULL ? 0 : PyTuple_GET_SIZE(kwnames);
-    for (Py_ssize_t i = 0; i < named; i++) {
-        bool is_timeout = PyUnicode_CompareWithASCIIString(PyTuple_GET_ITEM(kwnames, i), "timeout") == 0;
-        *(is_timeout ? &timeout : &blocking) = args[nargs + i];
     }
     return timeout_from(blocking, timeout, timeout_ns);
 }

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #define MAX_SITES 2000
+#define MAX_STEPS 500 /* up a stack, looking for the program; a recursion of a library may be far deeper */
 
 /* How the standard library came from a place of the program to the creation of a lock of its own. */
 typedef struct Route {
@@ -443,7 +444,7 @@ frame_charged(PyFrameObject *innermost, bool *through_an_sdk)
 {
     PyFrameObject *frame = (PyFrameObject *)Py_XNewRef(innermost);
     *through_an_sdk = false;
-    while (frame != NULL) {
+    for (int steps = 0; frame != NULL && steps < MAX_STEPS; steps++) {
         CodePlaces *known = places_of_frame(frame);
         if (known == NULL) {
             PyErr_Clear();
@@ -457,6 +458,7 @@ frame_charged(PyFrameObject *innermost, bool *through_an_sdk)
         }
         Py_SETREF(frame, PyFrame_GetBack(frame));
     }
+    Py_XDECREF(frame);
     return innermost;
 }
 
@@ -575,7 +577,7 @@ site_blocked(PyObject **kind)
     PyObject *waits_for = *kind;
     PyCodeObject *code;
     int offset = 0;
-    while ((code = next_code(&walk, &offset)) != NULL) {
+    for (int steps = 0; steps < MAX_STEPS && (code = next_code(&walk, &offset)) != NULL; steps++) {
         const CodePlaces *known = places_of(code);
         if (known == NULL || known->of_an_sdk) {
             PyErr_Clear();
@@ -597,13 +599,13 @@ static PyFrameObject *
 frame_blocked(PyFrameObject *frame, PyObject **kind, bool *through_an_sdk)
 {
     *through_an_sdk = false;
-    while (frame != NULL) {
+    for (int steps = 0; frame != NULL && steps < MAX_STEPS; steps++) {
         const CodePlaces *known = places_of_frame(frame);
         if (known == NULL) {
             PyErr_Clear();
         }
         else if (!known->internal) {
-            break;
+            return frame;
         }
         else {
             *kind = known->blocks != NULL ? known->blocks : *kind;
@@ -611,7 +613,8 @@ frame_blocked(PyFrameObject *frame, PyObject **kind, bool *through_an_sdk)
         }
         Py_SETREF(frame, PyFrame_GetBack(frame));
     }
-    return frame;
+    Py_XDECREF(frame);
+    return NULL;
 }
 
 /* In a thread in which nothing of the program runs, such as that of a timer: what called the outermost function that
@@ -620,7 +623,7 @@ static PyFrameObject *
 frame_blocked_elsewhere(PyFrameObject *frame)
 {
     PyFrameObject *caller = PyFrame_GetBack(frame);
-    while (frame != NULL) {
+    for (int steps = 0; frame != NULL && steps < MAX_STEPS; steps++) {
         const CodePlaces *known = places_of_frame(frame);
         PyFrameObject *outer = PyFrame_GetBack(frame);
         if (known == NULL) {
@@ -631,6 +634,7 @@ frame_blocked_elsewhere(PyFrameObject *frame)
         }
         Py_SETREF(frame, outer);
     }
+    Py_XDECREF(frame);
     return caller;
 }
 
@@ -696,7 +700,10 @@ stack_of_thread(unsigned long ident)
 {
     PyObject *stack = PyList_New(0);
     PyFrameObject *frame = frame_of_thread(ident);
-    while (frame != NULL && stack != NULL && PyList_GET_SIZE(stack) < settings.stack_depth) {
+    for (Py_ssize_t steps = 0; frame != NULL && stack != NULL && steps - MAX_STEPS < settings.stack_depth; steps++) {
+        if (PyList_GET_SIZE(stack) >= settings.stack_depth) {
+            break;
+        }
         if (stack_append(stack, frame) < 0) {
             Py_CLEAR(stack);
         }

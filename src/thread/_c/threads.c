@@ -14,7 +14,7 @@ typedef struct Target {
     PyObject *name;
     uint64_t started;
     uint64_t finished;
-    int64_t cpu_time_ns; /* of those finished */
+    Sum cpu_time_ns; /* of those finished */
     Histogram *start_delay;
     Histogram *lifetime;
 } Target;
@@ -228,7 +228,7 @@ record_end(Record *record)
     int64_t lifetime = monotonic_ns() - record->started;
     record_unlink(record);
     target->finished++;
-    target->cpu_time_ns += cpu_time;
+    sum_add(&target->cpu_time_ns, cpu_time);
     histogram_add(&target->start_delay, record->started - record->requested);
     histogram_add(&target->lifetime, lifetime);
     if (settings.listening) {
@@ -511,8 +511,9 @@ threads_read(void)
             continue; /* known from before everything was zeroed */
         }
         PyObject *row =
-            Py_BuildValue("OKKNNL", target->name, target->started, target->finished,
-                          histogram_read(target->start_delay), histogram_read(target->lifetime), target->cpu_time_ns);
+            Py_BuildValue("OKKNNN", target->name, target->started, target->finished,
+                          histogram_read(target->start_delay), histogram_read(target->lifetime),
+                          sum_read(&target->cpu_time_ns));
         rows = rows_with(rows, row);
     }
     return rows;
@@ -555,7 +556,7 @@ threads_reset(void)
 {
     for (Target *target = first_target; target != NULL; target = target->next) {
         target->started = target->finished = 0;
-        target->cpu_time_ns = 0;
+        target->cpu_time_ns = (Sum){0, 0};
         histogram_reset(&target->start_delay);
         histogram_reset(&target->lifetime);
     }

@@ -6,7 +6,9 @@ What a code object's places are called is worked out once and dropped with the c
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from types import CodeType, FrameType
+from typing import Final
 from weakref import ref
 
 from .._naming import (
@@ -23,7 +25,7 @@ from .._naming import (
     module_of,
 )
 from ._records import Identity, identity_named, site_interned, unobserved
-from ._state import Settings, count_fault, is_hidden
+from ._state import Settings, is_fault, is_hidden
 
 
 class _CodePlaces:
@@ -43,6 +45,18 @@ class _CodePlaces:
 
 _known: dict[int, _CodePlaces] = {}
 
+MAX_STEPS: Final = 500
+"""Up a stack, looking for the program; a recursion of a library may be far deeper."""
+
+
+def _frames_from(frame: FrameType | None) -> Iterator[FrameType]:
+    """A frame and its callers, as far as anybody looks."""
+    for _ in range(MAX_STEPS):
+        if frame is None:
+            return
+        yield frame
+        frame = frame.f_back
+
 
 def _places_of(code: CodeType) -> _CodePlaces:
     places = _known.get(id(code))
@@ -53,20 +67,20 @@ def _places_of(code: CodeType) -> _CodePlaces:
 
 def _charged(frame: FrameType | None) -> FrameType | None:
     """The nearest frame of the program itself, else the innermost."""
-    outer = frame
-    while outer is not None:
+    for outer in _frames_from(frame):
         if not _places_of(outer.f_code).internal:
             return outer
-        outer = outer.f_back
     return frame
 
 
 def _passes_an_sdk(frame: FrameType | None) -> bool:
     """Whether code of an SDK is on the way to the nearest frame of the program itself."""
-    while frame is not None and (places := _places_of(frame.f_code)).internal:
+    for outer in _frames_from(frame):
+        places = _places_of(outer.f_code)
+        if not places.internal:
+            return False
         if places.of_an_sdk:
             return True
-        frame = frame.f_back
     return False
 
 
@@ -87,9 +101,10 @@ def identity_created(kind: str, name: str | None, frame: FrameType) -> Identity:
             site = _site_at(charged)
             return identity_named(name, kind, f"{site[1]}:{site[2]}", name)
         return _identity_at(kind, charged, _route(frame, charged))
-    except Exception:
-        count_fault()
-        return identity_named("unknown", kind, "", "unknown")
+    except Exception as error:
+        if not is_fault(error):
+            raise
+        return unobserved
 
 
 MAX_ROUTES = 64
@@ -138,24 +153,27 @@ def blocking_of(kind: str, frame: FrameType) -> tuple[str, RawSite] | None:
     Where nothing of the program runs, as in the thread of a timer, the site is what called that function. None if that
     wait is not to be recorded.
     """
-    caller = frame.f_back
-    outer: FrameType | None = frame
-    while outer is not None and (places := _places_of(outer.f_code)).internal:
+    waiting = frame.f_back
+    for outer in _frames_from(frame):
+        places = _places_of(outer.f_code)
+        if not places.internal:
+            waiting = outer
+            break
         if places.of_an_sdk:
             return None
         if places.blocks is not None:
-            kind, caller = places.blocks, outer.f_back or caller
-        outer = outer.f_back
+            kind, waiting = places.blocks, outer.f_back or waiting
     if not kind:
         return None
-    waiting = outer or caller
     return kind, UNKNOWN_SITE if waiting is None else _site_at(waiting)
 
 
 def stack_of(frame: FrameType | None) -> tuple[RawSite, ...]:
     """The sites of a whole stack without the telemetry itself, innermost first, as deep as the settings allow."""
     sites: list[RawSite] = []
-    while frame is not None and len(sites) < Settings.stack_depth:
+    steps = 0
+    while frame is not None and len(sites) < Settings.stack_depth and steps - MAX_STEPS < Settings.stack_depth:
+        steps += 1
         if not frame.f_code.co_filename.startswith(OWN_FOLDER):
             sites.append(describe_site(frame.f_code, frame.f_lasti, module_of(frame.f_globals)))
         frame = frame.f_back
