@@ -48,6 +48,7 @@ class SpansExporter:
     ) -> None:
         self._given = (tracer_provider, logger_provider)
         self._per_second = per_second
+        self._unsent = 0
         self._in_use: tuple[TracerProvider, LoggerProvider, SpanBuilder] | None = None
         self._tracing = opentelemetry_tracing()
         telemetry.begin_tracing(self._tracing)
@@ -56,19 +57,34 @@ class SpansExporter:
     def export(self, snapshot: Snapshot, events: Sequence[Event]) -> int:
         """Build the spans and log records. Returns how many events were too many."""
         with suppressed():
-            return self._builder().build(events)
+            builder = self._builder()
+            if self._sends_nowhere():
+                self._unsent += len(events)
+            return builder.build(events)
 
     def shutdown(self, timeout: float) -> None:
-        """Leave the providers alone from now on; to shut them down is up to the application."""
+        """Leave the providers alone from now on; to shut them down is up to the application.
+
+        Raises ExportError if there was none that takes spans, until the end.
+        """
         telemetry.end_tracing(self._tracing)
         atexit.unregister(self._stop)
         with suppressed():
             self._builder().finish()
+        if self._unsent and self._sends_nowhere():
+            raise telemetry.ExportError(
+                f"{self._unsent} events became no spans, since nobody has set a tracer provider; "
+                "opentelemetry-instrument does where opentelemetry-distro is installed, the exporter otlp needs none"
+            )
 
     def after_fork_in_child(self) -> bool:
         """What the parent had not finished is the parent's. The child sends the last of its own data itself."""
         self._in_use = None
+        self._unsent = 0
         return True
+
+    def _sends_nowhere(self) -> bool:
+        return self._in_use is not None and isinstance(self._in_use[0], trace.ProxyTracerProvider)
 
     def _builder(self) -> SpanBuilder:
         tracer_provider, logger_provider = self._given

@@ -154,6 +154,24 @@ def test_opentelemetry_instrument_turns_it_on_for_a_program_as_it_is(tmp_path: P
     assert {attributes_of(resource)["service.name"] for resource, _, _ in receiver.spans()} == {"shop"}
 
 
+@pytest.mark.parametrize(
+    "switch", [{"OTEL_PYTHON_DISABLED_INSTRUMENTATIONS": "thread, threading"}, {"OTEL_SDK_DISABLED": "true"}], ids=str
+)
+def test_opentelemetry_instrument_leaves_it_off_where_it_is_told_to(switch: dict[str, str], tmp_path: Path) -> None:
+    program = tmp_path / "app.py"
+    program.write_text("import threading; worker = threading.Thread(target=int); worker.start(); worker.join()")
+    with OtlpReceiver() as receiver:
+        environment = os.environ | {
+            "OTEL_EXPORTER_OTLP_ENDPOINT": receiver.endpoint,
+            "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf",
+        }
+        command = [str(Path(sys.executable).with_name("opentelemetry-instrument")), sys.executable, str(program)]
+        done = subprocess.run(command, env=environment | switch, capture_output=True, text=True, timeout=60)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert receiver.spans() == []
+        assert not [scope for _, scope, _ in receiver.metrics() if scope.name == _scope.NAME]
+
+
 def test_only_the_api_is_imported_until_an_sdk_is_wanted() -> None:
     lines = output_of(
         """

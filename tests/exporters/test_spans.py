@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from textwrap import dedent
 from types import ModuleType
 from typing import Any
 
@@ -20,6 +21,7 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.sdk.trace.sampling import ParentBased, TraceIdRatioBased
 from opentelemetry.trace import SpanKind, StatusCode
+from programs import output_of, run
 
 from thread.telemetry import Site, SlowWait, SpanContext, UnhandledException
 from thread_exporters import _scope
@@ -325,6 +327,28 @@ def test_the_sampler_of_the_provider_decides() -> None:
 
 def test_without_an_sdk_nothing_is_built_and_nothing_fails() -> None:
     assert SpanBuilder(trace.NoOpTracerProvider(), None).build([WAIT, RAISED, FINISHED]) == 0
+
+
+def test_where_nobody_sets_a_provider_one_line_says_so_at_the_end() -> None:
+    program = """
+        import threading
+        from thread import telemetry
+        telemetry.instrument()
+        telemetry.start("spans")
+        worker = threading.Thread(target=int)
+        worker.start()
+        worker.join()
+    """
+    finished = run(program)
+    assert (finished.returncode, finished.stdout) == (0, "")
+    [line] = finished.stderr.splitlines()
+    assert "1 events became no spans, since nobody has set a tracer provider" in line
+    set_late = """
+        from opentelemetry import trace
+        from opentelemetry.sdk.trace import TracerProvider
+        trace.set_tracer_provider(TracerProvider())
+    """
+    assert output_of(dedent(program) + dedent(set_late)) == []
 
 
 @pytest.fixture
