@@ -121,6 +121,8 @@ def watch_excepthook(function: object, record: Callable[[BaseException], None]) 
     original = getattr(thread, "_invoke_excepthook", None)
     if original is None:
         return
+    # A start that failed has left one already.
+    original = getattr(original, "replaces", original)
 
     def invoke_excepthook(thread: object) -> None:
         exception = sys.exc_info()[1]
@@ -129,6 +131,7 @@ def watch_excepthook(function: object, record: Callable[[BaseException], None]) 
         del exception
         original(thread)
 
+    invoke_excepthook.replaces = original  # type: ignore[attr-defined]
     thread._invoke_excepthook = invoke_excepthook
 
 

@@ -97,6 +97,9 @@ extern Settings settings;
 
 int64_t monotonic_ns(void);
 void count_fault(void); /* clears the error indicator */
+/* The same for what was raised where Python code of ours ran. False where the program raised it, as a signal handler
+ * does that interrupts such code: it stays set, and has to reach the program. */
+bool absorb_fault(void);
 bool is_hidden(void);   /* whether this thread works for the telemetry */
 void hide_this_thread(int change);
 
@@ -288,7 +291,7 @@ extern PyTypeObject LockType;
 extern PyTypeObject RLockType;
 
 int locks_init(void);
-/* -1 with an exception set unless `*name` is None, which becomes NULL, or a str. */
+/* -1 with an exception set unless `*name` is a str or None. None and the empty name become NULL. */
 int check_name(PyObject **name, const char *whose);
 PyObject *allocate_lock(PyObject *module, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames);
 
@@ -320,7 +323,8 @@ typedef struct {
     PyObject *current;         /* what the tracer's variable is to hold in the thread; until it does */
 } ThreadTrace;
 
-void thread_trace_request(ThreadTrace *trace, PyObject *function); /* in the thread that starts another */
+/* In the thread that starts another. -1 where the program raised something meanwhile. */
+int thread_trace_request(ThreadTrace *trace, PyObject *function);
 void thread_trace_begin(ThreadTrace *trace);                       /* in the new thread */
 /* At its end, the last three fields of its event: the context of the starter's span, the thread's span, and the span of
  * the starter itself if it still exists, for who reads the event to see when that ended. NULL with an exception set. */

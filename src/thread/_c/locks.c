@@ -502,6 +502,9 @@ check_name(PyObject **name, const char *whose)
         PyErr_Format(PyExc_TypeError, "a %s's name must be a str or None, not %.100s", whose, Py_TYPE(*name)->tp_name);
         return -1;
     }
+    if (*name != NULL && PyUnicode_GET_LENGTH(*name) == 0) {
+        *name = NULL;
+    }
     return 0;
 }
 

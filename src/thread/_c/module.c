@@ -16,6 +16,7 @@ static uint64_t fault_count = 0;
 static _Thread_local int hidden_depth = 0;
 static Py_ssize_t hidden_threads = 0;
 static PyObject *reset_the_rest;
+static PyObject *tell_interruption;
 
 int64_t
 monotonic_ns(void)
@@ -30,6 +31,50 @@ count_fault(void)
 {
     fault_count++;
     PyErr_Clear();
+}
+
+/* -1 with an exception set if a signal handler raised once more. */
+static int
+is_interruption(PyObject *error)
+{
+    PyObject *answer = PyObject_CallOneArg(tell_interruption, error);
+    int interrupts = answer == NULL ? -1 : PyObject_IsTrue(answer);
+    Py_XDECREF(answer);
+    if (interrupts < 0 && PyErr_ExceptionMatches(PyExc_Exception)) {
+        PyErr_Clear();
+        return 0;
+    }
+    return interrupts;
+}
+
+bool
+absorb_fault(void)
+{
+    PyObject *type, *value, *traceback;
+    PyErr_Fetch(&type, &value, &traceback);
+    if (traceback == NULL && type != NULL && PyErr_GivenExceptionMatches(type, PyExc_Exception)) {
+        fault_count++; /* raised where no Python code ran */
+        Py_XDECREF(type);
+        Py_XDECREF(value);
+        return true;
+    }
+    PyErr_NormalizeException(&type, &value, &traceback);
+    if (traceback != NULL && value != NULL) {
+        PyException_SetTraceback(value, traceback);
+    }
+    int interrupts = value == NULL ? 0 : is_interruption(value);
+    if (interrupts > 0) {
+        PyErr_Restore(type, value, traceback);
+        return false;
+    }
+    Py_XDECREF(type);
+    Py_XDECREF(value);
+    Py_XDECREF(traceback);
+    if (interrupts < 0) {
+        return false;
+    }
+    fault_count++;
+    return true;
 }
 
 bool
@@ -474,15 +519,18 @@ floors_init(void)
     PyObject *naming = PyImport_ImportModule("thread._naming");
     PyObject *lifecycle = naming == NULL ? NULL : PyImport_ImportModule("thread._lifecycle");
     PyObject *resets = lifecycle == NULL ? NULL : PyImport_ImportModule("thread._resets");
+    PyObject *interruptions = resets == NULL ? NULL : PyImport_ImportModule("thread._interruptions");
     int result = -1;
-    if (resets != NULL) {
+    if (interruptions != NULL) {
         reset_the_rest = PyObject_GetAttrString(resets, "reset");
-        if (reset_the_rest != NULL && places_init(naming) == 0 && identities_init() == 0 && blocking_init() == 0 &&
+        tell_interruption = PyObject_GetAttrString(interruptions, "is_interruption");
+        if (reset_the_rest != NULL && tell_interruption != NULL && places_init(naming) == 0 && identities_init() == 0 && blocking_init() == 0 &&
             events_init() == 0 && locks_init() == 0 && semaphores_init() == 0 &&
             threads_init(naming, lifecycle) == 0) {
             result = register_at_fork();
         }
     }
+    Py_XDECREF(interruptions);
     Py_XDECREF(resets);
     Py_XDECREF(naming);
     Py_XDECREF(lifecycle);

@@ -922,18 +922,6 @@ identity_slowly(Kind kind, PyObject *name)
     return identity;
 }
 
-/* An error inside the telemetry must not keep the program from its lock. What is no Exception, KeyboardInterrupt for
- * one, was meant for the program and goes there. */
-static Identity *
-identity_despite_error(void)
-{
-    if (PyErr_Occurred() && !PyErr_ExceptionMatches(PyExc_Exception)) {
-        return NULL;
-    }
-    count_fault();
-    return &unobserved_identity;
-}
-
 Identity *
 identity_created(Kind kind, PyObject *name)
 {
@@ -945,5 +933,6 @@ identity_created(Kind kind, PyObject *name)
         return place->identities[kind];
     }
     Identity *identity = identity_slowly(kind, name);
-    return identity != NULL ? identity : identity_despite_error();
+    /* An error inside the telemetry must not keep the program from its lock. */
+    return identity != NULL || !absorb_fault() ? identity : &unobserved_identity;
 }

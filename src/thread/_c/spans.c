@@ -179,20 +179,22 @@ trace_new(ThreadTrace *trace, PyObject *starter, PyObject *function)
     return trace->current == NULL ? -1 : 0;
 }
 
-void
+int
 thread_trace_request(ThreadTrace *trace, PyObject *function)
 {
     PyObject *starter = tracing.variable == NULL ? NULL : span_of_this_thread();
     PyObject *context = starter == NULL ? NULL : context_of_span(Py_NewRef(starter));
+    int result = 0;
     if (context != NULL && context != Py_None) {
         trace->starter_context = Py_NewRef(context);
         if (trace_new(trace, starter, function) < 0) {
-            count_fault();
+            result = absorb_fault() ? 0 : -1;
             Py_CLEAR(trace->span);
         }
     }
     Py_XDECREF(context);
     Py_XDECREF(starter);
+    return result;
 }
 
 void

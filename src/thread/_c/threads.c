@@ -27,7 +27,8 @@ typedef struct Record {
     PyObject *function;
     PyObject *args;
     PyObject *kwargs; /* NULL: none */
-    Target *target;   /* NULL: a thread of the telemetry, of which nothing is recorded */
+    Target *target;   /* NULL: nothing is recorded of it */
+    bool hidden;      /* a thread of the telemetry */
     PyObject *starter; /* borrowed: sites live as long as the process */
     ThreadTrace trace;
     unsigned long ident;
@@ -239,29 +240,30 @@ record_end(Record *record)
 
 /* ---- unhandled exceptions ---- */
 
-static void
+/* -1 where the program raised something meanwhile. */
+static int
 record_exception(Record *record, PyObject *exception)
 {
     record->outcome = RAISED;
     PyObject *event = PyObject_CallFunction(record_unhandled, "OOkkLN", exception, record->target->name, record->ident,
                                             record->native_id, monotonic_ns(), span_context_of_this_thread());
     if (event == NULL) {
-        count_fault();
+        return absorb_fault() ? 0 : -1;
     }
-    else if (settings.listening) {
+    if (settings.listening) {
         events_push(event);
     }
     else {
         Py_DECREF(event);
     }
+    return 0;
 }
 
 /* For a thread of `threading`, which catches the exception itself and calls a hook. */
 static PyObject *
 record_exception_method(PyObject *self, PyObject *exception)
 {
-    record_exception((Record *)self, exception);
-    Py_RETURN_NONE;
+    return record_exception((Record *)self, exception) < 0 ? NULL : Py_NewRef(Py_None);
 }
 
 static PyMethodDef record_exception_def = {"record_exception", record_exception_method, METH_O, NULL};
@@ -302,7 +304,7 @@ handle_exception(Record *record, PyObject *function)
     if (record->target != NULL) {
         PyObject *exception = take_exception();
         if (exception != NULL) {
-            record_exception(record, exception);
+            (void)record_exception(record, exception);
             PyErr_Restore(Py_NewRef(Py_TYPE(exception)), exception, PyException_GetTraceback(exception));
         }
     }
@@ -319,7 +321,7 @@ thread_run(PyObject *self, PyObject *Py_UNUSED(ignored))
     if (observed) {
         record_begin(record);
     }
-    else {
+    if (record->hidden) {
         hide_this_thread(1);
     }
     PyObject *result = PyObject_Call(record->function, record->args, record->kwargs);
@@ -334,7 +336,7 @@ thread_run(PyObject *self, PyObject *Py_UNUSED(ignored))
     if (observed) {
         record_end(record);
     }
-    else {
+    if (record->hidden) {
         hide_this_thread(-1);
     }
     Py_RETURN_NONE;
@@ -345,17 +347,47 @@ static PyMethodDef thread_run_def = {"run", thread_run, METH_NOARGS, NULL};
 /* ---- starting ---- */
 
 /* What the caller of `threading.Thread.start` ran is found behind its bound method `_bootstrap`. */
-static void
+/* -1 where the program raised something meanwhile. */
+static int
 watch_method(Record *record)
 {
     PyObject *recorder = PyCFunction_New(&record_exception_def, (PyObject *)record);
     PyObject *result =
         recorder == NULL ? NULL : PyObject_CallFunctionObjArgs(watch_excepthook, record->function, recorder, NULL);
     Py_XDECREF(recorder);
-    if (result == NULL) {
-        count_fault();
-    }
     Py_XDECREF(result);
+    return result == NULL && !absorb_fault() ? -1 : 0;
+}
+
+/* It will not run. The thread object would lead to itself through what watches it. */
+static void
+record_abandon(Record *record)
+{
+    PyObject *type, *value, *traceback;
+    PyErr_Fetch(&type, &value, &traceback);
+    Py_CLEAR(record->function);
+    Py_CLEAR(record->args);
+    Py_CLEAR(record->kwargs);
+    thread_trace_drop(&record->trace);
+    PyErr_Restore(type, value, traceback);
+}
+
+/* What is recorded of a thread from its request on; nothing where that fails. -1 where the program raised something
+ * meanwhile: a signal handler interrupts Python code of ours as well. */
+static int
+record_request(Record *record, PyObject *name)
+{
+    record->target = target_of(record->function, name);
+    if (record->target == NULL) {
+        return absorb_fault() ? 0 : -1;
+    }
+    record->starter = site_of_this_thread();
+    if (thread_trace_request(&record->trace, record->function) < 0 ||
+        (PyMethod_Check(record->function) && watch_method(record) < 0)) {
+        return -1;
+    }
+    record->requested = monotonic_ns();
+    return 0;
 }
 
 static Record *
@@ -369,24 +401,11 @@ record_new(PyObject *function, PyObject *args, PyObject *kwargs, PyObject *name)
     record->function = Py_NewRef(function);
     record->args = Py_NewRef(args);
     record->kwargs = Py_XNewRef(kwargs);
-    if (is_hidden() || serves_telemetry()) {
-        return record;
+    record->hidden = is_hidden() || serves_telemetry();
+    if (!record->hidden && record_request(record, name) < 0) {
+        record_abandon(record);
+        Py_CLEAR(record);
     }
-    record->target = target_of(function, name);
-    if (record->target == NULL) {
-        if (PyErr_Occurred() && !PyErr_ExceptionMatches(PyExc_Exception)) {
-            Py_DECREF(record);
-            return NULL;
-        }
-        count_fault();
-        return record;
-    }
-    record->starter = site_of_this_thread();
-    thread_trace_request(&record->trace, function);
-    if (PyMethod_Check(function)) {
-        watch_method(record);
-    }
-    record->requested = monotonic_ns();
     return record;
 }
 
@@ -403,14 +422,7 @@ take_name(PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames, const char
         }
         *name = args[nargs + i];
     }
-    if (*name == Py_None) {
-        *name = NULL;
-    }
-    if (*name != NULL && !PyUnicode_Check(*name)) {
-        PyErr_Format(PyExc_TypeError, "a thread's name must be a str or None, not %.100s", Py_TYPE(*name)->tp_name);
-        return -1;
-    }
-    return 0;
+    return check_name(name, "thread");
 }
 
 static int
@@ -443,9 +455,27 @@ static PyObject *
 runner_new(PyObject *function, PyObject *args, PyObject *kwargs, PyObject *name)
 {
     Record *record = record_new(function, args, kwargs, name);
-    PyObject *runner = record == NULL ? NULL : PyCFunction_New(&thread_run_def, (PyObject *)record);
-    Py_XDECREF(record);
+    if (record == NULL) {
+        return NULL;
+    }
+    PyObject *runner = PyCFunction_New(&thread_run_def, (PyObject *)record);
+    if (runner == NULL) {
+        record_abandon(record);
+    }
+    Py_DECREF(record);
     return runner;
+}
+
+/* When the interpreter's own function has been called. It can raise for want of memory though it has started the
+ * thread, which then has the runner as well. Takes the reference. */
+static PyObject *
+runner_started(PyObject *runner, PyObject *result)
+{
+    if (result == NULL && runner != NULL && Py_REFCNT(runner) == 1) {
+        record_abandon((Record *)PyCFunction_GET_SELF(runner));
+    }
+    Py_XDECREF(runner);
+    return result;
 }
 
 PyObject *
@@ -462,8 +492,7 @@ start_new_thread(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t 
         ident = PyObject_CallFunctionObjArgs(raw_start_new_thread, runner, no_args, NULL);
     }
     Py_XDECREF(no_args);
-    Py_XDECREF(runner);
-    return ident;
+    return runner_started(runner, ident);
 }
 
 static PyObject *
@@ -475,9 +504,8 @@ start_joinable(PyObject *function, PyObject *handle, PyObject *daemon, PyObject 
     if (runner != NULL) {
         result = PyObject_CallFunctionObjArgs(raw_start_joinable_thread, runner, handle, daemon, NULL);
     }
-    Py_XDECREF(runner);
     Py_XDECREF(no_args);
-    return result;
+    return runner_started(runner, result);
 }
 
 PyObject *
@@ -493,11 +521,7 @@ start_joinable_thread(PyObject *Py_UNUSED(module), PyObject *args, PyObject *kwa
         PyErr_SetString(PyExc_TypeError, "thread function must be callable");
         return NULL;
     }
-    if (name != NULL && name != Py_None && !PyUnicode_Check(name)) {
-        PyErr_Format(PyExc_TypeError, "a thread's name must be a str or None, not %.100s", Py_TYPE(name)->tp_name);
-        return NULL;
-    }
-    return start_joinable(function, handle, daemon, name == Py_None ? NULL : name);
+    return check_name(&name, "thread") < 0 ? NULL : start_joinable(function, handle, daemon, name);
 }
 
 /* ---- reading ---- */

@@ -7,7 +7,7 @@ from collections import deque
 from typing import Any
 
 from .._atomic import Counter
-from ._state import Settings, on_fork, on_reset
+from ._state import Settings, on_configure, on_fork, on_reset
 
 _buffer: deque[tuple[Any, ...]] = deque()
 _dropped = Counter()
@@ -53,6 +53,13 @@ def wake() -> None:
         _wakeup[0].release()
     except RuntimeError:
         pass
+
+
+@on_configure
+def _drop_what_no_longer_fits(_: object) -> None:
+    while len(_buffer) > Settings.event_capacity:
+        _buffer.popleft()
+        _dropped.add()
 
 
 @on_reset

@@ -99,7 +99,7 @@ def identity_named(name: str, kind: str, location: str, object_name: str) -> Ide
     identity = _identities.get((name, kind))
     if identity is None:
         if len(_identities) >= MAX_IDENTITIES:
-            _capped[0] = True
+            note_cap()
             name, location, object_name = "other", "", "other"
         identity = _identities.setdefault((name, kind), Identity(name, kind, location, object_name))
     return identity
@@ -116,9 +116,14 @@ def identity_renamed(identity: Identity, object_name: str) -> Identity:
 def site_interned(site: RawSite) -> RawSite:
     """The site itself, `other` when there are too many."""
     if site not in _sites and len(_sites) >= MAX_SITES:
-        _capped[0] = True
+        note_cap()
         return OTHER_SITE
     return _sites.setdefault(site, site)
+
+
+def note_cap() -> None:
+    """Something has to be counted under `other`."""
+    _capped[0] = True
 
 
 def sites_capped() -> bool:
@@ -151,7 +156,7 @@ def _blame_of(identity: Identity, acquire_site: RawSite, owner_site: RawSite) ->
     blame = _blames.get((identity, acquire_site, owner_site))
     if blame is None:
         if len(_blames) >= MAX_BLAMES:
-            _capped[0] = True
+            note_cap()
             acquire_site = owner_site = OTHER_SITE
         blame = _blames.setdefault((identity, acquire_site, owner_site), [0, 0])
     return blame

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from ._locks import Mutex
-from ._names import checked_name
 from ._records import identity_renamed, unobserved
 from ._semaphores import SemaphoreRecord
+from ._waits import rename_waits
 
 
 def object_name(lock: object) -> str | None:
@@ -21,10 +21,11 @@ def rename(lock: Any, name: str, /) -> None:
     """Have what happens to the lock recorded under another name from now on."""
     if not isinstance(lock, (Mutex, SemaphoreRecord)):
         raise TypeError(f"expected an observed lock, got {type(lock).__name__}")
-    checked = checked_name(name, "lock")
-    if checked is None:
-        raise TypeError("a lock's name must be a str, not NoneType")
-    identity = identity_renamed(lock._identity, checked)
-    lock._identity.dropped.add()
+    if not isinstance(name, str):
+        raise TypeError(f"a lock's name must be a str, not {type(name).__name__}")
+    former = lock._identity
+    identity = identity_renamed(former, str.__str__(name))
+    former.dropped.add()
     lock._identity = identity
     identity.created.add()
+    rename_waits(lock, former, identity)

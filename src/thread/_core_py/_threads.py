@@ -19,8 +19,9 @@ from . import _places
 from ._builtin import BuiltinFunction
 from ._events import push_event
 from ._names import checked_name
+from ._records import note_cap
 from ._spans import ThreadTrace, current_span
-from ._state import Settings, count_fault, enter_hidden, leave_hidden, monotonic_ns, on_fork, on_reset
+from ._state import Settings, enter_hidden, is_fault, leave_hidden, monotonic_ns, on_fork, on_reset
 
 MAX_TARGETS = 1000
 
@@ -46,6 +47,7 @@ _targets: dict[str, _Target] = {}
 
 def _target_named(name: str) -> tuple[str, _Target]:
     if name not in _targets and len(_targets) >= MAX_TARGETS:
+        note_cap()
         name = "other"
     return name, _targets.setdefault(name, _Target())
 
@@ -82,19 +84,31 @@ class _Thread:
     def __init__(self, function: Any, invocation: tuple[Any, ...], kwargs: dict[str, Any], name: str | None) -> None:
         self.function: Any = function
         self.invocation: Any = (invocation, kwargs)
-        self.target, self.totals = _target_named(name or describe_target(function))
+        self.target = ""
+        self.totals: _Target | None = None
+        self.ident = self.native_id = self.started = self.requested = 0
+        self.outcome = "returned"
+        _guarded(self._request, function, name)
+        if self.totals is not None:
+            _guarded(_lifecycle.watch_excepthook, function, self._record_exception)
+
+    def _request(self, function: Any, name: str | None) -> None:
+        """What is recorded from here on; nothing where that fails."""
+        target, totals = _target_named(name or describe_target(function))
         self.starter = _places.site_charged(sys._getframe(2))
         self.trace = ThreadTrace(function)
-        self.ident = self.native_id = self.started = 0
-        self.outcome = "returned"
-        _lifecycle.watch_excepthook(function, self._record_exception)
         self.requested = monotonic_ns()
+        self.target, self.totals = target, totals
+
+    def abandon(self) -> None:
+        """It will not run: let go of what it was given, to which the thread object belongs that leads here."""
+        self.function = self.invocation = None
 
     def run(self) -> None:
         function, (args, kwargs) = self.function, self.invocation
         # A thread may outlive its arguments: what the function itself let go of must not be kept here.
         self.function = self.invocation = None
-        self._begin()
+        _guarded(self._begin)
         try:
             function(*args, **kwargs)
         except SystemExit:
@@ -104,9 +118,11 @@ class _Thread:
             self._record_exception(exception)
             _print_unraisable(exception, function)
         finally:
-            self._end()
+            _guarded(self._end)
 
     def _begin(self) -> None:
+        if self.totals is None:
+            return
         self.ident, self.native_id = get_ident(), get_native_id()
         self.started = monotonic_ns()
         self.totals.started.add()
@@ -115,16 +131,19 @@ class _Thread:
 
     def _record_exception(self, exception: BaseException) -> None:
         self.outcome = "raised"
-        try:
-            event = _lifecycle.record_exception(
-                exception, self.target, self.ident, self.native_id, monotonic_ns(), current_span()
-            )
-            if Settings.listening:
-                push_event(event)
-        except Exception:
-            count_fault()
+        if self.totals is not None:
+            _guarded(self._describe_exception, exception)
+
+    def _describe_exception(self, exception: BaseException) -> None:
+        event = _lifecycle.record_exception(
+            exception, self.target, self.ident, self.native_id, monotonic_ns(), current_span()
+        )
+        if Settings.listening:
+            push_event(event)
 
     def _end(self) -> None:
+        if self.totals is None or not self.started:
+            return
         lifetime = monotonic_ns() - self.started
         start_delay = self.started - self.requested
         cpu_time = time.thread_time_ns()
@@ -136,6 +155,15 @@ class _Thread:
                 + (self.requested, start_delay, lifetime, cpu_time, self.outcome)
                 + self.trace.end()
             )
+
+
+def _guarded(step: Callable[..., object], *arguments: object) -> None:
+    """A step of the record: its faults are not the program's."""
+    try:
+        step(*arguments)
+    except Exception as error:
+        if not is_fault(error):
+            raise
 
 
 _live: dict[_Thread, int] = {}
@@ -159,6 +187,17 @@ def _run_hidden(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) ->
         function(*args, **kwargs)
     finally:
         leave_hidden()
+
+
+def _started(start: Callable[..., Any], thread: _Thread, *rest: object) -> Any:
+    arguments = [(argument,) for argument in (thread.run, *rest)]
+    try:
+        # A step of an iterator, since a signal handler may raise right after a call, and the thread is there then.
+        for started in map(start, *arguments):
+            return started
+    except RuntimeError:
+        thread.abandon()
+        raise
 
 
 _Ts = TypeVarTuple("_Ts")
@@ -201,7 +240,9 @@ class _StartNewThread(BuiltinFunction):
             raise TypeError("optional 3rd arg must be a dictionary")
         if _places.serves_telemetry():
             return _raw_start_new_thread(_run_hidden, (function, args, kwargs))
-        return _raw_start_new_thread(_Thread(function, args, kwargs, checked_name(name, "thread")).run, ())
+        thread = _Thread(function, args, kwargs, checked_name(name, "thread"))
+        ident: int = _started(_raw_start_new_thread, thread, ())
+        return ident
 
 
 start_new_thread: _StartNewThread = _StartNewThread("start_new_thread")
@@ -218,7 +259,7 @@ class _StartJoinableThread(BuiltinFunction):
         start = _raw_start_joinable_thread
         if _places.serves_telemetry():
             return start(lambda: _run_hidden(function, (), {}), handle=handle, daemon=daemon)
-        return start(_Thread(function, (), {}, checked_name(name, "thread")).run, handle=handle, daemon=daemon)
+        return _started(start, _Thread(function, (), {}, checked_name(name, "thread")), handle, daemon)
 
 
 start_joinable_thread: _StartJoinableThread = _StartJoinableThread("start_joinable_thread")
@@ -243,8 +284,8 @@ def _zero() -> None:
     _finished.reset()
     _targets.clear()
     for thread in list(_live):
-        thread.totals = _target_named(thread.target)[1]
-        thread.totals.started.add()
+        thread.totals = totals = _target_named(thread.target)[1]
+        totals.started.add()
 
 
 @on_fork

@@ -265,6 +265,15 @@ def _wait_in_two_steps(wait: Wait, lock: Contended, frame: FrameType, timeout: f
     return _wait_for_raw(lock, max(timeout - elapsed, 0.0))
 
 
+def rename_waits(lock: object, former: Identity, identity: Identity) -> None:
+    """Have the waits for a lock that was renamed recorded under its new name."""
+    for wait, started in list(former.waiting.items()):
+        if isinstance(wait, Wait) and wait.lock is lock:
+            wait.identity = identity
+            identity.waiting[wait] = started
+            former.waiting.pop(wait, None)
+
+
 def read_current_waits() -> list[tuple[int, str, str, int, int]]:
     """One row per thread that waits now: ident, lock name and kind, since when, ident of the owner."""
     return [

@@ -1,0 +1,52 @@
+"""A thread that could not be started leaves nothing behind once the program lets go of it, and one that is started at a
+second try counts once.
+
+Source: python/cpython#109746, app-sre/qontract-reconcile#1188.
+"""
+
+import gc
+import sys
+import threading
+import weakref
+
+from thread import telemetry
+
+telemetry.instrument()
+threading.excepthook = lambda arguments: None
+LARGEST = 2**46  # more than there is
+
+
+class Payload:
+    pass
+
+
+def attempt():
+    payload = Payload()
+    thread = threading.Thread(target=int, args=(payload,))
+    try:
+        thread.start()
+    except RuntimeError:
+        return weakref.ref(thread), weakref.ref(payload)
+    sys.exit("it started after all")
+
+
+threading.stack_size(LARGEST)
+references = [reference for _ in range(5) for reference in attempt()]
+gc.collect()
+alive = sum(reference() is not None for reference in references)
+if alive:
+    sys.exit(f"{alive} of {len(references)} objects are still there")
+
+thread = threading.Thread(target=int, args=("x",))
+for _ in range(3):
+    try:
+        thread.start()
+    except RuntimeError:
+        pass
+threading.stack_size(0)
+thread.start()
+thread.join()
+snapshot = telemetry.snapshot()
+counted = sum(stats.count for stats in snapshot.exceptions), sum(stats.started for stats in snapshot.threads)
+if counted != (1, 1):
+    sys.exit(f"one exception of one thread was counted as {counted[0]} of {counted[1]}")
