@@ -159,7 +159,8 @@ def test_an_unhandled_exception_is_recorded_and_printed_as_ever(
 
     events = core.take_events()
     [event] = [event for event in events if event[0] == "unhandled_exception"]
-    _, kind, text, target, ident, native_id, at, traceback, site, _, _ = event
+    _, kind, text, target, ident, native_id, at, trace, site, _, _ = event
+    traceback = str(trace)
     assert (kind, text, target) == (f"{__name__}.Trouble", "no more water", f"{__name__}:fail")
     assert ident and native_id and at <= core.monotonic_ns()
     assert traceback.startswith("Traceback (most recent call last):")

@@ -169,6 +169,7 @@ def test_greenlets_that_are_there_before_threading_do_not_spoil_its_import() -> 
         native = _thread.allocate_lock
         def allocate_lock():
             return native()
+        allocate_lock.__module__ = "gevent.thread"
         _thread.allocate_lock = allocate_lock
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")

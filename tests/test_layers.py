@@ -19,14 +19,15 @@ FLOORS = (
     (
         "what the core is made of",
         {
-            *("_accumulator", "_atomic", "_buckets", "_histogram", "_histogram_counts", "_interruptions", "_lifecycle"),
-            *("_naming", "_own_modules", "_process_end", "_resets", "_saying", "_uninterrupted", "_version"),
+            *("_accumulator", "_atomic", "_buckets", "_foreign", "_histogram", "_histogram_counts", "_interruptions"),
+            *("_lifecycle", "_module", "_naming", "_own_modules", "_process_end", "_resets", "_saying", "_targets"),
+            *("_traces", "_uninterrupted", "_version"),
         },
     ),
     ("core", {"_backend", "_core", "_core_py"}),
     ("the thread module", {""}),
     ("vocabulary", {"_events", "_settings", "_snapshot"}),
-    ("replacing", {"_importing", "_replacing"}),
+    ("replacing", {"_guards", "_importing", "_replacing"}),
     (
         "what is replaced",
         {"_blocking", "_coverage", "_executors", "_futures", "_pickling", "_primitives", "_semaphores"},

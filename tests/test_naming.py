@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from thread._naming import describe_place, describe_site, describe_target, is_internal, line_of, module_of
+from thread._naming import describe_place, describe_site, is_internal, line_of, module_of
+from thread._targets import describe_target
 
 places: list[tuple[str, str]] = []
 

@@ -199,7 +199,7 @@ PROGRAMS = {
         """,
     "attributes of objects": """
         for value in objects():
-            names = [name for name in dir(value) if name != "_telemetry"]
+            names = [name for name in dir(value) if "_telemetry" not in name]
             show(type(value).__name__, names)
             show(getattr(value, "__class__"), value == value, hash(value) == hash(value))
         """,

@@ -6,9 +6,9 @@ import socket
 from collections.abc import Callable, Generator
 from functools import partial
 from selectors import EVENT_READ, EVENT_WRITE
-from time import monotonic
 from typing import Any, Final, TypeAlias, TypeVar
 
+from ._clock import monotonic
 from ._descriptor import OwnSocket
 
 Result = TypeVar("Result")

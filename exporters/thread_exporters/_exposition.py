@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import accumulate, groupby, islice, repeat
-from time import monotonic, sleep
+from time import sleep
 from typing import Any, Final, TypeAlias
 
 from prometheus_client import utils
@@ -20,6 +20,7 @@ from prometheus_client.core import Metric
 
 from thread.telemetry import Histogram
 
+from ._clock import monotonic
 from ._encodable import encodable
 from ._exemplars import Exemplar, latest
 from ._families import add_distribution, add_number, edges, empty_family

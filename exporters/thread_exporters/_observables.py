@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable
-from time import monotonic
 from typing import Final
 
 from opentelemetry.metrics import CallbackOptions, Meter, MeterProvider, Observation
@@ -13,6 +12,7 @@ from thread import telemetry
 from thread.telemetry import Snapshot
 
 from . import _scope
+from ._clock import monotonic
 from ._encodable import encodable_attributes
 from ._metrics import METRICS, NumberMetric
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from http import HTTPStatus
-from time import monotonic
 from typing import Any, Final
 
 import requests
 from requests.adapters import HTTPAdapter
+
+from ._clock import monotonic
 
 _RETRIED: Final = frozenset(
     {

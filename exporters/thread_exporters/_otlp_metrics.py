@@ -7,7 +7,6 @@ import math
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from time import time_ns
 from typing import Final, Literal, TypeAlias, cast, get_args
 
 from opentelemetry.sdk.environment_variables import (
@@ -35,6 +34,7 @@ from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 
 from thread.telemetry import Event, Histogram, Snapshot
 
+from ._clock import time_ns
 from ._encodable import encodable_attributes
 from ._exemplars import Exemplar, Exemplars, latest
 from ._metrics import METRICS, HistogramMetric, NumberMetric

@@ -17,11 +17,11 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
-from time import monotonic
 from typing import Any, Final, TypeAlias
 
 from thread import telemetry
 
+from ._clock import monotonic
 from ._connection import Connection, brief_answer
 from ._descriptor import OwnSocket
 from ._listener import Listener

@@ -11,7 +11,6 @@ OpenTelemetry of its own; where it has one, its spans and these find each other 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from time import monotonic
 from typing import Any, Final
 
 from opentelemetry.exporter.otlp.proto.http._log_exporter import OTLPLogExporter
@@ -24,6 +23,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from thread import telemetry
 from thread.telemetry import Event, Snapshot
 
+from ._clock import monotonic
 from ._otel_context import opentelemetry_tracing
 from ._otlp_connection import Deadline
 from ._otlp_environment import Signal, check_protocol, is_wanted, metric_interval, metric_timeout

@@ -15,6 +15,7 @@ import sys
 
 from . import _own_modules  # noqa: F401
 from ._backend import core as _backend_core
+from ._module import ThreadModule as _ThreadModule
 
 TIMEOUT_MAX = _thread.TIMEOUT_MAX
 _ExceptHookArgs = _thread._ExceptHookArgs
@@ -56,4 +57,6 @@ if sys.version_info >= (3, 14):
     _get_name = _thread._get_name  # type: ignore[attr-defined]
     set_name = _thread.set_name
 
-del _thread, sys
+sys.modules[__name__].__class__ = _ThreadModule
+
+del _ThreadModule, _thread, sys

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import os
-from time import time
 
 from ._resets import on_reset
 
@@ -24,7 +23,7 @@ else:
 
 __all__ = ["began_at", "core"]
 
-_began_at = time()
+_began_at = core.time_ns() / 1e9
 
 
 def began_at() -> float:
@@ -35,4 +34,4 @@ def began_at() -> float:
 @on_reset
 def _begin_anew() -> None:
     global _began_at
-    _began_at = time()
+    _began_at = core.time_ns() / 1e9

@@ -11,8 +11,8 @@ from functools import wraps
 from types import ModuleType
 
 from ._backend import core
-from ._naming import describe_target
 from ._replacing import Replacement
+from ._targets import describe_target
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

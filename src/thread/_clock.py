@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from time import time_ns
+from typing import Final
 
 from ._backend import core
+
+time_ns: Final = core.time_ns
 
 _STEP_NS = 1_000_000
 
@@ -25,6 +27,11 @@ def calibrate() -> None:
     offset = wall - (before + after) // 2
     if abs(offset - _offset_ns) > _STEP_NS + (after - before):
         _offset_ns = offset
+
+
+def monotonic() -> float:
+    """Seconds by the clock that records use. It goes on where a test has stopped that of the module `time`."""
+    return core.monotonic_ns() * 1e-9
 
 
 def unix_time(monotonic_ns: int) -> float:

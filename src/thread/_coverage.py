@@ -12,13 +12,19 @@ import sys
 from types import FunctionType, ModuleType
 
 from ._backend import core
+from ._foreign import as_text, is_a, loaded, module_namespace
+from ._guards import is_fault
 from ._naming import is_internal
+from ._primitives import greenlets
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Final
+    from collections.abc import Callable
+    from typing import Any, Final, TypeVar
 
-_LOCK_TYPES: Final = (_thread.LockType, _thread.RLock)
+    T = TypeVar("T")
+
+_LOCK_TYPES: Final = frozenset((id(_thread.LockType), id(_thread.RLock)))
 _PRIMITIVES: Final = frozenset(
     id(getattr(_thread, name))
     for name in ("LockType", "RLock", "allocate_lock", "start_new_thread", "start_joinable_thread")
@@ -43,14 +49,29 @@ class _Survey:
 _survey: Final = _Survey()
 
 
+def _guarded(look: Callable[[], T], otherwise: T) -> T:
+    """What `look` finds: nobody gets less of the rest because of what others have put among modules and objects."""
+    try:
+        return look()
+    except Exception as error:
+        if not is_fault(error):
+            raise
+        return otherwise
+
+
 def begin() -> None:
     """Count the locks that exist when observation begins. Looks at every object once, 20 ms for a million of them."""
-    objects = gc.get_objects()
-    if len(objects) <= _MOST_OBJECTS:
-        locks = {id(each) for each in objects if type(each) in _LOCK_TYPES}
-        imports = [each for each in objects if type(each) is _MODULE_LOCK]
-        _survey.locks = len(locks - _bookkeeping(imports))
+    _survey.locks = _guarded(_count_locks, _survey.locks)
     _survey.modules_looked_at = 0
+
+
+def _count_locks() -> int:
+    objects = gc.get_objects()
+    if len(objects) > _MOST_OBJECTS:
+        return _survey.locks
+    locks = {id(each) for each in objects if id(type(each)) in _LOCK_TYPES}
+    imports = [each for each in objects if type(each) is _MODULE_LOCK]
+    return len(locks - _bookkeeping(imports))
 
 
 def _bookkeeping(level: list[Any]) -> set[int]:
@@ -58,27 +79,28 @@ def _bookkeeping(level: list[Any]) -> set[int]:
     found: set[int] = set()
     seen: set[int] = set()
     for namespace in _namespaces(internal=True).values():
-        level.extend(namespace.values())
+        level.extend(list(namespace.values()))
     for _ in range(_STEPS):
-        level = [each for each in level if id(each) not in seen and not isinstance(each, _LEADS_ANYWHERE)]
+        level = [each for each in level if id(each) not in seen and not _leads_anywhere(each)]
         seen.update(map(id, level))
-        found.update(id(each) for each in level if type(each) in _LOCK_TYPES)
+        found.update(id(each) for each in level if id(type(each)) in _LOCK_TYPES)
         level = gc.get_referents(*level)
     return found
 
 
-_LEADS_ANYWHERE: Final = (ModuleType, FunctionType, str, bytes, int, float)
+def _leads_anywhere(obj: object) -> bool:
+    # Not `isinstance`, which asks an object for the class that it claims to have.
+    return issubclass(type(obj), (ModuleType, FunctionType, str, bytes, int, float))
 
 
 def _namespaces(*, internal: bool) -> dict[str, dict[str, Any]]:
     """The globals of the modules of the standard library and of ours, or else those of all other modules."""
     namespaces = {}
     for name, module in list(sys.modules.items()):
-        if isinstance(module, ModuleType):
-            # Not `vars`, which would load a module that is to be loaded when it is first used.
-            namespace: dict[str, Any] = object.__getattribute__(module, "__dict__")
-            file = namespace.get("__file__")
-            is_own = name == "__main__" or (isinstance(file, str) and not is_internal(file))
+        namespace = module_namespace(module)
+        if namespace and type(name) is str:
+            file = as_text(namespace.get("__file__"))
+            is_own = name == "__main__" or (file != "" and not is_internal(file))
             if is_own is not internal:
                 namespaces[name] = namespace
     return namespaces
@@ -93,30 +115,28 @@ def unobserved_modules() -> tuple[str, ...]:
     """Modules that hold the interpreter's own primitives. Looks again only where modules have been imported since."""
     if _survey.modules_looked_at != len(sys.modules):
         _survey.modules_looked_at = len(sys.modules)
-        _survey.modules = tuple(
-            [
-                name
-                for name, namespace in _namespaces(internal=False).items()
-                if not _PRIMITIVES.isdisjoint(map(id, list(namespace.values())))
-            ]
-        )
+        _survey.modules = _guarded(_holders_of_primitives, _survey.modules)
     return _survey.modules
+
+
+def _holders_of_primitives() -> tuple[str, ...]:
+    return tuple(
+        [
+            name
+            for name, namespace in _namespaces(internal=False).items()
+            if not _PRIMITIVES.isdisjoint(map(id, list(namespace.values())))
+        ]
+    )
 
 
 def replaced_by() -> str | None:
     """Whose greenlets are in the place of threads."""
-    threading: Any = sys.modules.get("threading")
-    for name in ("_allocate_lock", "Lock", "_start_new_thread", "_start_joinable_thread"):
-        library = str(getattr(getattr(threading, name, None), "__module__", None)).partition(".")[0]
-        if library in ("gevent", "eventlet"):
-            return library
-    return None
+    return _guarded(greenlets, None)
 
 
 def is_instrumented() -> bool:
     """Whether `threading` makes observed locks, or would do so if it were imported now."""
-    threading = sys.modules.get("threading")
-    if threading is None:
-        allocate_lock: object = _thread.allocate_lock
-        return allocate_lock is core.allocate_lock
-    return getattr(threading, "Lock", None) in (core.LockType, core.allocate_lock)
+    if not is_a(sys.modules.get("threading"), ModuleType):
+        return _thread.allocate_lock is core.allocate_lock  # type: ignore[comparison-overlap]
+    lock = loaded("threading", "Lock")
+    return lock is core.LockType or lock is core.allocate_lock

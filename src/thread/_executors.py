@@ -15,10 +15,12 @@ from . import _futures
 from ._accumulator import Accumulator
 from ._atomic import Counter
 from ._backend import core
+from ._foreign import as_text, attribute, class_name, set_attribute
+from ._guards import is_fault
 from ._histogram_counts import HistogramCounts
-from ._naming import describe_target
 from ._replacing import Replacement
 from ._resets import on_reset
+from ._targets import describe_target
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,6 +28,12 @@ if TYPE_CHECKING:
     from typing import Any, Final
 
     from ._histogram_counts import RawHistogram
+
+RECORD: Final = "_thread_telemetry_executor"
+"""The attribute of an executor that holds its record; None in those that were not seen yet."""
+
+SUBMITTED: Final = "_thread_telemetry_submitted"
+"""The attribute of a task that holds the totals it counts for and when it was submitted; None without those."""
 
 MAX_NAMES: Final = 500
 
@@ -80,6 +88,15 @@ class ExecutorRecord:
         # What ends the workers is in the queue, too.
         return workers, max(executor._work_queue.qsize() - ending, 0)
 
+    def guarded_state(self) -> tuple[int, int]:
+        """The same, for who must not fail because a program has executors of its own making."""
+        try:
+            return self.state()
+        except Exception as error:
+            if not is_fault(error):
+                raise
+            return 0, 0
+
 
 _all_totals: dict[str, Totals] = {}
 _live: dict[int, ExecutorRecord] = {}
@@ -109,7 +126,7 @@ def read_executors() -> Iterator[tuple[Numbers, RawHistogram | None, RawHistogra
     _durations.settle()
     live: dict[str, list[tuple[int, int]]] = {}
     for record in list(_live.values()):
-        live.setdefault(record.totals.name, []).append(record.state())
+        live.setdefault(record.totals.name, []).append(record.guarded_state())
     for totals in list(_all_totals.values()):
         states = live.get(totals.name, [])
         finished = totals.finished.value
@@ -137,49 +154,65 @@ def in_executor(module: ModuleType) -> list[Replacement]:
     """The life of executors and of their tasks."""
     executor, work_item = module.ThreadPoolExecutor, module._WorkItem
     return [
-        Replacement(executor, "_telemetry", None),
+        Replacement(executor, RECORD, None),
         Replacement(executor, "__init__", _observed_init(executor.__init__)),
         Replacement(executor, "submit", _observed_submit(executor.submit)),
-        Replacement(work_item, "_telemetry", None),
+        Replacement(work_item, SUBMITTED, None),
         Replacement(work_item, "__init__", _observed_work_item(work_item.__init__)),
         Replacement(work_item, "run", _observed_run(work_item.run)),
     ]
+
+
+def record_of(executor: Any) -> ExecutorRecord | None:
+    """The record of an executor, None if it has none yet."""
+    return _attribute(executor, RECORD)  # type: ignore[no-any-return]
+
+
+def _attribute(obj: object, name: str) -> Any:
+    try:
+        return object.__getattribute__(obj, name)
+    except AttributeError:
+        return None  # Observation has ended, or never began.
 
 
 def _observed_init(original: Any) -> Any:
     @wraps(original)
     def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
         original(self, *args, **kwargs)
-        _record_of(self)
+        _record_made_for(self)
 
     return __init__
 
 
-def _record_of(executor: Any) -> ExecutorRecord | None:
+def _record_made_for(executor: Any) -> ExecutorRecord | None:
     """The record of an executor, made when it is first seen. None for one of the telemetry itself."""
-    record: ExecutorRecord | None = executor._telemetry
-    if (record is None or not record.is_known) and not core.serves_telemetry():
-        try:
+    try:
+        record = record_of(executor)
+        if (record is None or not record.is_known) and not core.serves_telemetry():
             name = _name_of(executor) if record is None else record.totals.name
-            record = executor._telemetry = ExecutorRecord(executor, name)
-        except Exception:
-            core.count_fault()
-    return record
+            record = ExecutorRecord(executor, name)
+            set_attribute(executor, RECORD, record)
+        return record
+    except Exception as error:
+        if not is_fault(error):
+            raise
+        return None
 
 
 def _name_of(executor: Any) -> str:
-    prefix = executor._thread_name_prefix
-    if not (prefix.startswith(_NO_NAME) and prefix.removeprefix(_NO_NAME).isdecimal()):
-        return str(prefix)
+    prefix = as_text(attribute(executor, "_thread_name_prefix"))
+    is_given = not (prefix.startswith(_NO_NAME) and prefix.removeprefix(_NO_NAME).isdecimal())
+    if prefix and is_given:
+        return prefix
     # A lock that it made for itself knows the place.
-    return core.object_name(executor._shutdown_lock) or type(executor).__qualname__
+    return core.object_name(attribute(executor, "_shutdown_lock")) or class_name(type(executor))[1]
 
 
 def _observed_submit(original: Any) -> Any:
     @wraps(original)
     def submit(self: Any, fn: Any, /, *args: Any, **kwargs: Any) -> Any:
         outer = getattr(_submitting, "record", None)
-        _submitting.record = _record_of(self)
+        _submitting.record = _record_made_for(self)
         try:
             return original(self, fn, *args, **kwargs)
         finally:
@@ -194,33 +227,62 @@ def _observed_work_item(original: Any) -> Any:
         original(self, *args, **kwargs)
         record = getattr(_submitting, "record", None)
         if record is not None:
-            record.totals.submitted.add()
-            self._telemetry = (record.totals, core.monotonic_ns())
+            _submitted(self, record)
 
     return __init__
+
+
+def _submitted(work_item: Any, record: ExecutorRecord) -> None:
+    try:
+        set_attribute(work_item, SUBMITTED, (record.totals, core.monotonic_ns()))
+        record.totals.submitted.add()
+    except Exception as error:
+        if not is_fault(error):
+            raise
 
 
 def _observed_run(original: Any) -> Any:
     @wraps(original)
     def run(self: Any, *context: Any) -> None:
-        observed = self._telemetry
-        future = self.future
-        if observed is None or future.cancelled():
-            original(self, *context)
-            return
-        totals, submitted = observed
-        totals.started.add()
-        started = core.monotonic_ns()
+        started = _started(self)
         try:
             original(self, *context)
         finally:
-            _durations.add((totals.queue, started - submitted))
-            _durations.add((totals.run, core.monotonic_ns() - started))
-            totals.finished.add()
-            if future._exception is not None:
-                _futures.watch(future, _target_of(self), totals.unread.add)
+            if started is not None:
+                _finished(self, *started)
+            # The stack trace of an exception that the task ended with leads here, up to 3.12: nothing may hang on it.
+            self, context = None, ()
 
     return run
+
+
+def _started(work_item: Any) -> tuple[Totals, int, int] | None:
+    """For whom the task counts, how long it was queued and when it began; None for one that is not observed."""
+    try:
+        observed = _attribute(work_item, SUBMITTED)
+        if observed is None or work_item.future.cancelled():
+            return None
+        totals, submitted = observed
+        started = core.monotonic_ns()
+        totals.started.add()
+        return totals, started - submitted, started
+    except Exception as error:
+        if not is_fault(error):
+            raise
+        return None
+
+
+def _finished(work_item: Any, totals: Totals, queued: int, started: int) -> None:
+    try:
+        totals.finished.add()
+        _durations.add((totals.queue, queued))
+        _durations.add((totals.run, core.monotonic_ns() - started))
+        future = work_item.future
+        if future._exception is not None:
+            _futures.watch(future, _target_of(work_item), totals.unread.add)
+    except Exception as error:
+        if not is_fault(error):
+            raise
 
 
 def _target_of(work_item: Any) -> str:

@@ -6,11 +6,11 @@ from _thread import get_ident
 from collections import deque
 from collections.abc import Callable, Sequence
 from itertools import count
-from time import monotonic
 from typing import Protocol, runtime_checkable
 
 from . import _clock
 from ._backend import core
+from ._clock import monotonic
 from ._events import Event
 from ._faults import FaultLog
 from ._own_threads import Alarm, Flag, HiddenThread, forget_in_threading
@@ -150,7 +150,7 @@ class Worker:
             self._faults.report(f"the exporter {self.name} has not returned for {limit:g} s, the program goes on")
 
     def stop(self, deadline: float, *, at_exit: bool = False) -> bool:
-        """Ask for the last export and the shutdown before `deadline`, a point of `time.monotonic`. Does not wait.
+        """Ask for the last export and the shutdown before `deadline`, a point of `_clock.monotonic`. Does not wait.
 
         Returns whether that will be done. `at_exit` leaves it undone if it is the parent's.
         """

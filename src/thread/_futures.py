@@ -1,18 +1,20 @@
 """Exceptions that end in a future nobody reads.
 
-A task that fails has its future watched: whether anybody asks for the exception before the future is gone. What is
-kept until then are strings and numbers. A future that is still there when the process exits is not counted.
+A task that fails leaves a watch in its future, which goes with the future: if nobody has asked for the exception until
+then, the watch describes it. A future that is still there when the process exits is not counted.
 """
 
 from __future__ import annotations
 
+import sys
 from _thread import get_ident, get_native_id
 from functools import wraps
 from types import ModuleType
-from weakref import ref
 
 from ._backend import core
-from ._lifecycle import count_exception, describe_exception
+from ._foreign import namespace_of
+from ._guards import is_fault
+from ._lifecycle import record_exception
 from ._replacing import Replacement
 from ._resets import on_reset
 
@@ -21,65 +23,63 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any, Final
 
-    from ._lifecycle import ExceptionEvent
-
-MAX_WATCHED: Final = 10_000
-"""Failed futures of which nobody knows yet whether they will be read. More are not looked at."""
+WATCH: Final = "_thread_telemetry_watch"
+"""The attribute of a failed future that holds its watch."""
 
 
 class _Watch:
-    """One failed future."""
+    """Of one failed future. It has the exception until that is read, for as long as the future has it."""
 
-    __slots__ = ("count", "event", "is_read", "reference")
+    __slots__ = ("at_ns", "count", "exception", "generation", "ident", "native_id", "span", "target")
 
-    def __init__(self, future: Any, event: ExceptionEvent, count: Callable[[], object]) -> None:
-        self.is_read = False
-        self.event = event
+    def __init__(self, exception: BaseException | None, target: str, count: Callable[[], object] | None) -> None:
+        self.exception = exception
+        self.target = target
         self.count = count
-        self.reference = ref(future, lambda _: self._gone())
+        self.generation = _generation[0]
+        self.ident, self.native_id = get_ident(), get_native_id()
+        self.at_ns = core.monotonic_ns()
+        self.span = core.current_span()
 
-    def _gone(self) -> None:
-        _watched.pop(id(self), None)
-        if not self.is_read:
+    def __del__(self, is_finalizing: Callable[[], bool] = sys.is_finalizing) -> None:
+        try:
+            exception, self.exception = self.exception, None
+            if exception is not None and self.generation == _generation[0] and not is_finalizing():
+                self._record(exception)
+        except Exception as error:
+            if not is_fault(error):
+                raise
+
+    def _record(self, exception: BaseException) -> None:
+        if self.count is not None:
             self.count()
-            count_exception(self.event)
-            if core.listening():
-                core.push_event(self.event)
+        event = record_exception(
+            exception, self.target, self.ident, self.native_id, self.at_ns, self.span, source="future"
+        )
+        if core.listening():
+            core.push_event(event)
+
+    def __reduce__(self) -> tuple[type[None], tuple[()]]:
+        # The program may copy or pickle what it keeps in a future of its own.
+        return type(None), ()
 
 
-_READ: Final = object()
-_watched: dict[int, _Watch] = {}
+_generation: Final = [0]
+"""Of what is counted: watches of an earlier one, such as those of the parent process, count no more."""
 
 
 def watch(future: Any, target: str, count: Callable[[], object]) -> None:
     """Call `count`, and record the exception, if this failed future is dropped before anybody reads it."""
-    try:
-        if future._telemetry is _READ or len(_watched) >= MAX_WATCHED:
-            return
-        event = describe_exception(
-            future._exception,
-            target,
-            get_ident(),
-            get_native_id(),
-            core.monotonic_ns(),
-            source="future",
-            span=core.current_span(),
-        )
-        watched = _Watch(future, event, count)
-        _watched[id(watched)] = watched
-        if future._telemetry is _READ:
-            watched.is_read = True
-        else:
-            future._telemetry = watched
-    except Exception:
-        core.count_fault()
+    made = _Watch(future._exception, target, count)
+    # Whoever reads it at this very moment sets the same attribute: one of the two comes first.
+    if namespace_of(future).setdefault(WATCH, made) is not made:
+        made.exception = None
 
 
 def in_futures(base: ModuleType) -> list[Replacement]:
     """What asks for an exception."""
     future = base.Future
     replacements = [
-        Replacement(future, "_telemetry", None),
         Replacement(future, "_Future__get_result", _observed_get_result(future._Future__get_result)),
         Replacement(future, "exception", _observed_exception(future.exception)),
     ]
@@ -89,18 +89,27 @@ def in_futures(base: ModuleType) -> list[Replacement]:
 
 
 def _mark_read(future: Any) -> None:
-    watched = future._telemetry
-    if isinstance(watched, _Watch):
-        watched.is_read = True
-    future._telemetry = _READ
+    try:
+        watch = namespace_of(future).setdefault(WATCH, _READ)
+        if watch is not _READ:
+            watch.exception = None
+    except Exception as error:
+        if not is_fault(error):
+            raise
+
+
+# Up to 3.13 an exception that is false, as one with a length of zero is, is not raised but passes for no exception.
+_RAISES_WHAT_IS_FALSE: Final = sys.version_info >= (3, 14)
 
 
 def _observed_get_result(original: Any) -> Any:
     # It raises by itself, as the original does, so that the stack trace of the exception is no longer than before.
     @wraps(original)
     def __get_result(self: Any) -> Any:
-        if not self._exception:
+        if self._exception is None:
             return original(self)
+        if not _RAISES_WHAT_IS_FALSE and not self._exception:
+            return self._result
         _mark_read(self)
         try:
             raise self._exception
@@ -134,4 +143,8 @@ def _observed_get_snapshot(original: Any) -> Any:
 
 @on_reset
 def _zero() -> None:
-    _watched.clear()
+    _generation[0] += 1
+
+
+_READ: Final = _Watch(None, "", None)
+"""In place of the watch of a future that was read before it had one."""

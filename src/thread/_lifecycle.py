@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import sys
-import time
-from types import TracebackType
 
 from ._accumulator import Accumulator
-from ._naming import UNKNOWN_SITE, RawSite, describe_site, is_internal, module_of, thread_of
+from ._foreign import is_a, namespace_of, set_attribute
+from ._naming import RawSite
 from ._resets import on_reset
+from ._targets import TARGET, thread_of
+from ._traces import Trace, type_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,127 +19,109 @@ if TYPE_CHECKING:
     Source = Literal["thread", "future"]
     """What the exception ended."""
 
-    ExceptionEvent = tuple[str, str, str, str, int, int, int, str, RawSite, Source, object]
+    ExceptionEvent = tuple[str, str, str, str, int, int, int, Trace, RawSite, Source, object]
     """The raw event: its kind, then the fields of `UnhandledException`."""
 
 MAX_EXCEPTION_STATS: Final = 500
-MAX_TEXT: Final = 64 * 1024
 
 
 class _Total:
-    __slots__ = ("at", "count", "traceback")
+    __slots__ = ("at_ns", "count", "trace")
 
     def __init__(self) -> None:
         self.count = 0
-        self.traceback = ""
-        self.at = 0.0
+        self.trace: Trace | None = None
+        self.at_ns = 0
 
 
 _totals: dict[tuple[str, str, Source], _Total] = {}
 
 
-def _fold(record: tuple[str, str, Source, str, float]) -> None:
-    kind, target, source, text, at = record
+def _fold(record: tuple[str, str, Source, Trace, int]) -> None:
+    kind, target, source, trace, at_ns = record
     key = (kind, target, source)
     if key not in _totals and len(_totals) >= MAX_EXCEPTION_STATS:
         key = ("other", "other", source)
     total = _totals.setdefault(key, _Total())
     total.count += 1
-    total.traceback = text
-    total.at = at
+    total.trace = trace
+    total.at_ns = at_ns
 
 
 _records = Accumulator(_fold)
 
 
 def record_exception(
-    exception: BaseException, target: str, ident: int, native_id: int, at_ns: int, span: object
+    exception: BaseException,
+    target: str,
+    ident: int,
+    native_id: int,
+    at_ns: int,
+    span: object,
+    source: Source = "thread",
 ) -> ExceptionEvent:
-    """Count an exception that ended a thread, and describe it.
+    """Count an exception that nobody handled, and describe it by strings and numbers.
 
-    Runs on the thread that dies, since nothing may keep the exception alive until another thread has time for it.
+    Runs on the thread that dies or drops a future, since nothing may keep the exception alive until another thread has
+    time for it. `span` is the context of the span that it was raised in. Safe in any signal handler and finalizer.
     """
-    event = describe_exception(exception, target, ident, native_id, at_ns, source="thread", span=span)
-    count_exception(event)
-    return event
-
-
-def count_exception(event: ExceptionEvent) -> None:
-    """Count an exception that was described. Safe in any thread, signal handler and finalizer."""
-    _, kind, _, target, _, _, _, text, _, source, _ = event
-    _records.add((kind, target, source, text, time.time()))
-
-
-def describe_exception(
-    exception: BaseException, target: str, ident: int, native_id: int, at_ns: int, source: Source, span: object
-) -> ExceptionEvent:
-    """Describe an exception by strings and numbers, and by the context of the span that it was raised in."""
-    import traceback
-
-    text = "".join(traceback.format_exception(exception))
-    if len(text) > MAX_TEXT:
-        text = f"{text[: MAX_TEXT // 2]}\n[…]\n{text[-MAX_TEXT // 2 :]}"
-    cls = type(exception)
-    name = cls.__qualname__ if cls.__module__ == "builtins" else f"{cls.__module__}.{cls.__qualname__}"
-    message = traceback.TracebackException.from_exception(exception, limit=0)
+    trace, kind = Trace(exception), type_of(exception)
+    _records.add((kind, target, source, trace, at_ns))
     return (
         "unhandled_exception",
-        name,
-        str(message)[:MAX_TEXT],
+        kind,
+        trace.message,
         target,
         ident,
         native_id,
         at_ns,
-        text,
-        _site_of(exception.__traceback__),
+        trace,
+        trace.site,
         source,
         span,
     )
 
 
-def _site_of(traceback: TracebackType | None) -> RawSite:
-    """The innermost frame of the program itself, else the innermost."""
-    site = UNKNOWN_SITE
-    fallback = UNKNOWN_SITE
-    while traceback is not None:
-        frame = traceback.tb_frame
-        fallback = describe_site(frame.f_code, traceback.tb_lasti, module_of(frame.f_globals))
-        if not is_internal(frame.f_code.co_filename):
-            site = fallback
-        traceback = traceback.tb_next
-    return fallback if site is UNKNOWN_SITE else site
+class _Hook:
+    """What `threading` calls with a thread that an exception has ended, while it still handles that exception."""
+
+    __slots__ = ("_original", "_record")
+
+    def __init__(self, original: Any, record: Callable[[BaseException], None]) -> None:
+        # A start that failed has left one already.
+        self._original: Any = original._original if type(original) is _Hook else original
+        self._record = record
+
+    def __call__(self, thread: object) -> None:
+        exception = sys.exc_info()[1]
+        if exception is not None and not is_a(exception, SystemExit):
+            self._record(exception)
+        del exception
+        self._original(thread)
 
 
-def watch_excepthook(function: object, record: Callable[[BaseException], None]) -> None:
+def watch_excepthook(function: object, record: Callable[[BaseException], None], target: str) -> None:
     """Where a thread of `threading` is about to start, have its unhandled exception recorded before its hook runs.
 
     `threading` catches the exception itself and calls the hook that the thread object carries; that hook is still
-    called exactly as before.
+    called exactly as before. The thread is told the name of its target, which it forgets when it has run it.
     """
     thread: Any = thread_of(function)
     if thread is None:
         return
-    original = getattr(thread, "_invoke_excepthook", None)
-    if original is None:
-        return
-    # A start that failed has left one already.
-    original = getattr(original, "replaces", original)
-
-    def invoke_excepthook(thread: object) -> None:
-        exception = sys.exc_info()[1]
-        if exception is not None and not isinstance(exception, SystemExit):
-            record(exception)
-        del exception
-        original(thread)
-
-    invoke_excepthook.replaces = original  # type: ignore[attr-defined]
-    thread._invoke_excepthook = invoke_excepthook
+    set_attribute(thread, TARGET, target)
+    original = namespace_of(thread).get("_invoke_excepthook")
+    if original is not None:
+        set_attribute(thread, "_invoke_excepthook", _Hook(original, record))
 
 
-def read_exceptions() -> list[tuple[str, str, int, str, float, Source]]:
-    """One row per type, target and source: with count, last stack trace, and when that was in Unix seconds."""
+def read_exceptions() -> list[tuple[str, str, int, str, int, Source]]:
+    """One row per type, target and source: with count, last stack trace, and when that was by the monotonic clock."""
     _records.settle()
-    return [(kind, target, t.count, t.traceback, t.at, source) for (kind, target, source), t in list(_totals.items())]
+    return [
+        (kind, target, total.count, str(total.trace or ""), total.at_ns, source)
+        for (kind, target, source), total in list(_totals.items())
+    ]
 
 
 @on_reset

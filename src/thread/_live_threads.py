@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
 from ._backend import core
+from ._foreign import as_text, is_a, loaded, namespace_of
 
 MAIN_TARGET: Final = "main"
 UNKNOWN_TARGET: Final = "unknown"
@@ -53,14 +54,15 @@ def read_live_threads() -> list[RawLiveThread]:
             native_id = _main_native_id(native_id)
             target = target if ident in observed else MAIN_TARGET
         elif not native_id:
-            native_id = known.get("_native_id") or 0
+            native_id = _number(known.get("_native_id"))
+        daemonic = known.get("_daemonic")
         rows.append(
             RawLiveThread(
                 ident,
                 native_id,
-                str(known.get("_name") or target),
+                as_text(known.get("_name")) or target,
                 target,
-                bool(known["_daemonic"]) if "_daemonic" in known else None,
+                bool(daemonic) if type(daemonic) in (bool, int) else None,
                 started,
                 cpu_time_ns(native_id),
                 waits.get(ident),
@@ -75,12 +77,14 @@ def _known_to_threading(ident: int) -> dict[str, Any]:
     Read from its dictionary, since a subclass may have properties of those names, and without `current_thread()`,
     which would invent an object where there is none.
     """
-    threading = sys.modules.get("threading")
-    thread = getattr(threading, "_active", {}).get(ident)
-    if thread is None or isinstance(thread, getattr(threading, "_DummyThread", ())):
-        return {}
-    attributes: dict[str, Any] = thread.__dict__
-    return attributes
+    active = loaded("threading", "_active")
+    thread = active.get(ident) if type(active) is dict else None
+    dummy = loaded("threading", "_DummyThread")
+    return {} if thread is None or (dummy is not None and is_a(thread, dummy)) else namespace_of(thread)
+
+
+def _number(value: object) -> int:
+    return value if type(value) is int else 0
 
 
 if sys.platform == "linux":
@@ -109,7 +113,7 @@ else:
         return None
 
     def _main_native_id(observed: int) -> int:
-        return observed or _known_to_threading(main_ident()).get("_native_id") or 0
+        return observed or _number(_known_to_threading(main_ident()).get("_native_id"))
 
 
 # Up to 3.12 only `threading` knows which thread is the main one. Until it is imported, that is the thread in which
@@ -118,9 +122,8 @@ _presumed_main: Final = [_thread.get_ident()]
 
 
 def _main_ident_of_threading() -> int:
-    main = getattr(sys.modules.get("threading"), "_main_thread", None)
-    ident: int | None = getattr(main, "_ident", None)
-    return ident or _presumed_main[0]
+    main = loaded("threading", "_main_thread")
+    return _number(namespace_of(main).get("_ident")) or _presumed_main[0]
 
 
 main_ident: Callable[[], int] = getattr(_thread, "_get_main_thread_ident", _main_ident_of_threading)

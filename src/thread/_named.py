@@ -5,7 +5,10 @@ from __future__ import annotations
 import sys
 from typing import Any, TypeVar
 
+from . import _executors, _semaphores
 from ._backend import core
+from ._foreign import set_attribute
+from ._targets import NAME
 
 T = TypeVar("T")
 
@@ -40,8 +43,9 @@ def _is_a(obj: object, module: str, *names: str) -> bool:
 def _name_executor(executor: Any, name: str) -> bool:
     if not _is_a(executor, "concurrent.futures.thread", "ThreadPoolExecutor"):
         return False
-    if executor._telemetry is not None:
-        executor._telemetry.rename(name)
+    record = _executors.record_of(executor)
+    if record is not None:
+        record.rename(name)
     _rename(executor._shutdown_lock, name)
     _name_locks(executor._idle_semaphore, name)
     return True
@@ -51,7 +55,7 @@ def _name_thread(thread: Any, name: str) -> bool:
     if not _is_a(thread, "threading", "Thread"):
         return False
     # Where `describe_target` looks for it when the thread starts.
-    thread._telemetry = str.__str__(name)
+    set_attribute(thread, NAME, str.__str__(name))
     return True
 
 
@@ -59,7 +63,7 @@ def _name_locks(obj: Any, name: str) -> bool:
     if core.object_name(obj) is not None:
         core.rename(obj, name)
     elif _is_a(obj, "threading", "Semaphore"):
-        _rename(getattr(obj, "_telemetry", None), name)
+        _rename(_semaphores.record_of(obj), name)
         _rename(obj._cond._lock, name)
     elif _is_a(obj, "threading", "Event", "Barrier"):
         _rename(obj._cond._lock, name)

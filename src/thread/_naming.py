@@ -1,4 +1,4 @@
-"""What things are called: lock identities, sites in the code, thread targets.
+"""The names of lock identities and of sites in the code.
 
 Names are read off code objects alone. Callers' variables are never scanned, since that runs descriptors and
 properties of the observed program.
@@ -8,15 +8,13 @@ from __future__ import annotations
 
 import opcode
 import os
-import sys
 from bisect import bisect_right
-from types import BuiltinFunctionType, CodeType, FunctionType, MethodType
+from types import CodeType
 from weakref import ref
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from typing import Any
 
 RawSite = tuple[str, str, int]
 """Function, file and line, as the core keeps them."""
@@ -208,51 +206,3 @@ def module_of(module_globals: dict[str, object]) -> str:
     """The module's name, as code at its top level sees it."""
     name = module_globals.get("__name__")
     return name if type(name) is str else "unknown"
-
-
-def describe_target(function: object) -> str:
-    """The low-cardinality name of what a thread runs: `module:qualname` of the function behind it.
-
-    Looks through bound methods, `functools.partial` and a `threading.Thread`, which may have been given a name; reads
-    no attribute of a class it does not know, since that could run code of the program.
-    """
-    for _ in range(8):
-        inner = _unwrap(function)
-        if inner is None:
-            break
-        if type(inner) is str:
-            return inner
-        function = inner
-    if not isinstance(function, (FunctionType, BuiltinFunctionType, type)):
-        function = type(function)
-    module = getattr(function, "__module__", None)
-    return f"{module or 'builtins'}:{function.__qualname__}"
-
-
-def _unwrap(function: Any) -> object:
-    if isinstance(function, MethodType):
-        thread = thread_of(function)
-        if thread is None:
-            return function.__func__
-        given = thread.__dict__.get("_telemetry")
-        if given is not None:
-            return given
-        target: object = thread.__dict__.get("_target")
-        return type(thread).run if target is None or type(thread).run is not _plain_run() else target
-    functools = sys.modules.get("functools")
-    if functools is not None and type(function) is functools.partial:
-        return function.func
-    return None
-
-
-def thread_of(function: object) -> Any:
-    """The `threading.Thread` whose `_bootstrap` this bound method is, if it is one."""
-    threading = sys.modules.get("threading")
-    if threading is None or not isinstance(function, MethodType):
-        return None
-    bootstrap = getattr(getattr(threading, "Thread", None), "_bootstrap", None)
-    return function.__self__ if function.__func__ is bootstrap else None
-
-
-def _plain_run() -> object:
-    return sys.modules["threading"].Thread.run

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import _signal  # type: ignore[import-not-found]
 import os
-import sys
 from _thread import (
     LockType,
     _count,
@@ -17,6 +16,7 @@ from _thread import (
 from collections import deque
 
 from ._backend import core
+from ._foreign import is_a, loaded
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -260,8 +260,6 @@ def _start_without_signals(run: Callable[[], object]) -> None:
 
 def forget_in_threading() -> None:
     """Take this thread out of `threading`'s list, where `current_thread()`, which logging calls, has put it."""
-    threading = sys.modules.get("threading")
-    active = getattr(threading, "_active", None)
-    dummy = getattr(threading, "_DummyThread", None)
-    if active is not None and dummy is not None and isinstance(active.get(get_ident()), dummy):
+    active, dummy = loaded("threading", "_active"), loaded("threading", "_DummyThread")
+    if type(active) is dict and dummy is not None and is_a(active.get(get_ident()), dummy):
         active.pop(get_ident(), None)

@@ -6,11 +6,14 @@ import sys
 from types import BuiltinFunctionType, ModuleType
 
 from ._backend import core
+from ._foreign import MISSING, as_text, attribute, is_a, module_namespace
+from ._guards import is_fault
 from ._replacing import Replacement
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Final
+    from collections.abc import Callable
+    from typing import Any, Final
 
 if sys.version_info >= (3, 13):
     _START: Final = "_start_joinable_thread"
@@ -33,30 +36,119 @@ _IN_THREAD: Final[dict[str, object]] = {
 if sys.version_info >= (3, 13):
     _IN_THREAD.update({"lock": core.LockType, "start_joinable_thread": core.start_joinable_thread})
 
+GREENLETS: Final = ("gevent", "eventlet")
+"""Libraries that put greenlets in the place of threads."""
+
 
 def in_thread(module: ModuleType) -> list[Replacement]:
     """For programs that do without `threading`, and for whoever looks up a lock's type or a function by its name."""
-    return [Replacement(module, name, observed) for name, observed in _IN_THREAD.items()]
+    return [_replacement(module, name, observed) for name, observed in _IN_THREAD.items()]
 
 
 def in_threading(threading: ModuleType) -> list[Replacement]:
     """What makes locks and starts threads there; its own bookkeeping goes on with the locks that it has."""
     core.mark_reacquisition(threading.Condition._acquire_restore.__code__)
-    return [Replacement(threading, name, observed) for name, observed in _OBSERVED.items()]
+    return [_replacement(threading, name, observed) for name, observed in _OBSERVED.items()]
+
+
+def _replacement(module: ModuleType, name: str, observed: Any) -> Replacement:
+    starts_threads = observed is core.start_new_thread or observed is getattr(core, "start_joinable_thread", None)
+    return Replacement(module, name, observed, (lambda found: _started_by(observed, found)) if starts_threads else None)
+
+
+# ---- threads that others start ----
+
+
+class _StartedBy:
+    """Starts observed threads by what a debugger has put in the place of the interpreter's function.
+
+    It goes on doing to new threads what it does, and is not taken for what the thread was to run.
+    """
+
+    __slots__ = ("_start",)
+
+    def __init__(self, start: Callable[..., Any]) -> None:
+        self._start = start
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._start, name)
+
+    def __call__(self, function: Any, *arguments: Any, **options: Any) -> Any:
+        run, passed_on = self._run_of(function, arguments, options)
+        return core.pass_on(self._start, run, passed_on, options)
+
+    def _run_of(
+        self, function: Any, arguments: tuple[Any, ...], options: dict[str, Any]
+    ) -> tuple[Any, tuple[Any, ...]]:
+        name = options.pop("name", None)
+        try:
+            positional = arguments[0] if arguments else ()
+            keywords = arguments[1] if len(arguments) > 1 else {}
+            if callable(function) and type(positional) is tuple and type(keywords) is dict:
+                run = core.observed_run(function, positional, keywords, name)
+                return _Run(run, function), ((),) if arguments else ()
+        except Exception as error:
+            if not is_fault(error):
+                raise
+        return function, arguments
+
+
+class _Run:
+    """An observed function, which a debugger finds to be a method of the same object as before."""
+
+    __slots__ = ("__self__", "_run")
+
+    def __init__(self, run: Callable[[], object], function: object) -> None:
+        self._run = run
+        self.__self__ = attribute(function, "__self__")
+
+    def __call__(self) -> None:
+        self._run()
+
+
+def _started_by(observed: object, found: Any) -> object:
+    if found is MISSING or type(found) in (BuiltinFunctionType, type(observed)):
+        return observed
+    start: Any = found
+    return _StartedBy(start)
+
+
+# ---- greenlets ----
+
+
+def greenlets() -> str | None:
+    """The library whose greenlets are in the place of the threads of `threading`."""
+    found = _place_of_greenlets()
+    return None if found is None else found[1]
+
+
+def _place_of_greenlets() -> tuple[str, str] | None:
+    namespace = module_namespace(sys.modules.get("threading"))
+    for name in ("_allocate_lock", "Lock", "_start_new_thread", "_start_joinable_thread"):
+        library = as_text(attribute(namespace.get(name), "__module__")).partition(".")[0]
+        if library in GREENLETS:
+            return name, library
+    native = namespace.get("_allocate_lock", MISSING)
+    loaded = _loaded()
+    is_native = native is MISSING or is_a(native, BuiltinFunctionType) or is_a(native, type)
+    return ("_allocate_lock", loaded[0]) if loaded and not is_native else None
+
+
+def _loaded() -> list[str]:
+    return [name for name in GREENLETS if name in sys.modules]
 
 
 def check() -> None:
-    """Raises RuntimeError if the threads of `threading` are not the interpreter's."""
-    threading = sys.modules.get("threading")
-    for name in "_allocate_lock", _START:
-        native = getattr(threading, name, None)
-        if native is not None and not isinstance(native, BuiltinFunctionType) and native is not _OBSERVED.get(name):
-            raise RuntimeError(
-                f"cannot observe threading: expected its {name} to be the interpreter's, got {native!r}"
-                f"{_suspects()}. Greenlets in place of threads are not observed."
-            )
+    """Raises RuntimeError if the threads of `threading` are not the interpreter's.
 
-
-def _suspects() -> str:
-    loaded = [name for name in ("gevent", "eventlet") if name in sys.modules]
-    return f" ({' and '.join(loaded)} is loaded)" if loaded else ""
+    A debugger's are: it puts a function of its own in the place of what starts them, which calls the interpreter's.
+    """
+    found = _place_of_greenlets()
+    if found is not None:
+        name, _ = found
+        suspects = f" ({' and '.join(_loaded())} is loaded)" if _loaded() else ""
+        raise RuntimeError(
+            f"cannot observe threading: expected its {name} to be the interpreter's, "
+            f"got {getattr(sys.modules['threading'], name)!r}{suspects}. "
+            "Greenlets in place of threads are not observed."
+        )

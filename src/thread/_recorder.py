@@ -6,11 +6,11 @@ import os
 from _thread import TIMEOUT_MAX
 from collections import deque
 from collections.abc import Callable, Sequence
-from time import monotonic
 
 from . import _fork, _live_threads, _snapshot_reader
 from ._atomic import Counter
 from ._backend import core
+from ._clock import monotonic
 from ._event_reader import read_events
 from ._exporting import Exporter, Worker
 from ._faults import FaultLog, write_the_rest

@@ -21,12 +21,16 @@ MISSING: Final = object()
 class Replacement:
     """One name of a module or a class, and what it is to mean."""
 
-    __slots__ = ("name", "observed", "owner")
+    __slots__ = ("around", "name", "observed", "owner")
 
-    def __init__(self, owner: Any, name: str, observed: object) -> None:
+    def __init__(
+        self, owner: Any, name: str, observed: object, around: Callable[[object], object] | None = None
+    ) -> None:
         self.owner = owner
         self.name = name
         self.observed = observed
+        # What to put in place of something that is not the interpreter's; None: `observed`, whatever is there.
+        self.around = around
 
 
 class Replacements:
@@ -35,21 +39,23 @@ class Replacements:
     def __init__(self, replacements: Iterable[Replacement]) -> None:
         self._replacements = tuple(replacements)
         self._originals: dict[int, object] = {}
+        self._put: dict[int, object] = {}
 
     def put(self) -> None:
         """Replace what is not replaced already."""
         for index, each in enumerate(self._replacements):
             found = vars(each.owner).get(each.name, MISSING)
             # Somebody who had replaced it for a while may have put back what was observed then.
-            if found is not each.observed:
+            if found is not each.observed and found is not self._put.get(index, MISSING):
                 self._originals[index] = found
-                _set(each.owner, each.name, each.observed)
+                self._put[index] = each.observed if each.around is None else each.around(found)
+                _set(each.owner, each.name, self._put[index])
 
     def undo(self) -> None:
         """Restore what was found. What somebody else has replaced since is left alone."""
         for index, original in self._originals.items():
             each = self._replacements[index]
-            if vars(each.owner).get(each.name, MISSING) is not each.observed:
+            if vars(each.owner).get(each.name, MISSING) is not self._put[index]:
                 continue
             if original is MISSING:
                 delattr(each.owner, each.name)

@@ -8,18 +8,22 @@ from __future__ import annotations
 
 import sys
 from functools import wraps
-from time import monotonic
 from types import ModuleType
 
 from ._backend import core
+from ._foreign import set_attribute
+from ._guards import is_fault
 from ._replacing import Replacement
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
+    from typing import Any, Final
 
-RECORD = "_telemetry"
+RECORD: Final = "_thread_telemetry_record"
 """The attribute of a semaphore that holds its record; None in those that were made unobserved."""
+
+_FOREVER: Final = -1
+_attribute: Final = object.__getattribute__
 
 
 def in_threading(threading: ModuleType) -> list[Replacement]:
@@ -40,22 +44,34 @@ def _observed_init(original: Any) -> Any:
     @wraps(original)
     def __init__(self: Any, value: int = 1) -> None:
         original(self, value)
-        self._telemetry = core.SemaphoreRecord()
+        try:
+            set_attribute(self, RECORD, core.SemaphoreRecord())
+        except Exception as error:
+            if not is_fault(error):
+                raise
 
     return __init__
+
+
+def record_of(semaphore: Any) -> Any:
+    """The record of a semaphore, None without one."""
+    try:
+        return _attribute(semaphore, RECORD)
+    except AttributeError:
+        return None  # Observation has ended, or never began.
 
 
 def _observed_acquire(original: Any) -> Any:
     @wraps(original)
     def acquire(self: Any, blocking: bool = True, timeout: float | None = None) -> bool:
-        record = self._telemetry
+        record = record_of(self)
         if record is None or (not blocking and timeout is not None):
             acquired: bool = original(self, blocking, timeout)
             return acquired
         with self._cond:
             if self._value != 0:
                 self._value -= 1
-                record.acquired()
+                _tell(record.acquired)
                 return True
         if not blocking or (timeout is not None and timeout <= 0):
             return False
@@ -68,31 +84,42 @@ def _observed_release(original: Any) -> Any:
     @wraps(original)
     def release(self: Any, n: int = 1) -> None:
         original(self, n)
-        record = self._telemetry
+        record = record_of(self)
         if record is not None:
-            record.released(n)
+            _tell(record.released, n)
 
     return release
 
 
+def _tell(tell: Any, *arguments: Any) -> Any:
+    """What a record answers; None where it fails, for the program's permit is not its business."""
+    try:
+        return tell(*arguments)
+    except Exception as error:
+        if not is_fault(error):
+            raise
+        return None
+
+
 def _acquire_contended(semaphore: Any, record: Any, timeout: float | None) -> bool:
     """One wait, however often the thread sleeps in it because others were faster."""
-    wait = record.begin_wait()
-    deadline = None if timeout is None else monotonic() + timeout
+    wait = _tell(record.begin_wait)
+    deadline = None if timeout is None else _now() + timeout
     acquired = None
     try:
         with semaphore._cond:
             while semaphore._value == 0:
-                if deadline is not None and deadline <= monotonic():
+                if deadline is not None and deadline <= _now():
                     acquired = False
                     return False
                 _sleep(semaphore._cond, wait, deadline)
             semaphore._value -= 1
-            record.acquired()
+            _tell(record.acquired)
             acquired = True
             return True
     finally:
-        wait.end(acquired)
+        if wait is not None:
+            _tell(wait.end, acquired)
 
 
 def _sleep(condition: Any, wait: Any, deadline: float | None) -> None:
@@ -104,10 +131,10 @@ def _sleep(condition: Any, wait: Any, deadline: float | None) -> None:
     state = condition._release_save()
     told = False
     try:
-        slow = wait.seconds_to_evidence()
+        slow = None if wait is None else _tell(wait.seconds_to_evidence)
         told = waiter.acquire(True, _seconds_until(deadline, slow))
-        if not told and slow is not None:
-            wait.give_evidence()
+        if not told and wait is not None and slow is not None:
+            _tell(wait.give_evidence)
             told = waiter.acquire(True, _seconds_until(deadline))
     finally:
         condition._acquire_restore(state)
@@ -118,8 +145,13 @@ def _sleep(condition: Any, wait: Any, deadline: float | None) -> None:
                 pass
 
 
+def _now() -> float:
+    # By the core's clock, which goes on where a test has stopped the time of the program.
+    return core.monotonic_ns() * 1e-9
+
+
 def _seconds_until(deadline: float | None, at_most: float | None = None) -> float:
     """As a time-out of a lock, -1 for ever."""
-    left = None if deadline is None else max(deadline - monotonic(), 0.0)
+    left = None if deadline is None else max(deadline - _now(), 0.0)
     limits = [limit for limit in (left, at_most) if limit is not None]
-    return min(limits) if limits else -1
+    return min(limits) if limits else _FOREVER

@@ -67,8 +67,13 @@ def read_snapshot(dropped_by_exporters: int, exporters: tuple[ExporterStats, ...
         ),
         threads=tuple(_thread_stats(threads, live)),
         live_threads=tuple([_live_thread(thread) for thread in live]),
-        exceptions=tuple([ExceptionStats(*row) for row in read_exceptions()]),
         exporters=exporters,
+        exceptions=tuple(
+            [
+                ExceptionStats(kind, target, count, trace, _clock.unix_time(at_ns), source)
+                for kind, target, count, trace, at_ns, source in read_exceptions()
+            ]
+        ),
         dropped_events=core.dropped_events() + dropped_by_exporters,
         coverage=Coverage(
             core=core.NAME,

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 from weakref import ref
 
 from ._backend import core
-from ._naming import thread_of
+from ._targets import thread_of
 
 
 class ThreadSpan(Protocol):

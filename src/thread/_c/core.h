@@ -334,11 +334,14 @@ PyObject *set_tracing(PyObject *module, PyObject *tracing);
 
 /* ---- threads.c ---- */
 
-int threads_init(PyObject *naming, PyObject *lifecycle);
+int threads_init(PyObject *lifecycle);
+bool may_hide_a_thread(PyObject *function);
 void threads_after_fork(void);
 void threads_reset(void);
 PyObject *start_new_thread(PyObject *module, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames);
 PyObject *start_joinable_thread(PyObject *module, PyObject *args, PyObject *kwargs);
+PyObject *observed_run(PyObject *module, PyObject *args);
+PyObject *pass_on(PyObject *module, PyObject *args);
 PyObject *threads_read(void);
 PyObject *threads_read_live(void);
 

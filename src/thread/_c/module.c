@@ -26,6 +26,15 @@ monotonic_ns(void)
     return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
 }
 
+/* Nanoseconds since the epoch, by the clock of the system: that of the module `time` stands still in some tests. */
+static PyObject *
+py_time_ns(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
+{
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    return PyLong_FromLongLong((long long)now.tv_sec * 1000000000 + now.tv_nsec);
+}
+
 void
 count_fault(void)
 {
@@ -456,6 +465,7 @@ static PyMethodDef functions[] = {
     {"faults", py_faults, METH_NOARGS, NULL},
     {"listening", py_listening, METH_NOARGS, NULL},
     {"monotonic_ns", py_monotonic_ns, METH_NOARGS, NULL},
+    {"time_ns", py_time_ns, METH_NOARGS, NULL},
     {"sites_capped", py_sites_capped, METH_NOARGS, NULL},
     {"dropped_events", py_dropped_events, METH_NOARGS, NULL},
     {"take_events", py_take_events, METH_NOARGS, NULL},
@@ -465,6 +475,8 @@ static PyMethodDef functions[] = {
     {"wait_for_events", py_wait_for_events, METH_O, NULL},
     {"wake", py_wake, METH_NOARGS, NULL},
     {"object_name", py_object_name, METH_O, NULL},
+    {"observed_run", observed_run, METH_VARARGS, NULL},
+    {"pass_on", pass_on, METH_VARARGS, NULL},
     {"rename", py_rename, METH_VARARGS, NULL},
     {"is_hidden", py_is_hidden, METH_NOARGS, NULL},
     {"serves_telemetry", py_serves_telemetry, METH_NOARGS, NULL},
@@ -526,7 +538,7 @@ floors_init(void)
         tell_interruption = PyObject_GetAttrString(interruptions, "is_interruption");
         if (reset_the_rest != NULL && tell_interruption != NULL && places_init(naming) == 0 && identities_init() == 0 && blocking_init() == 0 &&
             events_init() == 0 && locks_init() == 0 && semaphores_init() == 0 &&
-            threads_init(naming, lifecycle) == 0) {
+            threads_init(lifecycle) == 0) {
             result = register_at_fork();
         }
     }

@@ -172,7 +172,7 @@ static int
 trace_new(ThreadTrace *trace, PyObject *starter, PyObject *function)
 {
     trace->span = thread_span_new(starter, trace->starter_context);
-    if (trace->span == NULL || (PyMethod_Check(function) && thread_prepare(trace, function) < 0)) {
+    if (trace->span == NULL || (may_hide_a_thread(function) && thread_prepare(trace, function) < 0)) {
         return -1;
     }
     trace->current = tracing.variable == NULL ? NULL : context_with(trace->span);

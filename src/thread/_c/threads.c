@@ -109,10 +109,21 @@ slot_of(const PyFunctionObject *function)
     return ((uintptr_t)function->func_qualname >> 4) % REMEMBERED;
 }
 
+/* Not so what may be a wrapper, which is called as what it wraps. */
+static bool
+is_named_by_itself(PyObject *function)
+{
+    if (!PyFunction_Check(function) || may_hide_a_thread(function)) {
+        return false;
+    }
+    PyObject *attributes = ((PyFunctionObject *)function)->func_dict;
+    return attributes == NULL || PyDict_GET_SIZE(attributes) == 0;
+}
+
 static Target *
 target_remembered(PyObject *function)
 {
-    if (!PyFunction_Check(function)) {
+    if (!is_named_by_itself(function)) {
         return NULL;
     }
     const PyFunctionObject *plain = (PyFunctionObject *)function;
@@ -125,7 +136,7 @@ static void
 target_remember(PyObject *function, Target *target)
 {
     const PyFunctionObject *plain = (PyFunctionObject *)function;
-    if (!PyFunction_Check(function) || plain->func_module == NULL || !PyUnicode_CheckExact(plain->func_module)) {
+    if (!is_named_by_itself(function) || plain->func_module == NULL || !PyUnicode_CheckExact(plain->func_module)) {
         return;
     }
     size_t slot = slot_of(plain);
@@ -346,6 +357,23 @@ static PyMethodDef thread_run_def = {"run", thread_run, METH_NOARGS, NULL};
 
 /* ---- starting ---- */
 
+/* Whether the function may be the bound method `_bootstrap` of a `threading.Thread`, or a debugger's wrapper of it. */
+bool
+may_hide_a_thread(PyObject *function)
+{
+    if (!PyFunction_Check(function)) {
+        return !PyCFunction_Check(function) && !PyType_Check(function);
+    }
+    PyObject *cells = PyFunction_GET_CLOSURE(function);
+    for (Py_ssize_t i = 0; cells != NULL && i < PyTuple_GET_SIZE(cells); i++) {
+        PyObject *content = PyCell_GET(PyTuple_GET_ITEM(cells, i));
+        if (content != NULL && PyMethod_Check(content)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* What the caller of `threading.Thread.start` ran is found behind its bound method `_bootstrap`. */
 /* -1 where the program raised something meanwhile. */
 static int
@@ -353,7 +381,8 @@ watch_method(Record *record)
 {
     PyObject *recorder = PyCFunction_New(&record_exception_def, (PyObject *)record);
     PyObject *result =
-        recorder == NULL ? NULL : PyObject_CallFunctionObjArgs(watch_excepthook, record->function, recorder, NULL);
+        recorder == NULL ? NULL : PyObject_CallFunctionObjArgs(watch_excepthook, record->function, recorder,
+                                                               record->target->name, NULL);
     Py_XDECREF(recorder);
     Py_XDECREF(result);
     return result == NULL && !absorb_fault() ? -1 : 0;
@@ -383,7 +412,7 @@ record_request(Record *record, PyObject *name)
     }
     record->starter = site_of_this_thread();
     if (thread_trace_request(&record->trace, record->function) < 0 ||
-        (PyMethod_Check(record->function) && watch_method(record) < 0)) {
+        (may_hide_a_thread(record->function) && watch_method(record) < 0)) {
         return -1;
     }
     record->requested = monotonic_ns();
@@ -478,12 +507,53 @@ runner_started(PyObject *runner, PyObject *result)
     return result;
 }
 
+/* How many calls of `pass_on` this thread is in. */
+static _Thread_local int passing_on = 0;
+
+/* What runs a function as an observed thread, for who has another start it by `pass_on`. */
+PyObject *
+observed_run(PyObject *Py_UNUSED(module), PyObject *args)
+{
+    PyObject *function, *arguments, *keywords, *name;
+    if (!PyArg_ParseTuple(args, "OO!O!O:observed_run", &function, &PyTuple_Type, &arguments, &PyDict_Type, &keywords,
+                          &name) ||
+        check_name(&name, "thread") < 0) {
+        return NULL;
+    }
+    return runner_new(function, arguments, keywords, name);
+}
+
+/* Call what starts threads for others, such as a debugger, with something to run and more arguments. It may call what
+ * starts threads here again: that starts what it is given, and no more. */
+PyObject *
+pass_on(PyObject *Py_UNUSED(module), PyObject *args)
+{
+    PyObject *start, *run, *rest, *keywords;
+    if (!PyArg_ParseTuple(args, "OOO!O!:pass_on", &start, &run, &PyTuple_Type, &rest, &PyDict_Type, &keywords)) {
+        return NULL;
+    }
+    PyObject *first = PyTuple_Pack(1, run);
+    PyObject *all = first == NULL ? NULL : PySequence_Concat(first, rest);
+    PyObject *result = NULL;
+    if (all != NULL) {
+        passing_on++;
+        result = PyObject_Call(start, all, keywords);
+        passing_on--;
+    }
+    Py_XDECREF(all);
+    Py_XDECREF(first);
+    return result;
+}
+
 PyObject *
 start_new_thread(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
 {
     PyObject *name;
     if (take_name(args, nargs, kwnames, "start_new_thread", &name) < 0 || check_start(args, nargs) < 0) {
         return NULL;
+    }
+    if (passing_on > 0) {
+        return PyObject_Vectorcall(raw_start_new_thread, args, (size_t)nargs, NULL);
     }
     PyObject *runner = runner_new(args[0], args[1], nargs == 3 ? args[2] : NULL, name);
     PyObject *no_args = runner == NULL ? NULL : PyTuple_New(0);
@@ -521,7 +591,13 @@ start_joinable_thread(PyObject *Py_UNUSED(module), PyObject *args, PyObject *kwa
         PyErr_SetString(PyExc_TypeError, "thread function must be callable");
         return NULL;
     }
-    return check_name(&name, "thread") < 0 ? NULL : start_joinable(function, handle, daemon, name);
+    if (check_name(&name, "thread") < 0) {
+        return NULL;
+    }
+    if (passing_on > 0) {
+        return PyObject_CallFunctionObjArgs(raw_start_joinable_thread, function, handle, daemon, NULL);
+    }
+    return start_joinable(function, handle, daemon, name);
 }
 
 /* ---- reading ---- */
@@ -614,10 +690,12 @@ static PyTypeObject RecordType = {
 };
 
 int
-threads_init(PyObject *naming, PyObject *lifecycle)
+threads_init(PyObject *lifecycle)
 {
     PyObject *raw = PyImport_ImportModule("_thread");
-    if (raw == NULL) {
+    PyObject *targets_module = raw == NULL ? NULL : PyImport_ImportModule("thread._targets");
+    if (targets_module == NULL) {
+        Py_XDECREF(raw);
         return -1;
     }
     targets = PyDict_New();
@@ -626,7 +704,8 @@ threads_init(PyObject *naming, PyObject *lifecycle)
     raw_start_joinable_thread = PyObject_GetAttrString(raw, "start_joinable_thread");
 #endif
     Py_DECREF(raw);
-    describe_target = PyObject_GetAttrString(naming, "describe_target");
+    describe_target = PyObject_GetAttrString(targets_module, "describe_target");
+    Py_DECREF(targets_module);
     watch_excepthook = PyObject_GetAttrString(lifecycle, "watch_excepthook");
     record_unhandled = PyObject_GetAttrString(lifecycle, "record_exception");
     return PyErr_Occurred() ? -1 : PyType_Ready(&RecordType);

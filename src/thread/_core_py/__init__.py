@@ -12,6 +12,7 @@ from typing import Final
 
 from .._histogram_counts import HistogramCounts
 from ._blocking import blocking_row, read_blocking
+from ._clocks import time_ns
 from ._events import dropped_events, push_event, take_events, wait_for_events, wake
 from ._locks import LockType, RLock, allocate_lock
 from ._places import mark_blocking, serves_telemetry
@@ -31,7 +32,14 @@ from ._state import (
     monotonic_ns,
     reset,
 )
-from ._threads import read_live_threads, read_threads, start_joinable_thread, start_new_thread
+from ._threads import (
+    observed_run,
+    pass_on,
+    read_live_threads,
+    read_threads,
+    start_joinable_thread,
+    start_new_thread,
+)
 from ._waits import mark_reacquisition, read_current_waits
 
 NAME: Final[str] = "python"
@@ -58,6 +66,8 @@ __all__ = [
     "mark_reacquisition",
     "monotonic_ns",
     "object_name",
+    "observed_run",
+    "pass_on",
     "push_event",
     "read_blame",
     "read_blocking",
@@ -73,6 +83,7 @@ __all__ = [
     "start_joinable_thread",
     "start_new_thread",
     "take_events",
+    "time_ns",
     "wait_for_events",
     "wake",
 ]

@@ -11,10 +11,10 @@ in, where the core in C looks at the span that the owner is in while others wait
 from __future__ import annotations
 
 from contextvars import ContextVar
-from types import MethodType
 from typing import Any
 from weakref import ref
 
+from .._targets import may_hide_a_thread
 from ._state import Settings, count_fault
 
 _tracing: list[Any] = [None]
@@ -80,7 +80,7 @@ class ThreadTrace:
         self.span = object.__new__(tracing.thread_span_type)
         self.span.starter = ref(starter)
         self.span.starter_context = self.starter_context
-        if isinstance(function, MethodType) and not tracing.prepare_thread(function, self.span):
+        if may_hide_a_thread(function) and not tracing.prepare_thread(function, self.span):
             self.span = None
         self._current = tracing.context_type({} if self.span is None else {tracing.span_key: self.span})
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from _thread import get_ident
 from collections.abc import Callable, Mapping
 from typing import Final
@@ -12,8 +11,8 @@ from .. import _resets
 from .._atomic import Counter
 from .._interruptions import is_interruption
 from .._uninterrupted import steps_of
+from ._clocks import monotonic_ns as monotonic_ns
 
-monotonic_ns = time.monotonic_ns
 clock: Final = steps_of(monotonic_ns)
 """The same at each step, read without a look for signals."""
 

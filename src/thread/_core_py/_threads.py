@@ -14,7 +14,7 @@ from .._accumulator import Accumulator
 from .._atomic import Counter
 from .._buckets import bucket_index
 from .._histogram_counts import HistogramCounts, RawHistogram
-from .._naming import describe_target
+from .._targets import describe_target
 from . import _places
 from ._builtin import BuiltinFunction
 from ._events import push_event
@@ -90,7 +90,7 @@ class _Thread:
         self.outcome = "returned"
         _guarded(self._request, function, name)
         if self.totals is not None:
-            _guarded(_lifecycle.watch_excepthook, function, self._record_exception)
+            _guarded(_lifecycle.watch_excepthook, function, self._record_exception, self.target)
 
     def _request(self, function: Any, name: str | None) -> None:
         """What is recorded from here on; nothing where that fails."""
@@ -169,6 +169,30 @@ def _guarded(step: Callable[..., object], *arguments: object) -> None:
 _live: dict[_Thread, int] = {}
 
 
+_passing_on = _thread._local()
+
+
+def observed_run(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any], name: object, /) -> Callable[[], None]:
+    """What runs a function as an observed thread, for who has another start it by `pass_on`."""
+    if _places.serves_telemetry():
+        return lambda: _run_hidden(function, args, kwargs)
+    return _Thread(function, args, kwargs, checked_name(name, "thread")).run
+
+
+def pass_on(start: Any, run: Any, args: tuple[Any, ...], kwargs: dict[str, Any], /) -> Any:
+    """Call `start`, which may call what starts threads here again: that starts what it is given, and no more."""
+    outer = getattr(_passing_on, "depth", 0)
+    _passing_on.depth = outer + 1
+    try:
+        return start(run, *args, **kwargs)
+    finally:
+        _passing_on.depth = outer
+
+
+def _is_passed_on() -> bool:
+    return getattr(_passing_on, "depth", 0) > 0
+
+
 def _print_unraisable(exception: BaseException, function: object) -> None:
     """Report the exception as `_thread` would have, had the function been started without us."""
     if sys.version_info >= (3, 13):
@@ -238,6 +262,8 @@ class _StartNewThread(BuiltinFunction):
             raise TypeError("2nd arg must be a tuple")
         if not isinstance(kwargs, dict):
             raise TypeError("optional 3rd arg must be a dictionary")
+        if _is_passed_on():
+            return _raw_start_new_thread(function, args, kwargs)
         if _places.serves_telemetry():
             return _raw_start_new_thread(_run_hidden, (function, args, kwargs))
         thread = _Thread(function, args, kwargs, checked_name(name, "thread"))
@@ -257,6 +283,8 @@ class _StartJoinableThread(BuiltinFunction):
         if not callable(function):
             raise TypeError("thread function must be callable")
         start = _raw_start_joinable_thread
+        if _is_passed_on():
+            return start(function, handle=handle, daemon=daemon)
         if _places.serves_telemetry():
             return start(lambda: _run_hidden(function, (), {}), handle=handle, daemon=daemon)
         return _started(start, _Thread(function, (), {}, checked_name(name, "thread")), handle, daemon)
@@ -296,4 +324,11 @@ def _forget_other_threads() -> None:
             del _live[thread]
 
 
-__all__ = ["read_live_threads", "read_threads", "start_joinable_thread", "start_new_thread"]
+__all__ = [
+    "observed_run",
+    "pass_on",
+    "read_live_threads",
+    "read_threads",
+    "start_joinable_thread",
+    "start_new_thread",
+]
