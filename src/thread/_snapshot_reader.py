@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import _thread
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from time import sleep
-from typing import Any
+from typing import Any, TypeVar
 
 from . import _children, _clock, _coverage
 from ._accumulator import lost_records
 from ._backend import began_at, core
 from ._executors import read_executors
+from ._guards import is_fault
 from ._histogram import Histogram
 from ._histogram_counts import RawHistogram
 from ._lifecycle import read_exceptions
@@ -29,6 +30,8 @@ from ._snapshot import (
     WaitStats,
 )
 
+Part = TypeVar("Part")
+
 _NOTHING_RECORDED = Histogram()
 _LOCKS_AT_ONCE = 256
 """Then other threads may have the GIL: after a millisecond, where they would have to ask for it after five."""
@@ -39,56 +42,74 @@ def read_snapshot(dropped_by_exporters: int, exporters: tuple[ExporterStats, ...
 
     Takes no lock, hence safe in signal handlers, finalizers and exporters.
     """
-    _clock.calibrate()
+    _part(_clock.calibrate, None)
     sites = Sites()
-    threads = core.read_threads()
+    threads = _part(core.read_threads, [])
     # Read after the totals: a thread that ends in between is then missing from the sum for a moment, which
     # `_CpuTimes` makes good. The other way round it would be counted twice, and the sum would stay too high.
-    live = read_live_threads()
-    observed = sum(thread.started_ns is not None for thread in live)
-    running = _thread._count() + 1
+    live = _part(read_live_threads, [])
     return Snapshot(
         taken_at=_clock.unix_time(core.monotonic_ns()),
-        locks=tuple(_known_locks.read()),
-        waits=tuple(
-            [
-                WaitStats(lock, sites[acquire_site], sites[owner_site], count, time / 1e9)
-                for lock, _, acquire_site, owner_site, count, time in core.read_blame()
-            ]
-        ),
-        blocking=tuple(
-            [
-                BlockingStats(kind, name, sites[site], _histogram(duration))
-                for kind, name, site, duration in core.read_blocking()
-            ]
-        ),
-        executors=tuple(
-            [ExecutorStats(*numbers, _histogram(queue), _histogram(run)) for numbers, queue, run in read_executors()]
-        ),
-        threads=tuple(_thread_stats(threads, live)),
-        live_threads=tuple([_live_thread(thread) for thread in live]),
+        locks=_part(lambda: tuple(_known_locks.read()), ()),
+        waits=_part(lambda: tuple(_waits(sites)), ()),
+        blocking=_part(lambda: tuple(_blocking(sites)), ()),
+        executors=_part(lambda: tuple(_executors()), ()),
+        threads=_part(lambda: tuple(_thread_stats(threads, live)), ()),
+        live_threads=_part(lambda: tuple([_live_thread(thread) for thread in live]), ()),
         exporters=exporters,
-        exceptions=tuple(
-            [
-                ExceptionStats(kind, target, count, trace, _clock.unix_time(at_ns), source)
-                for kind, target, count, trace, at_ns, source in read_exceptions()
-            ]
-        ),
+        exceptions=_part(lambda: tuple(_exceptions()), ()),
         dropped_events=core.dropped_events() + dropped_by_exporters,
-        coverage=Coverage(
-            core=core.NAME,
-            instrumented=_coverage.is_instrumented(),
-            observed_threads=observed,
-            unobserved_threads=max(running - observed - core.hidden_count(), 0),
-            sites_capped=core.sites_capped(),
-            faults=core.faults() + lost_records(),
-            unobserved_locks=_coverage.unobserved_locks(),
-            unobserved_modules=_coverage.unobserved_modules(),
-            replaced_by=_coverage.replaced_by(),
-            child_processes=_children.running(),
-            child_cpu_time=_children.cpu_time(),
-        ),
+        coverage=_coverage_of(live),
         began_at=began_at(),
+    )
+
+
+def _part(read: Callable[[], Part], otherwise: Part) -> Part:
+    """One part of a snapshot. A fault in it costs no other part."""
+    try:
+        return read()
+    except Exception as error:
+        if not is_fault(error):
+            raise
+        return otherwise
+
+
+def _waits(sites: Sites) -> Iterator[WaitStats]:
+    for lock, _, acquire_site, owner_site, count, time in core.read_blame():
+        yield WaitStats(lock, sites[acquire_site], sites[owner_site], count, time / 1e9)
+
+
+def _blocking(sites: Sites) -> Iterator[BlockingStats]:
+    for kind, name, site, duration in core.read_blocking():
+        yield BlockingStats(kind, name, sites[site], _histogram(duration))
+
+
+def _executors() -> Iterator[ExecutorStats]:
+    for numbers, queue, run in read_executors():
+        yield ExecutorStats(*numbers, _histogram(queue), _histogram(run))
+
+
+def _exceptions() -> Iterator[ExceptionStats]:
+    for kind, target, count, trace, at_ns, source in read_exceptions():
+        yield ExceptionStats(kind, target, count, trace, _clock.unix_time(at_ns), source)
+
+
+def _coverage_of(live: list[RawLiveThread]) -> Coverage:
+    observed = sum(thread.started_ns is not None for thread in live)
+    running = _thread._count() + 1
+    return Coverage(
+        core=core.NAME,
+        instrumented=_part(_coverage.is_instrumented, False),
+        observed_threads=observed,
+        unobserved_threads=max(running - observed - core.hidden_count(), 0),
+        sites_capped=core.sites_capped(),
+        unobserved_locks=_coverage.unobserved_locks(),
+        unobserved_modules=_part(_coverage.unobserved_modules, ()),
+        replaced_by=_part(_coverage.replaced_by, None),
+        child_processes=_part(_children.running, 0),
+        child_cpu_time=_part(_children.cpu_time, 0.0),
+        # The last, for it counts the faults of this very look.
+        faults=core.faults() + lost_records(),
     )
 
 

@@ -151,8 +151,8 @@ def _source_of(filename: str) -> list[str]:
         with open(filename, "rb") as file:
             content = file.read(_LONGEST_SOURCE)
     except OSError as error:
-        if is_interruption(error):
-            raise
+        if error.filename != filename:
+            raise  # By a signal handler, which interrupted this.
         return []
     except ValueError:
         return []  # What is between < and > may contain anything.
