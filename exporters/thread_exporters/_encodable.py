@@ -1,4 +1,4 @@
-"""Text that can be sent: what a snapshot calls a file or a lock is whatever the program calls it."""
+"""Escapes text that is not valid UTF-8; names come from the program and may hold anything."""
 
 from __future__ import annotations
 

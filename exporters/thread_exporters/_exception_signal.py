@@ -31,7 +31,7 @@ class ExceptionSignal:
 
 
 def signal_from_environment() -> ExceptionSignal:
-    """As the environment variable says."""
+    """Read the environment variable."""
     # The variables of the semantic conventions take lists.
     chosen = {each.strip() for each in os.environ.get(VARIABLE, "").split(",")}
     both = "logs/dup" in chosen

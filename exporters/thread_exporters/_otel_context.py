@@ -1,4 +1,4 @@
-"""Where OpenTelemetry keeps the current span, and the span that a thread has in the trace of its starter.
+"""The current span of OpenTelemetry, and the span that a thread has in the trace of its starter.
 
 A thread that was started in a span belongs to the trace of that span for as long as the span is open: what is done in
 the thread has the thread's span as its parent there. Once the starter's span has ended the thread is on its own, for a
@@ -33,7 +33,8 @@ from opentelemetry.trace import (
 from thread import telemetry
 
 _CONTEXT_ATTRIBUTE: Final = "_context"
-"""Where spans of the API and of the SDK keep their context. It is read without a call: see `telemetry.Tracing`."""
+"""The attribute in which spans of the API and of the SDK keep their context. It is read without a call: see
+`telemetry.Tracing`."""
 
 [_SPAN_KEY] = set_span_in_context(INVALID_SPAN, Context())
 
@@ -77,7 +78,7 @@ class ThreadSpan(NonRecordingSpan):
         return joined
 
     def is_open(self) -> bool:
-        """Whether the starter's span, and before that the one in which the starter itself was started, is open."""
+        """True while the starter's span is open, and the one in which the starter itself was started."""
         if self.end_time is None and not _is_open(self.starter()):
             self._leave(time.time_ns())
         return self.end_time is None
@@ -140,7 +141,7 @@ def _context_variable() -> ContextVar[Any]:
 
 
 def opentelemetry_tracing() -> telemetry.Tracing:
-    """What `telemetry.begin_tracing` wants to know of OpenTelemetry.
+    """Describe OpenTelemetry to `telemetry.begin_tracing`.
 
     Raises RuntimeError where OpenTelemetry's context is not kept in a context variable, as OTEL_PYTHON_CONTEXT can have
     it, or where spans keep theirs elsewhere.
@@ -157,7 +158,7 @@ def opentelemetry_tracing() -> telemetry.Tracing:
 
 
 def span_context(recorded: telemetry.SpanContext) -> SpanContext:
-    """What OpenTelemetry takes for the context of a span, out of what was recorded."""
+    """Convert a recorded context to that of OpenTelemetry."""
     return SpanContext(
         recorded.trace_id,
         recorded.span_id,

@@ -43,11 +43,11 @@ class Deadline:
 
     @property
     def is_last(self) -> bool:
-        """Whether there is no other export to come."""
+        """True if no other export will come."""
         return self._last < math.inf
 
     def left(self) -> float:
-        """How many seconds are left, less than 0 if it is over."""
+        """Seconds until then, less than 0 if it is over."""
         return min(self._ends, self._last) - monotonic()
 
 
@@ -64,7 +64,7 @@ class TimelyAdapter(HTTPAdapter):
         self._began = self._ends = monotonic()
         self._failures = 0
         self.url = ""
-        """Where the last request went."""
+        """The address of the last request."""
         self.trouble: str | None = None
         """Why it failed, in a few words; None if it did not."""
 

@@ -16,12 +16,12 @@ _log: Final = logging.getLogger("thread.telemetry")
 
 
 def sdk_is_disabled() -> bool:
-    """Whether OTEL_SDK_DISABLED turns every signal off."""
+    """True if OTEL_SDK_DISABLED turns every signal off."""
     return os.environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true"
 
 
 def is_wanted(signal: Signal) -> bool:
-    """Whether OTEL_SDK_DISABLED and `none` in OTEL_…_EXPORTER leave this signal to be sent."""
+    """True unless OTEL_SDK_DISABLED, or `none` in OTEL_…_EXPORTER, turns this signal off."""
     return not sdk_is_disabled() and os.environ.get(f"OTEL_{signal.upper()}_EXPORTER", "").strip().lower() != "none"
 
 
@@ -49,7 +49,7 @@ def metric_timeout() -> float:
 
 
 def exemplars_are_wanted() -> bool:
-    """Whether OTEL_METRICS_EXEMPLAR_FILTER leaves exemplars on. Those that are sent are of sampled spans."""
+    """True unless OTEL_METRICS_EXEMPLAR_FILTER turns exemplars off. All of ours belong to sampled spans."""
     return os.environ.get("OTEL_METRICS_EXEMPLAR_FILTER", "").strip().lower() != "always_off"
 
 

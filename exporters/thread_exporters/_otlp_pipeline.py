@@ -36,7 +36,7 @@ class CollectedSpans(SpanProcessor):
             self._spans.append(span)
 
     def take(self) -> list[ReadableSpan]:
-        """What has ended since the last call."""
+        """Return the spans that ended since the last call."""
         spans, self._spans = self._spans, []
         return spans
 
@@ -59,7 +59,7 @@ class CollectedLogRecords(LogRecordProcessor):
         )
 
     def take(self) -> list[ReadableLogRecord]:
-        """What was emitted since the last call."""
+        """Return the records that were emitted since the last call."""
         records, self._records = self._records, []
         return records
 
@@ -86,7 +86,7 @@ class Sender:
 
     @property
     def endpoint(self) -> str:
-        """Where the last request went."""
+        """The address of the last request."""
         return self._adapter.url or "the receiver"
 
     def deliver(self, items: Sequence[Any], seconds: float) -> int:

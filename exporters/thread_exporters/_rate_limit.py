@@ -1,4 +1,4 @@
-"""Not more than so many of each kind a second, and more than that for a moment."""
+"""Token-bucket rate limit per key."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class RateLimit:
         self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
 
     def allows(self, key: str, now: float) -> bool:
-        """Whether one more of that key may pass at `now`, in seconds of any clock; then it is counted."""
+        """Take a token, if the key has one left at `now`, in seconds of any clock. Returns whether it had."""
         tokens, then = self._buckets.pop(key, (self._burst, now))
         tokens = min(tokens + max(now - then, 0.0) * self._per_second, self._burst)
         allowed = tokens >= 1.0

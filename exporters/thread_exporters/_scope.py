@@ -1,4 +1,4 @@
-"""Who is speaking: the instrumentation scope of all that goes out over OpenTelemetry."""
+"""The OpenTelemetry instrumentation scope of this package."""
 
 from __future__ import annotations
 

@@ -110,7 +110,7 @@ class SpanBuilder:
         return True
 
     def _is_parent(self, event: ThreadFinished) -> bool:
-        """Whether others may have the span that the thread had in the trace of its starter for their parent."""
+        """True if the span that the thread had in the trace of its starter may be the parent of others."""
         return event.span is not None and (event.span_was_read or event.span.span_id in self._parents)
 
     # ---- exceptions ----
@@ -193,7 +193,7 @@ def chosen_ids(tracer: Tracer) -> ChosenIds:
 
 
 def wait_attributes(event: SlowWait) -> dict[str, Any]:
-    """What the span of a slow wait says of it."""
+    """Attributes of the span of a slow wait."""
     attributes: dict[str, Any] = {
         "python.lock.name": event.lock,
         "python.lock.type": event.kind,
@@ -220,7 +220,7 @@ def wait_attributes(event: SlowWait) -> dict[str, Any]:
 
 
 def thread_attributes(event: ThreadFinished) -> dict[str, Any]:
-    """What the span of a thread says of it."""
+    """Attributes of the span of a thread."""
     return {
         "python.thread.target": event.target,
         "thread.id": event.ident,

@@ -44,7 +44,7 @@ class ThreadInstrumentor(BaseInstrumentor):  # type: ignore[misc]
     _observables: Observables | None = None
 
     def instrumentation_dependencies(self) -> Collection[str]:
-        """What is instrumented comes with Python."""
+        """Nothing: Python brings what is instrumented."""
         return ()
 
     def _instrument(self, **providers: Any) -> None:

@@ -1,4 +1,4 @@
-"""What was recorded, as metrics over OTLP: under the resource of the application, beside its own metrics.
+"""Exporters of metrics by OTLP, under the resource of the application and beside its own metrics.
 
     OTEL_METRICS_EXPORTER=thread_otlp opentelemetry-instrument python app.py
 

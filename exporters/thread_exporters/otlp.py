@@ -1,4 +1,4 @@
-"""What was recorded, as spans, metrics and log records sent by OTLP over HTTP.
+"""Exporter of spans, metrics and log records by OTLP over HTTP.
 
     telemetry.start("otlp")                              # to where the standard variables of OpenTelemetry say
 
@@ -60,7 +60,7 @@ class OtlpExporter:
             telemetry.begin_tracing(self._tracing)
 
     def _open(self) -> None:
-        # What the environment tells is told anew in a child: each process is an instance of its own.
+        # A child reads the environment again: each process is an instance of its own.
         resource = self._given_resource or Resource.create()
         self._deadline = Deadline()
         self._senders = [

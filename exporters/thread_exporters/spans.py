@@ -1,4 +1,4 @@
-"""What was recorded, as spans of the application's own OpenTelemetry set-up.
+"""Exporter of spans through the tracer provider that the application has set up.
 
 For an application that has a tracer provider and sends its spans somewhere:
 
@@ -78,7 +78,7 @@ class SpansExporter:
             )
 
     def after_fork_in_child(self) -> bool:
-        """What the parent had not finished is the parent's. The child sends the last of its own data itself."""
+        """Leave to the parent what it had not finished. The child sends the last of its own data itself."""
         self._in_use = None
         self._unsent = 0
         return True

@@ -58,6 +58,7 @@ SERVICES = {
     "celery-prefork": Service("celery_tasks", ("celery", "redis"), broker=True, serves=False),
     "apscheduler": Service("scheduler", ("apscheduler",), serves=False),
     "consumer": Service("consumer", serves=False),
+    "multiprocessing": Service("multiprocessing_jobs", serves=False),
     "process-pool": Service("process_pool", serves=False),
 }
 POOLS = {
@@ -209,6 +210,8 @@ def test_the_page_names_the_contended_lock_and_who_held_it(
 ) -> None:
     if name in RELOADERS:
         pytest.xfail("the page is that of the process that waits for changes of files")
+    if name == "multiprocessing":
+        pytest.xfail("children that end by os._exit write nothing")
     service = SERVICES[name]
     running = prepare(name, service)
     with running.started():
@@ -219,6 +222,16 @@ def test_the_page_names_the_contended_lock_and_who_held_it(
             client = [sys.executable, "client.py", name]
             environment = os.environ | running.environment | {"THREAD_TELEMETRY": "0"}
             subprocess.run(client, cwd=running.folder, env=environment, check=True, timeout=60)
+        wait_for("the name of the lock", lambda: the_lock_is_named(running), running)
+
+
+@pytest.mark.parametrize("method", ["spawn", "forkserver"])
+def test_children_of_every_method_are_on_the_page(method: str, prepare: Callable[[str, Service], Running]) -> None:
+    if method == "forkserver":
+        pytest.xfail("children that end by os._exit write nothing")
+    running = prepare("multiprocessing", SERVICES["multiprocessing"])
+    running.command = running.command.replace("jobs.py fork", f"jobs.py {method}")
+    with running.started():
         wait_for("the name of the lock", lambda: the_lock_is_named(running), running)
 
 
