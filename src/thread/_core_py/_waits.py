@@ -11,6 +11,7 @@ from .._naming import OWN_FOLDER
 from .._uninterrupted import entered_at_once, this_thread
 from . import _places
 from ._events import push_event
+from ._frames import frame_of
 from ._records import Identity, Share, unobserved, waits
 from ._spans import current_span
 from ._state import Settings, is_fault, is_hidden, monotonic_ns, on_fork
@@ -70,7 +71,7 @@ class Wait:
         self.evidence: tuple[object, ...] | None = None
         self.evidence_due: int | None = None if self.identity is unobserved else self.started + Settings.slow_wait_ns
         self.acquire_site = _places.site_charged(frame)
-        self.owner_site = _places.site_charged(_frame_of(lock._owner))
+        self.owner_site = _places.site_charged(frame_of(lock._owner))
 
     def charge(self, now: int) -> None:
         """Charge the time since the last look to the owner seen at the last look."""
@@ -83,7 +84,7 @@ class Wait:
         self.charge(monotonic_ns())
         self.evidence_due = None
         owner = self.lock._owner
-        owner_frame = _frame_of(owner)
+        owner_frame = frame_of(owner)
         if owner:
             self.owner_site = _places.site_charged(owner_frame)
         self._give_evidence(frame, owner, _places.stack_of(owner_frame), getattr(self.lock, "_owner_span", None))
@@ -157,10 +158,6 @@ def mark_reacquisition(code: CodeType) -> None:
     if not isinstance(code, CodeType):
         raise TypeError(f"expected a code object, got {type(code).__name__}")
     _reacquisitions.add(code)
-
-
-def _frame_of(ident: int) -> FrameType | None:
-    return sys._current_frames().get(ident)
 
 
 def acquire_contended(lock: Contended, timeout: float) -> bool:
