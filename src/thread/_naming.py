@@ -21,6 +21,8 @@ RawSite = tuple[str, str, int]
 
 UNKNOWN_SITE: RawSite = ("unknown", "", 0)
 OTHER_SITE: RawSite = ("other", "", 0)
+GIL_SITE: RawSite = ("gil", "", 0)
+"""No place, but what to blame while a lock was to be had and the thread that waited for it could not run."""
 
 # What `is_internal` goes by; the C core reads these too, since it may run no Python code while a thread waits.
 OWN_FOLDER = os.path.dirname(os.path.abspath(__file__)) + os.sep

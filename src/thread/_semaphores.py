@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 RECORD: Final = "_thread_telemetry_record"
 """The attribute of a semaphore that holds its record; None in those that were made unobserved."""
 
-_FOREVER: Final = -1
 _attribute: Final = object.__getattribute__
 
 
@@ -131,11 +130,7 @@ def _sleep(condition: Any, wait: Any, deadline: float | None) -> None:
     state = condition._release_save()
     told = False
     try:
-        slow = None if wait is None else _tell(wait.seconds_to_evidence)
-        told = waiter.acquire(True, _seconds_until(deadline, slow))
-        if not told and wait is not None and slow is not None:
-            _tell(wait.give_evidence)
-            told = waiter.acquire(True, _seconds_until(deadline))
+        told = _sleep_until_told(waiter, wait, deadline)
     finally:
         condition._acquire_restore(state)
         if not told:
@@ -145,13 +140,32 @@ def _sleep(condition: Any, wait: Any, deadline: float | None) -> None:
                 pass
 
 
+_LOOK_UP = 0.01
+
+
+def _sleep_until_told(waiter: Any, wait: Any, deadline: float | None) -> bool:
+    """Sleep until somebody releases the lock `waiter`, or until the deadline. Evidence is given when it is due.
+
+    A signal that arrives when a thread is about to sleep ends no sleep. So this one looks up after a while, after twice
+    that time, and so on.
+    """
+    began = _now()
+    look_up = began + _LOOK_UP
+    while True:
+        slow = None if wait is None else _tell(wait.seconds_to_evidence)
+        now = _now()
+        limits = (look_up - now, slow, None if deadline is None else deadline - now)
+        if waiter.acquire(True, max(min(limit for limit in limits if limit is not None), 0.0)):
+            return True
+        if slow is not None and _tell(wait.seconds_to_evidence) == 0.0:
+            _tell(wait.give_evidence)
+        now = _now()
+        if deadline is not None and now >= deadline:
+            return False
+        if now >= look_up:
+            look_up = now + (now - began)
+
+
 def _now() -> float:
     # By the core's clock, which goes on where a test has stopped the time of the program.
     return core.monotonic_ns() * 1e-9
-
-
-def _seconds_until(deadline: float | None, at_most: float | None = None) -> float:
-    """As a time-out of a lock, -1 for ever."""
-    left = None if deadline is None else max(deadline - _now(), 0.0)
-    limits = [limit for limit in (left, at_most) if limit is not None]
-    return min(limits) if limits else _FOREVER

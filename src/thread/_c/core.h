@@ -15,6 +15,7 @@
  *     places.c      from a frame to an identity or a site
  *     frames.c      reading frames of this and of other threads
  *     blame.c       who waited for whom
+ *     shares.c      how long each owner of a mutex kept it while others waited
  *     histogram.c   counts of durations
  *     events.c      the bounded buffer that the drain thread empties
  *     threads.c     starting threads, and what is recorded from the request to the end
@@ -191,6 +192,7 @@ PyObject *frame_module(PyFrameObject *frame);
 
 extern PyObject *unknown_site;
 extern PyObject *other_site;
+extern PyObject *gil_site; /* to blame for the time in which a lock was to be had, but not the GIL */
 
 int places_init(PyObject *naming);
 /* Whether what this thread makes now is for the SDK of a telemetry library. */
@@ -217,6 +219,33 @@ void blame_add(Identity *identity, PyObject *acquire_site, PyObject *owner_site,
 void blame_reset(void);
 PyObject *blame_read(void);
 
+/* ---- shares.c ---- */
+
+typedef struct {
+    PyObject *site; /* borrowed: sites live as long as the process */
+    int64_t ns;
+    int64_t until; /* when it was last added to */
+} Share;
+
+#define FEW_SHARES 6
+
+typedef struct {
+    Share *items; /* `few`, until there are more */
+    int count, capacity;
+    Share few[FEW_SHARES];
+} Shares;
+
+void shares_init(Shares *shares);
+void shares_free(Shares *shares);
+/* Totals of a mutex that threads begin to wait for. */
+void shares_begin(Shares *totals);
+/* Add time that went by until then, which is to blame on a site. No wait in progress began before `oldest_wait`. */
+void shares_charge(Shares *totals, PyObject *site, int64_t ns, int64_t until, int64_t oldest_wait);
+/* Note the totals at the beginning of a wait, and turn them into the shares of the wait at its end. False where memory
+ * is short. */
+bool shares_note(Shares *noted, const Shares *totals);
+bool shares_take(Shares *noted, const Shares *totals);
+
 /* ---- blocking.c ---- */
 
 extern PyTypeObject BlockingRowType;
@@ -241,38 +270,53 @@ uint64_t events_dropped(void);
 /* ---- locks.c and waits.c ---- */
 
 typedef struct Waiter Waiter;
+typedef struct Queue Queue;
 
 typedef struct {
     PyObject_HEAD
     Identity *identity;
     PyObject *weakrefs;
-    _Atomic(unsigned long) owner; /* ident of the thread that holds it, 0: unlocked; written with the GIL held */
-    Waiter *queue;                /* the first of those that wait, NULL: nobody waits */
-    int64_t hold_started;         /* when it was acquired, 0: this hold is not sampled */
-    unsigned long depth;          /* RLock: how often its owner has acquired it */
+    _Atomic(unsigned long) word; /* who has it; see below */
+    Queue *queue;                /* of those that wait, NULL: nobody waits */
+    int64_t hold_started;        /* when it was acquired, 0: this hold is not sampled */
+    unsigned long depth;         /* RLock: how often its owner has acquired it */
 } Mutex;
 
+/* What `word` is where it is not the ident of the owner; no ident is as small. OFFERED and TAKEN occur only while there
+ * is a queue. Written with the GIL held, but for the step from OFFERED to TAKEN. */
+enum {
+    FREE = 0,
+    OFFERED = 1, /* free, and the first in the queue was told */
+    TAKEN = 2,   /* that one has it, and nobody saw to it yet */
+};
+
 static inline unsigned long
-mutex_owner(Mutex *mutex)
+mutex_word(const Mutex *mutex)
 {
-    return atomic_load_explicit(&mutex->owner, memory_order_relaxed);
+    return atomic_load_explicit(&((Mutex *)mutex)->word, memory_order_relaxed);
 }
 
-/* Enough while nobody waits; waits.c says what releasing takes otherwise. */
+/* Enough while nobody waits; waits.c says what it takes otherwise. */
 static inline void
-mutex_set_owner(Mutex *mutex, unsigned long owner)
+mutex_set_word(Mutex *mutex, unsigned long word)
 {
-    atomic_store_explicit(&mutex->owner, owner, memory_order_relaxed);
+    atomic_store_explicit(&mutex->word, word, memory_order_relaxed);
 }
 
 #define FOREVER INT64_MAX
 
 typedef enum { WAIT_ACQUIRED, WAIT_TIMED_OUT, WAIT_INTERRUPTED } WaitOutcome;
 
+/* The ident of the thread that holds a mutex, 0: it is free. */
+unsigned long mutex_owner(const Mutex *mutex);
+/* Take a mutex that is free but was offered to those that wait. False if somebody has it. */
+bool mutex_take_offered(Mutex *mutex);
 /* Wait for a mutex that somebody holds. When acquired, this thread is its owner already; when interrupted, the
  * exception is set. Signal handlers run during the wait only if it is interruptible. What a thread waits to get back
  * the lock that it gave up in Condition.wait is not recorded: it is a part of that wait. */
 WaitOutcome mutex_wait(Mutex *mutex, int64_t timeout_ns, bool interruptible, bool recorded);
+/* Unlock a mutex that somebody waits for: the first of them gets it, or is told. */
+void mutex_release_to_waiters(Mutex *mutex);
 /* A wait that takes place elsewhere, to be recorded as one for this mutex, whose owner is to blame for it. NULL with
  * an exception set where memory is short. */
 Waiter *wait_elsewhere_begin(Mutex *mutex);
@@ -280,8 +324,8 @@ Waiter *wait_elsewhere_begin(Mutex *mutex);
 int64_t wait_elsewhere_evidence_due(const Waiter *waiter);
 void wait_elsewhere_give_evidence(Waiter *waiter);
 void wait_elsewhere_end(Waiter *waiter, WaitOutcome outcome);
-/* Unlock a mutex that somebody waits for, and tell the first of them. */
-void mutex_release_to_waiters(Mutex *mutex);
+/* Another thread, or none, is to blame for waits elsewhere from now on. */
+void wait_elsewhere_set_owner(Mutex *mutex, unsigned long owner);
 void waits_after_fork(void);
 PyObject *waits_read(void);
 /* How many threads wait for locks of an identity, and since when the first of them does (`now` if none). */

@@ -1,13 +1,14 @@
 /* Lock and RLock.
  *
- * States of a mutex, all changes made with the GIL held:
+ * States of a mutex, all changes but one made with the GIL held:
  *
- *     owner | queue    | meaning
- *     ------+----------+------------------------------------------------------------------------------
- *     0     | empty    | free
- *     ident | empty    | held, nobody waits: releasing is one store
- *     ident | waiters  | held: releasing wakes the first waiter, or makes an overdue one the owner
- *     0     | waiters  | free: the first waiter was woken and did not run yet; anybody may acquire
+ *     word    | queue    | meaning
+ *     --------+----------+------------------------------------------------------------------------------------
+ *     FREE    | empty    | free
+ *     ident   | empty    | held, nobody waits: releasing is one store
+ *     ident   | waiters  | held: releasing wakes the first waiter, or makes it the owner where it is due
+ *     OFFERED | waiters  | free: the first waiter was told and did not look yet; anybody may acquire
+ *     TAKEN   | waiters  | the first waiter took it without the GIL: held by that one
  *
  * Under the GIL, acquiring is a check and a store; only waiters need a semaphore (waits.c). */
 #include "core.h"
@@ -37,18 +38,34 @@ hold_end(Mutex *mutex)
 }
 
 static inline void
-mutex_acquired(Mutex *mutex, unsigned long owner)
+mutex_count_acquisition(Mutex *mutex)
 {
-    mutex_set_owner(mutex, owner);
     Identity *identity = mutex->identity;
     if (UNLIKELY(++identity->acquisitions == identity->next_sample)) {
         hold_begin(mutex);
     }
 }
 
+static inline void
+mutex_acquired(Mutex *mutex, unsigned long owner)
+{
+    mutex_set_word(mutex, owner);
+    mutex_count_acquisition(mutex);
+}
+
+NOINLINE static PyObject *
+release_unlocked(void)
+{
+    PyErr_SetString(PyExc_RuntimeError, "release unlocked lock");
+    return NULL;
+}
+
 NOINLINE static PyObject *
 mutex_release_eventful(Mutex *mutex)
 {
+    if (mutex_word(mutex) == OFFERED) {
+        return release_unlocked();
+    }
     if (mutex->hold_started != 0) {
         hold_end(mutex);
     }
@@ -56,7 +73,7 @@ mutex_release_eventful(Mutex *mutex)
         mutex_release_to_waiters(mutex);
     }
     else {
-        mutex_set_owner(mutex, 0);
+        mutex_set_word(mutex, FREE);
     }
     Py_RETURN_NONE;
 }
@@ -68,7 +85,7 @@ mutex_release(Mutex *mutex)
     if (UNLIKELY(((uintptr_t)mutex->queue | (uint64_t)mutex->hold_started) != 0)) {
         return mutex_release_eventful(mutex);
     }
-    mutex_set_owner(mutex, 0);
+    mutex_set_word(mutex, FREE);
     Py_RETURN_NONE;
 }
 
@@ -76,12 +93,16 @@ mutex_release(Mutex *mutex)
 static int
 mutex_acquire_contended(Mutex *mutex, int64_t timeout_ns)
 {
+    if (mutex_take_offered(mutex)) {
+        mutex_count_acquisition(mutex);
+        return 1;
+    }
     if (timeout_ns == 0) {
         return 0;
     }
     WaitOutcome outcome = mutex_wait(mutex, timeout_ns, true, !is_reacquisition());
     if (outcome == WAIT_ACQUIRED) {
-        mutex_acquired(mutex, mutex_owner(mutex));
+        mutex_count_acquisition(mutex);
         return 1;
     }
     return outcome == WAIT_TIMED_OUT ? 0 : -1;
@@ -90,7 +111,7 @@ mutex_acquire_contended(Mutex *mutex, int64_t timeout_ns)
 static void
 mutex_reinitialize(Mutex *mutex)
 {
-    mutex_set_owner(mutex, 0);
+    mutex_set_word(mutex, FREE);
     mutex->queue = NULL;
     mutex->hold_started = 0;
     mutex->depth = 0;
@@ -282,7 +303,7 @@ parse_acquire(PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames, int64_
 static inline int
 lock_acquire_for(Mutex *mutex, int64_t timeout_ns)
 {
-    if (LIKELY(mutex_owner(mutex) == 0)) {
+    if (LIKELY(mutex_word(mutex) == FREE)) {
         mutex_acquired(mutex, this_thread());
         return 1;
     }
@@ -299,7 +320,7 @@ static PyObject *
 lock_enter(PyObject *self, PyObject *Py_UNUSED(ignored))
 {
     Mutex *mutex = (Mutex *)self;
-    if (UNLIKELY(mutex_owner(mutex) != 0)) {
+    if (UNLIKELY(mutex_word(mutex) != FREE)) {
         return lock_enter_contended(mutex);
     }
     mutex_acquired(mutex, this_thread());
@@ -323,18 +344,11 @@ lock_acquire(PyObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *
                                                  : lock_acquire_with(self, args, nargs, kwnames);
 }
 
-NOINLINE static PyObject *
-release_unlocked(void)
-{
-    PyErr_SetString(PyExc_RuntimeError, "release unlocked lock");
-    return NULL;
-}
-
 static PyObject *
 lock_release(PyObject *self, PyObject *Py_UNUSED(ignored))
 {
     Mutex *mutex = (Mutex *)self;
-    return LIKELY(mutex_owner(mutex) != 0) ? mutex_release(mutex) : release_unlocked();
+    return LIKELY(mutex_word(mutex) != FREE) ? mutex_release(mutex) : release_unlocked();
 }
 
 static PyObject *
@@ -621,7 +635,7 @@ rlock_reenter(Mutex *mutex)
 static int
 rlock_acquire_for(Mutex *mutex, int64_t timeout_ns)
 {
-    if (mutex_owner(mutex) == this_thread()) {
+    if (mutex_word(mutex) == this_thread()) {
         return rlock_reenter(mutex);
     }
     int acquired = lock_acquire_for(mutex, timeout_ns);
@@ -641,7 +655,7 @@ static PyObject *
 rlock_enter(PyObject *self, PyObject *Py_UNUSED(ignored))
 {
     Mutex *mutex = (Mutex *)self;
-    if (UNLIKELY(mutex_owner(mutex) != 0)) {
+    if (UNLIKELY(mutex_word(mutex) != FREE)) {
         return rlock_enter_contended(mutex);
     }
     mutex->depth = 1;
@@ -669,7 +683,7 @@ rlock_acquire(PyObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject 
 static inline bool
 is_owned_by_this_thread(Mutex *mutex)
 {
-    return mutex_owner(mutex) != 0 && mutex_owner(mutex) == this_thread();
+    return mutex_word(mutex) == this_thread();
 }
 
 NOINLINE static PyObject *
@@ -740,11 +754,18 @@ rlock_acquire_restore(PyObject *self, PyObject *args)
         return NULL;
     }
     /* Condition.wait must not return without its lock, so no signal handler can end this wait. */
-    if (mutex_owner(mutex) != 0 && mutex_wait(mutex, FOREVER, false, false) != WAIT_ACQUIRED) {
+    if (mutex_word(mutex) == FREE) {
+        mutex_set_word(mutex, this_thread());
+    }
+    else if (!mutex_take_offered(mutex) && mutex_wait(mutex, FOREVER, false, false) != WAIT_ACQUIRED) {
         return NULL;
     }
-    mutex_acquired(mutex, owner);
+    mutex_count_acquisition(mutex);
     mutex->depth = depth;
+    if (owner == FREE) {
+        return mutex_release(mutex); /* dill restores the state of a free lock, too */
+    }
+    mutex_set_word(mutex, owner);
     Py_RETURN_NONE;
 }
 

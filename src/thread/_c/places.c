@@ -47,6 +47,7 @@ typedef struct {
 
 PyObject *unknown_site;
 PyObject *other_site;
+PyObject *gil_site;
 
 static PyTypeObject CodePlacesType;
 static PyObject *sites; /* dict: site -> itself; nothing is ever removed, so borrowed references stay valid */
@@ -349,6 +350,7 @@ places_init(PyObject *naming)
     kinds = PyDict_New();
     unknown_site = PyObject_GetAttrString(naming, "UNKNOWN_SITE");
     other_site = PyObject_GetAttrString(naming, "OTHER_SITE");
+    gil_site = PyObject_GetAttrString(naming, "GIL_SITE");
     describe_place = PyObject_GetAttrString(naming, "describe_place");
     describe_part = PyObject_GetAttrString(naming, "describe_part");
     import_system = PyObject_GetAttrString(naming, "IMPORT_SYSTEM");

@@ -34,7 +34,7 @@ static PyTypeObject SemaphoreWaitType;
 static void
 owner_is_first_holder(SemaphoreRecord *record)
 {
-    mutex_set_owner(&record->mutex, record->count > 0 ? record->holders[0].ident : 0);
+    wait_elsewhere_set_owner(&record->mutex, record->count > 0 ? record->holders[0].ident : 0);
 }
 
 NOINLINE static bool

@@ -14,14 +14,16 @@ from collections.abc import Iterator
 from itertools import repeat
 from typing import Any, Final, Never, NoReturn
 
+from .._naming import GIL_SITE
 from .._uninterrupted import entered_at_once, this_thread
 from ._builtin import BuiltinFunction
+from ._frames import frame_of
 from ._names import checked_name
 from ._places import identity_created
 from ._records import Identity, record_hold
 from ._spans import current_span
 from ._state import Settings, clock, is_fault, monotonic_ns
-from ._waits import FOREVER, RawAcquire, acquire_contended, reacquire_contended
+from ._waits import FOREVER, Queue, RawAcquire, acquire_contended, reacquire_contended
 
 _raw_allocate = _thread.allocate_lock
 _RawRLock = _thread.RLock
@@ -45,10 +47,12 @@ class Mutex:
         "_identity",
         "_owner",
         "_owner_span",
+        "_queue",
         "_raw",
         "_raw_acquire",
         "_raw_release",
         "_tries",
+        "_waiting",
     )
 
     _depth: int
@@ -67,6 +71,8 @@ class Mutex:
         self._owner = self._depth = 0
         self._owner_span: Any = None
         self._hold_started = 0
+        self._queue = Queue(nobody=GIL_SITE)
+        self._waiting = self._queue.waiting
         self._identity = identity
         identity.created.add()
 
@@ -120,6 +126,25 @@ class Mutex:
 
     @entered_at_once
     def _release(self) -> None:
+        try:
+            if self._waiting:
+                self._charge_owner()
+        finally:
+            self._unlock()
+
+    def _charge_owner(self) -> None:
+        """Charge the owner, which need not be the thread that releases the lock, before another can become it."""
+        try:
+            owner = self._owner
+            # Its own frame would keep itself alive.
+            frame = sys._getframe(1) if owner == get_ident() else frame_of(owner)
+            self._queue.owner_leaves(owner, frame, self._owner_span)
+        except Exception as error:
+            if not is_fault(error):
+                raise
+
+    @entered_at_once
+    def _unlock(self) -> None:
         hold_started, ended = self._hold_started, 0
         if hold_started:
             for ended in clock:
@@ -239,7 +264,7 @@ class LockType(Mutex, metaclass=_LockMeta):
 
     @entered_at_once
     def __exit__(self, *exception: object) -> None:
-        if self._hold_started or self._owner_span is not None:
+        if self._hold_started or self._waiting or self._owner_span is not None:
             self._release()
         else:
             self._owner = 0

@@ -10,11 +10,13 @@ import sys
 from _thread import get_ident
 from typing import Final
 
+from .._naming import UNKNOWN_SITE
+from ._frames import frame_of
 from ._names import checked_name
 from ._places import identity_created
 from ._records import record_hold
 from ._state import is_fault, monotonic_ns
-from ._waits import Wait
+from ._waits import Queue, Wait
 
 MAX_HOLDERS: Final = 1024
 """More are counted, but nobody looks who they are."""
@@ -23,12 +25,13 @@ MAX_HOLDERS: Final = 1024
 class SemaphoreRecord:
     """What is recorded of one semaphore, which tells it what happens."""
 
-    __slots__ = ("__weakref__", "_holders", "_identity")
+    __slots__ = ("__weakref__", "_holders", "_identity", "_queue")
 
     def __init__(self, *, name: str | None = None) -> None:
         self._identity = identity_created("semaphore", checked_name(name, "semaphore"), sys._getframe(1))
         self._identity.created.add()
         self._holders: list[tuple[int, int]] = []
+        self._queue = Queue(nobody=UNKNOWN_SITE)
 
     def __del__(self) -> None:
         identity = getattr(self, "_identity", None)
@@ -49,31 +52,46 @@ class SemaphoreRecord:
         if acquisitions >= identity.next_sample:
             identity.draw_next_sample(acquisitions)
             hold_started = monotonic_ns()
+        if not self._holders:
+            self._charge_owner()
         if len(self._holders) < MAX_HOLDERS:
             self._holders.append((get_ident(), hold_started))
 
     def released(self, n: int = 1, /) -> None:
         """This thread gave back `n` permits."""
         for _ in range(min(n, len(self._holders))):
-            hold_started = self._take_holder_away()
-            if hold_started:
-                record_hold(self._identity, monotonic_ns() - hold_started)
+            holder = self._holder_that_releases()
+            if holder[0] == self._owner:
+                self._charge_owner()
+            self._remove_holder(holder)
 
-    def _take_holder_away(self) -> int:
+    def _charge_owner(self) -> None:
+        """Charge who has held a permit for the longest time: somebody else is the one from now on."""
+        try:
+            if self._queue.waiting:
+                self._queue.owner_leaves(self._owner, frame_of(self._owner), None)
+        except Exception as error:
+            if not is_fault(error):
+                raise
+
+    def _holder_that_releases(self) -> tuple[int, int]:
         """The newest of this thread; the oldest of all if another thread gives back the permit, as a signal."""
         me = get_ident()
-        holders = self._holders
-        for holder in reversed(holders.copy()):
+        holders = self._holders.copy()
+        for holder in reversed(holders):
             if holder[0] == me:
-                break
-        else:
-            holder = next(iter(holders), (0, 0))
+                return holder
+        return next(iter(holders), (0, 0))
+
+    def _remove_holder(self, holder: tuple[int, int]) -> None:
         try:
             # Of equal ones any will do: they differ in nothing.
-            holders.remove(holder)
+            self._holders.remove(holder)
         except ValueError:
-            return 0
-        return holder[1]
+            return
+        hold_started = holder[1]
+        if hold_started:
+            record_hold(self._identity, monotonic_ns() - hold_started)
 
     def begin_wait(self) -> SemaphoreWait:
         """This thread begins to wait for a permit."""

@@ -7,12 +7,13 @@ from _thread import get_ident, get_native_id
 from types import CodeType, FrameType
 from typing import Final, Protocol
 
-from .._naming import OWN_FOLDER
+from .._naming import GIL_SITE, OWN_FOLDER, UNKNOWN_SITE, RawSite
 from .._uninterrupted import entered_at_once, this_thread
 from . import _places
 from ._events import push_event
 from ._frames import frame_of
-from ._records import Identity, Share, unobserved, waits
+from ._records import Identity, unobserved, waits
+from ._shares import Share, Totals
 from ._spans import current_span
 from ._state import Settings, is_fault, is_hidden, monotonic_ns, on_fork
 from ._tasks import task_of_this_thread
@@ -26,10 +27,15 @@ class RawAcquire(Protocol):
     def __call__(self, blocking: bool = True, timeout: float = -1) -> bool: ...
 
 
+OwnerEvidence = tuple[int, tuple[RawSite, ...], RawSite, object]
+"""An owner: its ident, its stack, its site and the context of its span."""
+
+
 class Owned(Protocol):
     """What a lock, or the record of a semaphore, shows of itself to those that wait for it."""
 
     _identity: Identity
+    _queue: Queue
 
     @property
     def _owner(self) -> int: ...
@@ -41,9 +47,51 @@ class Contended(Protocol):
     _depth: int
     _identity: Identity
     _owner: int
+    _queue: Queue
     _raw_acquire: RawAcquire
 
     def _give_back(self) -> None: ...
+
+
+class Queue:
+    """Those that wait for one lock, and what is known of its owner meanwhile."""
+
+    __slots__ = ("nobody", "owner_evidence", "owner_since", "totals", "waiting")
+
+    def __init__(self, nobody: RawSite) -> None:
+        self.nobody = nobody
+        """To blame while no thread is known to have the lock."""
+        self.waiting: dict[Wait, None] = {}
+        self.totals = Totals({}, 0, None)
+        self.owner_since = 0
+        self.owner_evidence: OwnerEvidence | None = None
+
+    def owner_leaves(self, owner: int, frame: FrameType | None, span: object) -> None:
+        """Charge the owner, which is in `frame` and about to release the lock, and weigh what it did meanwhile."""
+        now = monotonic_ns()
+        self.totals.charge(_places.site_charged(frame) if owner else self.nobody, now)
+        try:
+            self._weigh_owner(owner, frame, span, now)
+        finally:
+            self.owner_becomes(None, now)
+
+    def owner_becomes(self, site: RawSite | None, now: int) -> None:
+        """Another thread has the lock, or none."""
+        self.totals.site = site
+        self.owner_since = now
+        self.owner_evidence = None
+
+    def _weigh_owner(self, owner: int, frame: FrameType | None, span: object, now: int) -> None:
+        first = next(iter(self.waiting.copy()), None)
+        if first is None or not Settings.listening or is_hidden():
+            return
+        kept = now - max(self.owner_since, first.started)
+        if self.owner_evidence is None and frame is not None and kept >= Settings.slow_wait_ns:
+            site = self.totals.site or _places.site_charged(frame)
+            self.owner_evidence = (owner, _places.stack_of(frame), site, span)
+        if self.owner_evidence is not None:
+            for wait in self.waiting.copy():
+                wait.weigh(self.owner_evidence, min(kept, now - wait.started))
 
 
 class Wait:
@@ -56,9 +104,10 @@ class Wait:
         "ident",
         "identity",
         "lock",
+        "owner_evidence",
+        "owner_kept",
         "owner_site",
-        "seen_at",
-        "shares",
+        "share",
         "started",
     )
 
@@ -66,87 +115,136 @@ class Wait:
         self.lock = lock
         self.identity = lock._identity
         self.ident = get_ident()
-        self.started = self.seen_at = monotonic_ns()
-        self.shares: list[Share] = []
+        self.started = monotonic_ns()
+        self.share = Share(self.started)
         self.evidence: tuple[object, ...] | None = None
+        self.owner_evidence: OwnerEvidence | None = None
+        self.owner_kept = 0
         self.evidence_due: int | None = None if self.identity is unobserved else self.started + Settings.slow_wait_ns
         self.acquire_site = _places.site_charged(frame)
-        self.owner_site = _places.site_charged(frame_of(lock._owner))
+        owner = lock._owner
+        self.owner_site = self._site_of(owner, frame_of(owner))
 
-    def charge(self, now: int) -> None:
-        """Charge the time since the last look to the owner seen at the last look."""
-        is_new = not self.shares or self.shares[-1][1] is not self.owner_site
-        self.shares.append((self.acquire_site, self.owner_site, int(is_new), now - self.seen_at))
-        self.seen_at = now
+    def _site_of(self, owner: int, frame: FrameType | None) -> RawSite:
+        return _places.site_charged(frame) if owner else self.lock._queue.nobody
 
     def take_evidence(self, frame: FrameType) -> None:
         """Record who holds the lock and what that thread does at this moment, while it still holds it."""
-        self.charge(monotonic_ns())
         self.evidence_due = None
+        queue = self.lock._queue
         owner = self.lock._owner
         owner_frame = frame_of(owner)
-        if owner:
-            self.owner_site = _places.site_charged(owner_frame)
-        self._give_evidence(frame, owner, _places.stack_of(owner_frame), getattr(self.lock, "_owner_span", None))
+        now = monotonic_ns()
+        site = self._site_of(owner, owner_frame)
+        queue.totals.look(now, site, self.share, begins=False)
+        self._give_evidence(frame)
+        if owner and self.evidence is not None:
+            span = getattr(self.lock, "_owner_span", None)
+            queue.owner_evidence = (owner, _places.stack_of(owner_frame), site, span)
+            self.weigh(queue.owner_evidence, now - max(queue.owner_since, self.started))
 
-    def _give_evidence(self, frame: FrameType, owner: int, owner_stack: object, owner_span: object) -> None:
+    def _give_evidence(self, frame: FrameType) -> None:
+        self.evidence_due = None
         if Settings.listening and not is_hidden():
-            self.evidence = (
-                _places.stack_of(frame),
-                self.acquire_site,
-                owner,
-                owner_stack,
-                self.owner_site,
-                len(self.identity.waiting),
-                task_of_this_thread(),
-                current_span(),
-                owner_span,
-            )
+            waiters = len(self.identity.waiting)
+            self.evidence = (_places.stack_of(frame), waiters, task_of_this_thread(), current_span())
+
+    def weigh(self, evidence: OwnerEvidence, kept: int) -> None:
+        """The evidence of the owner that kept the lock for the longest part of the wait is that of the wait."""
+        if self.owner_evidence is None or kept > self.owner_kept:
+            self.owner_evidence, self.owner_kept = evidence, kept
 
     def enter(self) -> None:
         """Be seen waiting."""
+        self.lock._queue.totals.look(self.started, self.owner_site, self.share, begins=True)
+        self.lock._queue.waiting[self] = None
         self.identity.waiting[self] = self.started
         _current[self] = self.started
 
     @entered_at_once
     def leave(self) -> None:
         """No longer be seen waiting. A method of the dicts would be a call, after which a signal handler may raise."""
+        if self in self.lock._queue.waiting:
+            del self.lock._queue.waiting[self]
         if self in self.identity.waiting:
             del self.identity.waiting[self]
         if self in _current:
             del _current[self]
+        self.lock._queue.totals.withdraw(self.share)
 
     @entered_at_once
     def end(self, frame: FrameType, outcome: str) -> None:
         """Leave, and be recorded, unless it is that of a thread of the parent process."""
         is_recorded = self.identity is not unobserved and self in _current
-        self.leave()
-        if is_recorded:
-            try:
+        try:
+            if is_recorded:
                 self._record(frame, outcome, monotonic_ns())
-            except Exception as error:
-                if not is_fault(error):
-                    raise
+        except Exception as error:
+            if not is_fault(error):
+                raise
+        finally:
+            self.leave()
+
+    def _parts(self, outcome: str, now: int) -> dict[RawSite, int]:
+        queue = self.lock._queue
+        if outcome == "acquired" and queue.nobody is GIL_SITE:
+            # This thread has the lock.
+            queue.totals.charge(GIL_SITE, now)
+            queue.owner_becomes(self.acquire_site, now)
+            return queue.totals.parts(self.share, now)
+        owner = self.lock._owner
+        site = self._site_of(owner, frame_of(owner))
+        return queue.totals.preview(site, now).parts(self.share, now)
 
     def _record(self, frame: FrameType, outcome: str, now: int) -> None:
-        self.charge(now)
+        parts = self._parts(outcome, now)
         duration = now - self.started
         if self.evidence_due is not None and now >= self.evidence_due:
-            # It became a slow one while it had no GIL to look with, and the lock was free when it had.
+            # It became a slow one while it had no GIL to look with.
             try:
-                self._give_evidence(frame, 0, (), None)
+                self._give_evidence(frame)
             except Exception as error:
                 if not is_fault(error):
                     raise
-        waits.add((self.identity, outcome, duration, self.shares))
+        shares = [(self.acquire_site, site, 1, nanoseconds) for site, nanoseconds in parts.items()]
+        waits.add((self.identity, outcome, duration, shares))
         if self.evidence is not None:
-            identity = self.identity
-            # Seen from Python, the lock and the GIL are had in one step: the wait for the GIL cannot be told.
-            push_event(
-                ("slow_wait", identity.name, identity.kind, identity.location, self.ident, get_native_id())
-                + self.evidence
-                + (self.started, duration, None, outcome)
+            self._push_event(parts, outcome, duration)
+
+    def _push_event(self, parts: dict[RawSite, int], outcome: str, duration: int) -> None:
+        owner, owner_stack, owner_site, owner_span = self.owner_evidence or (0, (), _most_to_blame(parts), None)
+        stack, waiters, task, span = self.evidence or ()
+        identity = self.identity
+        push_event(
+            (
+                "slow_wait",
+                identity.name,
+                identity.kind,
+                identity.location,
+                self.ident,
+                get_native_id(),
+                stack,
+                self.acquire_site,
+                owner,
+                owner_stack,
+                owner_site,
+                waiters,
+                task,
+                span,
+                owner_span,
+                self.started,
+                duration,
+                # Seen from Python, the lock and the GIL are had in one step: the wait for the GIL cannot be told.
+                None,
+                outcome,
             )
+        )
+
+
+def _most_to_blame(parts: dict[RawSite, int]) -> RawSite:
+    """Of a wait for many owners, each for a short time, only the site with the largest part is known."""
+    owners = [site for site in parts if site is not GIL_SITE]
+    return max(owners, key=parts.__getitem__, default=UNKNOWN_SITE)
 
 
 _current: dict[Wait, int] = {}
@@ -177,7 +275,7 @@ def acquire_contended(lock: Contended, timeout: float) -> bool:
     try:
         try:
             wait.enter()
-            acquired = _wait_in_two_steps(wait, lock, frame, timeout)
+            acquired = _wait_in_steps(wait, lock, timeout, frame)
             outcome = "acquired" if acquired else "timed out"
         finally:
             wait.end(frame, outcome)
@@ -222,7 +320,7 @@ def _wait_unrecorded(lock: Contended, timeout: float) -> bool:
     try:
         try:
             wait.enter()
-            acquired = _wait_for_raw(lock, timeout)
+            acquired = _wait_in_steps(wait, lock, timeout, None)
         finally:
             wait.leave()
         return acquired
@@ -245,21 +343,36 @@ def _wait_for_raw(lock: Contended, timeout: float) -> bool:
     return acquired
 
 
-def _wait_in_two_steps(wait: Wait, lock: Contended, frame: FrameType, timeout: float) -> bool:
-    slow = Settings.slow_wait_ns * 1e-9
-    if timeout != FOREVER and timeout <= slow:
-        return _wait_for_raw(lock, timeout)
-    if _wait_for_raw(lock, slow):
-        return True
+LOOK_UP_NS: Final = 10_000_000
+
+
+def _wait_in_steps(wait: Wait, lock: Contended, timeout: float, frame: FrameType | None) -> bool:
+    """Wait, and look up after LOOK_UP_NS, after twice that time, and so on. Without a frame, evidence is never due.
+
+    A signal that arrives when a thread is about to sleep ends no sleep: its handler runs when the thread looks up.
+    """
+    deadline = None if timeout == FOREVER else wait.started + int(timeout * 1e9)
+    look_up = wait.started + LOOK_UP_NS
+    while True:
+        evidence_due = None if frame is None else wait.evidence_due
+        until = min(each for each in (look_up, deadline, evidence_due) if each is not None)
+        if _wait_for_raw(lock, max(until - monotonic_ns(), 0) * 1e-9):
+            return True
+        now = monotonic_ns()
+        if frame is not None and evidence_due is not None and now >= evidence_due:
+            _take_evidence(wait, frame)
+        if deadline is not None and now >= deadline:
+            return False
+        if now >= look_up:
+            look_up = now + (now - wait.started)
+
+
+def _take_evidence(wait: Wait, frame: FrameType) -> None:
     try:
         wait.take_evidence(frame)
     except Exception as error:
         if not is_fault(error):
             raise
-    if timeout == FOREVER:
-        return _wait_for_raw(lock, FOREVER)
-    elapsed = (monotonic_ns() - wait.started) * 1e-9
-    return _wait_for_raw(lock, max(timeout - elapsed, 0.0))
 
 
 def rename_waits(lock: object, former: Identity, identity: Identity) -> None:
@@ -286,3 +399,4 @@ def _forget_other_threads() -> None:
     for wait in list(_current):
         if wait.ident != me:
             wait.leave()
+            wait.lock._queue.totals = Totals({}, 0, None)
