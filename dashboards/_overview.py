@@ -187,11 +187,13 @@ def _coverage() -> list[AnyPanel]:
         rows(
             "Coverage, by instance",
             "What is not seen of each instance: locks that existed before observation began, and modules that had "
-            "taken the interpreter's own primitives by then. `python -m thread run` begins before all of them.",
+            "taken the interpreter's own primitives by then. `python -m thread run` begins before all of them. Also "
+            "files of several processes that are left out since they cannot be understood.",
             [LabelColumn("Service", "job"), LabelColumn("Instance", "instance")],
             [
                 ValueColumn("Unobserved locks", each("unobserved.locks"), NUMBER),
                 ValueColumn("Unobserved modules", each("unobserved.modules"), NUMBER),
+                ValueColumn("Unreadable files", each("unreadable.files"), NUMBER),
                 ValueColumn("Instrumented", instrumented, NUMBER, words=YES_OR_NO),
             ],
             span=12,

@@ -2,148 +2,146 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from functools import cache, partial
-from operator import add
-from pathlib import Path
-from typing import Final, TypeVar
+import os
+from collections.abc import Iterator
+from functools import cache
+from time import sleep
+from typing import Final
 
-from prometheus_client import CollectorRegistry
-from prometheus_client.core import Metric
-from prometheus_client.multiprocess import MultiProcessCollector
-
-from thread.telemetry import Histogram
-
-from ._collector import ThreadCollector
-from ._exemplars import Exemplar, exemplars_of
-from ._metrics import METRICS, HistogramMetric, NumberMetric
-from ._numbers_file import COUNTS, GAUGES, Numbers, numbers_in
-from ._points import Attributes
+from ._folder import Folder, Stamp, own_part_of
+from ._lock_file import identity_in, order_of, process_exists, state_of
+from ._metrics import UNREADABLE_FILES
+from ._numbers_file import COUNTS, ENDED, GAUGES, Numbers, numbers_in
 from ._recorded import Recorded
+from ._sums import as_recorded, together
 
-Value = TypeVar("Value")
-
-_COMBINED: Final[dict[str, Callable[[float, float], float]]] = {"sum": add, "max": max, "min": min}
+_TRIES: Final = 5
+_PAUSE: Final = 0.01
+_MOST_COMPLAINTS: Final = 100
 
 
 class AllProcesses:
     """Reads what they wrote. Safe to use from any thread, and in a forked child.
 
-    The files of processes that have ended are read once, and added up once. No lock guards what is remembered of
-    them: it is replaced as a whole, and at worst found out twice.
+    Files are read when they have changed, and those of processes that have ended are added up once. No lock guards
+    what is remembered: it is replaced as a whole, and at worst found out twice.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Folder) -> None:
         self._folder = folder
-        self._read: dict[Path, tuple[tuple[int, int, int], Numbers]] = {}
-        self._ended: tuple[frozenset[Path], Numbers] = (frozenset(), Numbers())
+        self._known: dict[str, tuple[Stamp, Numbers]] = {}
+        self._ended: tuple[dict[str, Stamp], Numbers, dict[str, str]] = ({}, Numbers(), {})
+        self._left_out_by_others: dict[str, str] = {}
+        self._complaints: dict[str, str] = {}
+        self._complained: set[str] = set()
 
     def recorded(self) -> Recorded:
         """All of it together."""
-        names, ended = self._ended
-        # Asked first: what is written before the lock is gone is then read for certain.
-        files = [(path, path.with_suffix(".lock").exists()) for path in sorted(self._folder.glob(f"thread-*{COUNTS}"))]
-        newly = [path for path, lives in files if not lives and path not in names]
-        if newly:
-            ended = _together([ended, *map(self._numbers, newly)])
-            self._ended = names.union(newly), ended
-        living = [path for path, lives in files if lives]
-        gauges = sorted(self._folder.glob(f"thread-*{GAUGES}"))
-        together = _together([ended, *map(self._numbers, [*living, *gauges])])
-        self._forget_all_but(living)
-        return _as_recorded(together)
+        for _ in range(_TRIES):
+            # The files of the ended are put together while they are read: then nothing may be missing or twice.
+            before = self._folder.stamp(ENDED)
+            found = self._found()
+            if self._folder.stamp(ENDED) == before:
+                break
+            sleep(_PAUSE)
+        return as_recorded(found)
 
-    def _numbers(self, path: Path) -> Numbers:
-        try:
-            status = path.stat()
-            stamp = status.st_mtime_ns, status.st_ino, status.st_size
-            known = self._read.get(path)
-            if known is None or known[0] != stamp:
-                known = stamp, numbers_in(path)
-                if path.suffix == COUNTS:
-                    self._read[path] = known
-            return known[1]
-        except FileNotFoundError:
-            # Gauges of a process that has ended in this moment.
+    def leave_out(self, name: str, reason: str) -> None:
+        """Count a file that somebody else could not understand for the next page."""
+        self._left_out_by_others[name] = reason
+
+    def complaints(self) -> Iterator[str]:
+        """What has not been said yet about files that could not be understood, each file once."""
+        while self._complaints:
+            name, reason = self._complaints.popitem()
+            yield f"the page of metrics leaves out what cannot be understood of {name!r}: {reason}"
+
+    def _found(self) -> Numbers:
+        names = set(self._folder.names())
+        left_out, self._left_out_by_others = self._left_out_by_others, {}
+        living, ended = [], {}
+        for name in names:
+            identity = identity_in(name, COUNTS)
+            stamp = None if identity is None else self._folder.stamp(name)
+            if identity is not None and stamp is not None:
+                if _lives(self._folder, identity):
+                    living.append(identity)
+                else:
+                    ended[identity] = stamp
+        living.sort(key=order_of)
+        parts = [self._numbers(f"{identity}{suffix}", left_out) for suffix in (COUNTS, GAUGES) for identity in living]
+        # The sum of those whose files are gone is read last. Of what it includes, files may still be there.
+        sum_of_ended = self._numbers(ENDED, left_out)
+        for identity in sum_of_ended.folded:
+            ended.pop(identity, None)
+        parts = [sum_of_ended, self._of_ended(ended, left_out), *parts]
+        total = together(parts)
+        total.numbers[UNREADABLE_FILES.name] = {(): len(left_out)}
+        self._remember_to_say(left_out)
+        self._forget_all_but({ENDED, *(f"{identity}{suffix}" for identity in living for suffix in (COUNTS, GAUGES))})
+        return total
+
+    def _remember_to_say(self, left_out: dict[str, str]) -> None:
+        for name, reason in left_out.items():
+            if name not in self._complained and len(self._complained) < _MOST_COMPLAINTS:
+                self._complained.add(name)
+                self._complaints[str(self._folder.path / name)] = reason
+
+    def _of_ended(self, ended: dict[str, Stamp], left_out: dict[str, str]) -> Numbers:
+        known, total, known_left_out = self._ended
+        if not known.items() <= ended.items():
+            known, total, known_left_out = {}, Numbers(), {}
+        new = sorted(ended.keys() - known.keys(), key=order_of)
+        if new:
+            known_left_out = known_left_out.copy()
+            parts = (self._read(f"{identity}{COUNTS}", known_left_out) for identity in new)
+            total = together([total, *parts] if known else parts)
+        self._ended = ended, total, known_left_out
+        left_out.update(known_left_out)
+        return total
+
+    def _numbers(self, name: str, left_out: dict[str, str]) -> Numbers:
+        """What a file says that is likely to be read again, nothing if there is none."""
+        stamp = self._folder.stamp(name)
+        if stamp is None:
             return Numbers()
+        known = self._known.get(name)
+        if known is None or known[0] != stamp:
+            known = self._known[name] = stamp, self._read(name, left_out)
+        elif known[1].left_out:
+            left_out[name] = known[1].left_out
+        return known[1]
 
-    def _forget_all_but(self, living: Sequence[Path]) -> None:
-        for path in list(self._read):
-            if path not in living:
-                self._read.pop(path, None)
+    def _read(self, name: str, left_out: dict[str, str]) -> Numbers:
+        try:
+            found = numbers_in(self._folder.read(name))
+        except FileNotFoundError:
+            return Numbers()
+        except OSError as error:
+            found = Numbers(left_out=str(error.strerror or error))
+        if found.left_out:
+            left_out[name] = found.left_out
+        return found
+
+    def _forget_all_but(self, names: set[str]) -> None:
+        for name in list(self._known):
+            if name not in names:
+                self._known.pop(name, None)
 
 
 @cache
-def registry_of_all(folder: str) -> CollectorRegistry:
-    """What all processes wrote there, by this package or with prometheus_client, as a registry.
-
-    Raises ValueError if there is no such folder.
-    """
-    if not Path(folder).is_dir():
-        raise ValueError(f"expected a folder, got {folder!r}")
-    registry = CollectorRegistry()
-    registry.register(_Others(Path(folder)))
-    ThreadCollector(AllProcesses(Path(folder)).recorded).register(registry)
-    return registry
+def all_processes(path: str) -> AllProcesses:
+    """The one reader of a folder. Raises ValueError if there is no such folder."""
+    try:
+        folder = own_part_of(path)
+    except OSError as error:
+        raise ValueError(f"expected a folder, got {path!r}: {error.strerror}") from None
+    if not os.path.isdir(path):
+        raise ValueError(f"expected a folder, got {path!r}")
+    return AllProcesses(folder)
 
 
-class _Others:
-    """The metrics that were made with prometheus_client."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-
-    def collect(self) -> Iterator[Metric]:
-        files = [str(path) for path in self._folder.glob("*.db") if "_thread-" not in path.name]
-        merged: Iterable[Metric] = MultiProcessCollector.merge(files)  # type: ignore[no-untyped-call]
-        return iter(merged)
-
-
-def _together(parts: Iterable[Numbers]) -> Numbers:
-    total = Numbers()
-    for part in parts:
-        began = [at for at in (total.began_at, part.began_at) if at]
-        total.began_at = min(began, default=0.0)
-        for metric in METRICS:
-            if isinstance(metric, HistogramMetric):
-                _add(total.histograms, part.histograms, metric, _sum_of_distributions)
-            else:
-                _add(total.numbers, part.numbers, metric, _COMBINED[metric.across_processes])
-        for attributes, found in part.exemplars.items():
-            total.exemplars[attributes] = _latest_of(total.exemplars.get(attributes, {}), found)
-    return total
-
-
-def _add(
-    total: dict[str, dict[Attributes, Value]],
-    part: dict[str, dict[Attributes, Value]],
-    metric: NumberMetric | HistogramMetric,
-    combined: Callable[[Value, Value], Value],
-) -> None:
-    series = total.setdefault(metric.name, {})
-    for attributes, value in part.get(metric.name, {}).items():
-        series[attributes] = combined(series[attributes], value) if attributes in series else value
-
-
-def _sum_of_distributions(
-    one: tuple[float, tuple[int, ...]], other: tuple[float, tuple[int, ...]]
-) -> tuple[float, tuple[int, ...]]:
-    return one[0] + other[0], tuple(map(add, one[1], other[1]))
-
-
-def _latest_of(one: Mapping[int, Exemplar], other: Mapping[int, Exemplar]) -> Mapping[int, Exemplar]:
-    return dict(sorted([*one.items(), *other.items()], key=lambda item: item[1].at))
-
-
-def _as_recorded(all_of_it: Numbers) -> Recorded:
-    def histograms(metric: HistogramMetric) -> Iterator[tuple[Attributes, Histogram]]:
-        for attributes, (total, buckets) in all_of_it.histograms[metric.name].items():
-            # No page shows the maximum, so none is written.
-            yield attributes, Histogram(sum(buckets), total, 0.0, buckets)
-
-    return Recorded(
-        all_of_it.began_at,
-        lambda metric: all_of_it.numbers[metric.name].items(),
-        histograms,
-        partial(exemplars_of, all_of_it.exemplars),
-    )
+def _lives(folder: Folder, identity: str) -> bool:
+    state = state_of(folder, identity)
+    # Somebody may have removed the lock file of a process that lives. It makes it anew at its next export.
+    return state == "lives" or (state == "unknown" and process_exists(identity))

@@ -16,6 +16,25 @@ from ._recorded import Recorded
 
 _HEADER: Final = Struct("i4x")
 _LENGTH: Final = Struct("i")
+_VALUES: Final = 16
+"""Bytes of the number and the time of an entry."""
+
+
+def is_whole(content: bytes) -> bool:
+    """Whether a file of this format ends where it says: prometheus_client may not come to an end with one that lies."""
+    if len(content) < _HEADER.size:
+        return False
+    used, position = _HEADER.unpack_from(content)[0], _HEADER.size
+    if used > len(content):
+        return False
+    while position < used:
+        if position + _LENGTH.size > used:
+            return False
+        length = _LENGTH.unpack_from(content, position)[0]
+        position += _LENGTH.size + length + 8 - (length + _LENGTH.size) % 8 + _VALUES
+        if length < 0 or position > used:
+            return False
+    return True
 
 
 class ClientFiles:

@@ -3,13 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Final
+
+MAX_LABEL: Final = 250
+"""Characters of a label value. Of a longer one the end is replaced by a hash, so that two stay two."""
 
 
 def encodable(text: str) -> str:
     """The text, in which what UTF-8 cannot express is escaped."""
     # A path that is no UTF-8 holds lone surrogates, and a page or request with one of them cannot be sent at all.
     return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()
+
+
+def label_value(text: str) -> str:
+    """The text as the value of a label: encodable, and of bounded length."""
+    text = encodable(text)
+    if len(text) <= MAX_LABEL:
+        return text
+    # Imported where it is needed: it takes long, and hardly any name is that long.
+    from hashlib import blake2b
+
+    hashed = blake2b(text.encode(), digest_size=8).hexdigest()
+    return f"{text[: MAX_LABEL - len(hashed) - 1]}…{hashed}"
 
 
 def encodable_attributes(attributes: Iterable[tuple[str, Any]]) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from prometheus_client.core import Metric
 from thread.telemetry import Histogram
 
 from ._clock import monotonic
-from ._encodable import encodable
+from ._encodable import label_value
 from ._exemplars import Exemplar, latest
 from ._families import add_distribution, add_number, edges, empty_family
 from ._metrics import METRICS, HistogramMetric, NumberMetric
@@ -151,7 +151,7 @@ def _exemplar(exemplar: Exemplar) -> bytes:
 
 @lru_cache(maxsize=10_000)
 def _escaped(value: str | int) -> str:
-    return encodable(str(value)).replace("\\", r"\\").replace("\n", r"\n").replace('"', r"\"")
+    return label_value(str(value)).replace("\\", r"\\").replace("\n", r"\n").replace('"', r"\"")
 
 
 class _Registry:

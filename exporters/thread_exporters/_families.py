@@ -9,7 +9,7 @@ from typing import TypeAlias
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.core import Exemplar as PrometheusExemplar
 
-from ._encodable import encodable
+from ._encodable import label_value
 from ._exemplars import Exemplar, latest
 from ._metrics import HistogramMetric, NumberMetric
 from ._points import Attributes
@@ -81,4 +81,4 @@ def _bucket(edge: str, count: int, exemplar: Exemplar | None) -> Bucket:
 
 def label_values(attributes: Attributes) -> list[str]:
     """The values of attributes as those of labels."""
-    return [encodable(str(value)) for value in attributes]
+    return [label_value(str(value)) for value in attributes]

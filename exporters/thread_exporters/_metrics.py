@@ -103,6 +103,16 @@ def _buckets(bounds: tuple[float, ...]) -> tuple[tuple[int, int], ...]:
     return tuple(zip(firsts, lasts))
 
 
+UNREADABLE_FILES: Final = NumberMetric(
+    "python.thread.telemetry.unreadable.files",
+    "gauge",
+    "{file}",
+    "Files in the folder of several processes of which something cannot be understood and is left out.",
+    (),
+    # Whoever makes a page of that folder finds out.
+    points.of_process(lambda snapshot: 0),
+)
+
 METRICS: Final[tuple[NumberMetric | HistogramMetric, ...]] = (
     NumberMetric(
         "python.thread.count",
@@ -332,5 +342,6 @@ METRICS: Final[tuple[NumberMetric | HistogramMetric, ...]] = (
         (),
         points.of_process(lambda snapshot: snapshot.dropped_events),
     ),
+    UNREADABLE_FILES,
 )
 """In the order in which they are exported and documented."""

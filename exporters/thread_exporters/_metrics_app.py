@@ -13,8 +13,8 @@ from prometheus_client.exposition import choose_encoder
 
 from thread import telemetry
 
-from ._all_processes import registry_of_all
 from ._collector import collector_of
+from ._folder_registry import registry_of_all
 from ._negotiation import accepts_gzip, wanted_format
 from ._process_files import VARIABLE
 

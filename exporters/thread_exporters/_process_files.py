@@ -1,8 +1,7 @@
 """What one process of several adds to the metrics page of all: files in PROMETHEUS_MULTIPROC_DIR.
 
-There are two kinds. prometheus_client's MultiProcessCollector, of which services make such a page, adds up what it
-finds in those of its own format. Our own pages are made of those of `_numbers_file.py`, which are read many times
-faster and have exemplars.
+Our own pages are made of those of `_numbers_file.py`, which are read quickly and have exemplars. On demand there are
+also those of prometheus_client's format, from which its MultiProcessCollector makes pages.
 
 prometheus_client changes its own files in place, mapped into memory, and a full disk kills the process that does so.
 Ours are written anew at each export and put in the place of the last ones: whoever reads them finds numbers of one
@@ -14,95 +13,117 @@ on a file of its own for as long as it lives, and each looks after the files tha
 
 from __future__ import annotations
 
-import os
+import logging
 import time
-from itertools import chain
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from thread.telemetry import Snapshot
 
-from ._client_files import ClientFiles
+from ._ended import fold_the_ended, remove_client_gauges
 from ._exemplars import Exemplars
-from ._lock_file import LockFile, remove
+from ._folder import Folder, own_part_of
+from ._lock_file import LockFile, new_identity
 from ._numbers_file import COUNTS, GAUGES, contents_of
 from ._recorded import recorded_here
 
+if TYPE_CHECKING:
+    from ._client_files import ClientFiles
+
 VARIABLE: Final = "PROMETHEUS_MULTIPROC_DIR"
+
+_log: Final = logging.getLogger("thread.telemetry")
 
 
 class ProcessFiles:
     """Those of this process in a folder, one at most for each folder. Not thread-safe.
 
-    Raises ValueError if there is no such folder, or it cannot be written to.
+    Raises ValueError if there is no such folder, if it cannot be written to, or if others can write to it.
     """
 
-    def __init__(self, folder: str) -> None:
-        self.folder = Path(folder)
-        self._client_files = ClientFiles()
+    def __init__(self, folder: str, *, client_files: bool = False) -> None:
+        self._given = Folder(folder)
+        self._with_client_files = client_files
         self._lock: LockFile | None = None
-        self._begin()
-
-    def _begin(self) -> None:
-        # A later process may have the same number, and begins to count from zero.
-        self._identity = f"thread-{os.getpid()}-{time.time_ns():x}"
+        self._begin_as_another()
         try:
-            self._lock = LockFile(self.folder, self._identity)
+            self._folder = own_part_of(folder)
+            self._folder.make()
+            self._make_sure_of_the_lock()
         except OSError as error:
             raise ValueError(
-                f"{VARIABLE}: expected a folder that can be written to, got {str(self.folder)!r}: {error.strerror}"
+                f"{VARIABLE}: expected a folder that this user can write to and nobody else, got {folder!r}: "
+                f"{error.strerror}"
             ) from error
 
+    @property
+    def path(self) -> Path:
+        """Where they are."""
+        return self._folder.path
+
+    def _begin_as_another(self) -> None:
+        self._identity = new_identity()
+        self._client_files = self._new_client_files() if self._with_client_files else None
+
     def write(self, snapshot: Snapshot, exemplars: Exemplars) -> None:
-        """Replace the numbers of this process, and remove gauges of processes that are gone.
+        """Replace the numbers of this process, and put those of processes together that are gone.
 
         Raises OSError where they cannot be written; those of the last time remain then.
         """
-        recorded = recorded_here(snapshot, exemplars)
-        for stem, written in self._client_files.contents(recorded):
-            self._replace(f"{stem}_{self._identity}.db", written)
-            # Other threads may have the GIL.
-            time.sleep(0)
-        for suffix in (COUNTS, GAUGES):
-            self._replace(f"{self._identity}{suffix}", contents_of(suffix, recorded, exemplars))
-        self._remove_the_dead()
-
-    def close(self) -> None:
-        """Take the gauges back, as the process is about to end."""
-        _remove_gauges(self.folder, self._identity)
-        lock, self._lock = self._lock, None
-        if lock is not None:
-            lock.remove()
-
-    def after_fork_in_child(self) -> None:
-        """Begin files of its own. Raises ValueError if that cannot be done any more."""
-        lock, self._lock = self._lock, None
-        if lock is not None:
-            lock.forget()
-        self._begin()
-
-    def _replace(self, name: str, written: bytes) -> None:
-        path = self.folder / name
-        beside = self.folder / f"{name}.{self._identity}.tmp"
         try:
-            beside.write_bytes(written)
-            beside.replace(path)
+            self._folder.make()
+            self._make_sure_of_the_lock()
+            self._write(snapshot, exemplars)
         except OSError as error:
-            remove(beside)
             raise OSError(
                 error.errno,
                 f"{error.strerror}; the metrics of this process stay as they were until it can be written",
-                str(path),
+                str(self.path),
             ) from error
+        for complaint in fold_the_ended(self._folder, self._given, self._identity):
+            _log.warning("%s", complaint)
 
-    def _remove_the_dead(self) -> None:
-        for lock in self.folder.glob("thread-*.lock"):
-            if lock.stem != self._identity and LockFile.is_free(lock):
-                _remove_gauges(self.folder, lock.stem)
-                remove(lock)
+    def _write(self, snapshot: Snapshot, exemplars: Exemplars) -> None:
+        recorded = recorded_here(snapshot, exemplars)
+        if self._client_files is not None:
+            for stem, content in self._client_files.contents(recorded):
+                # Other threads may have the GIL, and before there is an unfinished file.
+                time.sleep(0)
+                self._given.write(f"{stem}_{self._identity}.db", self._identity, content)
+        for suffix in (COUNTS, GAUGES):
+            content = contents_of(suffix, recorded, exemplars.items())
+            time.sleep(0)
+            self._folder.write(f"{self._identity}{suffix}", self._identity, content)
 
+    def _make_sure_of_the_lock(self) -> None:
+        if self._lock is None or not self._lock.is_held():
+            if self._lock is not None:
+                self._lock.release()
+            self._lock = LockFile(self._folder, self._identity)
+        self._lock.touch()
 
-def _remove_gauges(folder: Path, identity: str) -> None:
-    gone = f"gauge_live*_{identity}.db", f"{identity}{GAUGES}", f"*.{identity}.tmp"
-    for path in chain.from_iterable(map(folder.glob, gone)):
-        remove(path)
+    def close(self) -> None:
+        """Take the gauges back, as the process is about to end, and leave the counts to the sum of the ended."""
+        self._folder.remove(f"{self._identity}{GAUGES}")
+        remove_client_gauges(self._given, [self._identity])
+        lock, self._lock = self._lock, None
+        if lock is not None:
+            lock.release()
+        try:
+            fold_the_ended(self._folder, self._given, self._identity, with_own=True)
+        except OSError:
+            # Another process will do it, if there is one.
+            pass
+
+    def after_fork_in_child(self) -> None:
+        """Begin files of its own at the next export: until then the child may have become another program."""
+        lock, self._lock = self._lock, None
+        if lock is not None:
+            lock.forget()
+        self._begin_as_another()
+
+    @staticmethod
+    def _new_client_files() -> ClientFiles:
+        from ._client_files import ClientFiles  # takes long
+
+        return ClientFiles()

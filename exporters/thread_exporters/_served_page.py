@@ -58,12 +58,19 @@ class ServedPage:
         if self._server is not None:
             self._server.look_after()
             if self._server.has_port:
-                self.resume()
+                self._resume(self._server)
                 return
             self._server.close(_SECONDS_TO_END)
             self._server = None
         if self._folder is not None or self._parent is None or os.getppid() != self._parent:
             self._begin()
+
+    def _resume(self, server: MetricsServer) -> None:
+        try:
+            server.resume()
+        except (OSError, RuntimeError):
+            # No thread can be started, or no socket made. The next export tries again.
+            pass
 
     def _begin(self) -> None:
         try:
@@ -98,19 +105,6 @@ class ServedPage:
             self._host,
             reason,
         )
-
-    def pause(self, timeout: float) -> bool:
-        """Have no thread until `resume`, and keep the port. Returns whether the thread ended within `timeout`."""
-        return self._server is None or self._server.pause(timeout)
-
-    def resume(self) -> None:
-        """Go on after `pause`."""
-        if self._server is not None and not self._server.has_thread:
-            try:
-                self._server.resume()
-            except (OSError, RuntimeError):
-                # No thread can be started, or no socket made. The next export tries again.
-                pass
 
     def after_fork_in_child(self) -> None:
         """Share the port with the parent from the next export on, or leave it to the parent for as long as that lives.

@@ -8,15 +8,12 @@ library, as with prometheus_client's own server.
 
 from __future__ import annotations
 
-import _thread
 import logging
 import selectors
-import signal
 import socket
 from collections import deque
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from functools import partial
+from collections.abc import Callable
+from time import sleep
 from typing import Any, Final, TypeAlias
 
 from thread import telemetry
@@ -35,6 +32,7 @@ _MAX_REFUSED: Final = 10
 """Clients that may go on reading that they were refused."""
 _HESITATION: Final = 0.3
 """Seconds that a process leaves to the one that leads before it accepts a connection itself."""
+_MOMENT: Final = 0.001
 _WITHOUT_DESCRIPTORS: Final = 1.0
 """Seconds until the next try, where the program has no descriptors left."""
 
@@ -44,8 +42,7 @@ _log: Final = logging.getLogger("thread.telemetry")
 class MetricsServer:
     """Answers the clients of a listener from its construction until `close`.
 
-    Its thread is a raw one: a program that joins all threads that `threading` lists, or waits until it is the last
-    one, would never end if it were on that list. Raises RuntimeError where no thread can be started.
+    Its thread makes way for forks, and goes on with the same clients. Raises RuntimeError where none can be started.
     """
 
     def __init__(self, listener: Listener, answer: Answer, tls: Any = None) -> None:
@@ -55,7 +52,14 @@ class MetricsServer:
         self._failure: Exception | None = None
         self._has_failed = False
         self._forget_clients()
-        self.resume()
+        self._hang_a_bell()
+        self._open = True
+        self._thread = telemetry.HiddenThread(self._serve, wake=self._ring)
+        try:
+            self.resume()
+        except RuntimeError:
+            self._take_the_bell_away()
+            raise
 
     def _forget_clients(self) -> None:
         self._clients: list[Connection] = []
@@ -74,11 +78,6 @@ class MetricsServer:
         """Whether nobody has closed its socket behind its back."""
         return self._listener.is_ours
 
-    @property
-    def has_thread(self) -> bool:
-        """Whether it answers."""
-        return self._ended.locked()
-
     def look_after(self) -> None:
         """Do what must not be done while a client waits: log the first failure, make anew what has disappeared."""
         failure, self._failure = self._failure, None
@@ -88,49 +87,41 @@ class MetricsServer:
             self._ring()
 
     def resume(self) -> None:
-        """Begin to answer, or go on after `pause`. Raises RuntimeError where no thread can be started."""
-        here, there = socket.socketpair()
-        self._alarm, self._bell = OwnSocket(here), OwnSocket(there)
-        with telemetry.hidden():
-            self._ended = ended = _thread.allocate_lock()
-        self._open = True
-        ended.acquire()
-        try:
-            with _all_signals_blocked():
-                _start_hidden(partial(self._serve, ended))
-        except RuntimeError:
-            ended.release()
-            self._close_bell()
-            raise
-
-    def pause(self, timeout: float) -> bool:
-        """Have no thread until `resume`, and keep the port and the clients. Returns whether it ended in time."""
-        self._open = False
-        self._ring()
-        has_ended = self._ended.acquire(timeout=max(timeout, 0.0))
-        if has_ended:
-            self._ended.release()
-            self._close_bell()
-        return has_ended
+        """Answer, if it does not. Raises RuntimeError where no thread can be started."""
+        if not self._thread.is_running:
+            if not (self._alarm.is_ours and self._bell.is_ours):
+                self._hang_a_bell()
+            self._thread.start()
 
     def close(self, timeout: float) -> None:
         """Stop listening and free the port within `timeout` seconds."""
-        self.pause(timeout)
+        self._open = False
+        self._ring()
+        deadline = monotonic() + timeout
+        while self._thread.is_running and monotonic() < deadline:
+            sleep(_MOMENT)
         self._hang_up()
         self._listener.close()
 
     def after_fork_in_child(self) -> bool:
         """Leave the clients to the parent, and the port too unless it is shared. Returns whether it is."""
         self._hang_up()
-        with telemetry.hidden():
-            self._ended = _thread.allocate_lock()
+        self._thread = telemetry.HiddenThread(self._serve, wake=self._ring)
         return self._listener.stay_in_child()
 
     def _hang_up(self) -> None:
         for each in (*self._clients, *self._refused):
             each.close()
         self._forget_clients()
-        self._close_bell()
+        self._take_the_bell_away()
+
+    def _hang_a_bell(self) -> None:
+        here, there = socket.socketpair()
+        self._alarm, self._bell = OwnSocket(here), OwnSocket(there)
+
+    def _take_the_bell_away(self) -> None:
+        self._alarm.close()
+        self._bell.close()
 
     def _ring(self) -> None:
         try:
@@ -144,20 +135,13 @@ class MetricsServer:
         except OSError:
             pass
 
-    def _close_bell(self) -> None:
-        self._alarm.close()
-        self._bell.close()
-
-    def _serve(self, ended: _thread.LockType) -> None:
+    def _serve(self) -> None:
         try:
-            # Another thread may have been started since, where this one did not come to its end in time.
-            while self._open and self._ended is ended and self._alarm.is_ours and self._listener.is_ours:
+            while self._open and not self._thread.is_leaving and self._alarm.is_ours and self._listener.is_ours:
                 self._serve_once()
         except Exception as error:
-            if self._open and self._ended is ended:
+            if self._open:
                 self._fail(error)
-        finally:
-            ended.release()
 
     def _serve_once(self) -> None:
         now = monotonic()
@@ -261,27 +245,3 @@ def _ready(waited_for: dict[int, int], timeout: float | None) -> set[int]:
             selector.register(descriptor, events)
     return {key.fd for key, _ in selector.select(timeout)}
 
-
-def _start_hidden(run: Callable[[], object]) -> None:
-    def run_hidden() -> None:
-        with telemetry.hidden():
-            run()
-
-    # Hidden here too: it may be the observed function that is called.
-    with telemetry.hidden():
-        _thread.start_new_thread(run_hidden, ())
-
-
-@contextmanager
-def _all_signals_blocked() -> Iterator[None]:
-    # A program that blocks a signal in all its threads, to wait for it, would die of it if it came to one of ours.
-    # They inherit what is blocked when they start. What the processor raises stays with the thread it is for.
-    if not hasattr(signal, "pthread_sigmask"):
-        yield
-        return
-    crashes = {signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SIGSEGV}
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals() - crashes)
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)

@@ -21,10 +21,10 @@ MultiProcessCollector, which are slower and have no exemplars.
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Collection, Sequence
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from prometheus_client import REGISTRY, CollectorRegistry
@@ -32,9 +32,10 @@ from prometheus_client import REGISTRY, CollectorRegistry
 from thread import telemetry
 from thread.telemetry import Event, Snapshot
 
-from ._all_processes import registry_of_all
+from ._all_processes import all_processes
 from ._collector import ThreadCollector
 from ._exemplars import Exemplars
+from ._folder_registry import registry_of_all
 from ._metrics_app import answer, make_asgi_app, make_wsgi_app
 from ._process_files import VARIABLE, ProcessFiles
 from ._recorded import Recorded, recorded_here
@@ -49,6 +50,8 @@ __all__ = ["PrometheusExporter", "from_environment", "make_asgi_app", "make_wsgi
 DEFAULT_HOST: Final = "127.0.0.1"
 DEFAULT_PORT: Final = 9464
 """The port that OpenTelemetry has chosen for Prometheus exporters."""
+
+_log: Final = logging.getLogger("thread.telemetry")
 
 
 class PrometheusExporter:
@@ -98,10 +101,12 @@ class PrometheusExporter:
                 client_auth_required=client_auth_required,
                 tls_min_version=tls_min_version,
             )
-        folder = os.environ.get(VARIABLE)
+        given = os.environ.get(VARIABLE)
+        folder = os.path.abspath(given) if given else None
+        self._folder = folder or ""
         self._exemplars = Exemplars()
         self._collector = ThreadCollector(self._recorded)
-        self._files = _files_in(folder) if folder else None
+        self._files = _files_in(folder, client_files) if folder else None
         self._registry = registry_of_all(folder) if folder else registry
         if self._files is None:
             self._register()
@@ -111,7 +116,7 @@ class PrometheusExporter:
                 lambda: partial(answer, self._registry),
                 host,
                 port,
-                folder=None if self._files is None else self._files.folder,
+                folder=None if self._files is None else self._files.path,
                 tls=tls,
                 allowed_hosts=allowed_hosts,
             )
@@ -127,6 +132,8 @@ class PrometheusExporter:
         try:
             if self._files is not None:
                 self._files.write(snapshot, self._exemplars)
+                for complaint in all_processes(self._folder).complaints():
+                    _log.warning("%s", complaint)
         finally:
             if self._page is not None:
                 self._page.serve()
@@ -136,7 +143,7 @@ class PrometheusExporter:
         files, self._files = self._files, None
         if files is not None:
             files.close()
-            _processes.pop(files.folder, None)
+            _processes.pop(self._folder, None)
         self._collector.unregister(self._registry)
         page, self._page = self._page, None
         if page is not None:
@@ -148,7 +155,7 @@ class PrometheusExporter:
         if self._page is not None:
             self._page.after_fork_in_child()
         if self._files is not None:
-            _processes[self._files.folder] = os.getpid()
+            _processes[self._folder] = os.getpid()
             self._files.after_fork_in_child()
         # The last numbers of a child are missing in the files until it has written them.
         return self._files is not None
@@ -213,18 +220,18 @@ def _tls_version(text: str | None) -> ssl.TLSVersion | None:
     return versions[text]
 
 
-_processes: Final[dict[Path, int]] = {}
+_processes: Final[dict[str, int]] = {}
 """Which process this was when it began to write to a folder."""
 
 
-def _files_in(folder: str) -> ProcessFiles:
-    if _processes.get(Path(folder)) == os.getpid():
+def _files_in(folder: str, client_files: bool) -> ProcessFiles:
+    if _processes.get(folder) == os.getpid():
         raise ValueError(
             f"{VARIABLE}: expected a folder without the metrics of this process, got {folder!r}, which has them "
             "already: shut down the PrometheusExporter that was made first"
         )
-    files = ProcessFiles(folder)
-    _processes[files.folder] = os.getpid()
+    files = ProcessFiles(folder, client_files=client_files)
+    _processes[folder] = os.getpid()
     return files
 
 

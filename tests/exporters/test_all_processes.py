@@ -12,23 +12,16 @@ from prometheus_client import CollectorRegistry, Metric
 from prometheus_client.multiprocess import MultiProcessCollector
 
 from thread.telemetry import Snapshot, SpanContext
-from thread_exporters import _all_processes
-from thread_exporters._all_processes import AllProcesses, registry_of_all
+from thread_exporters._all_processes import AllProcesses
 from thread_exporters._exemplars import Exemplars
-from thread_exporters._lock_file import LockFile
+from thread_exporters._folder import Folder
+from thread_exporters._folder_registry import registry_of_all
+from thread_exporters._metrics import METRICS
 from thread_exporters._metrics_app import metrics_page
-from thread_exporters._numbers_file import numbers_in
 from thread_exporters._process_files import ProcessFiles
 
 OPENMETRICS = "application/openmetrics-text; version=1.0.0"
 Samples = dict[tuple[str, tuple[tuple[str, str], ...]], float]
-
-
-@pytest.fixture(autouse=True)
-def as_if_they_were_several_processes(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(LockFile, "is_free", lambda path: False)
-    yield
-    registry_of_all.cache_clear()
 
 
 def samples(families: Iterator[Metric]) -> Samples:
@@ -53,7 +46,7 @@ def awkward() -> Snapshot:
 
 def test_the_numbers_are_those_of_prometheus_clients_own_page(tmp_path: Path) -> None:
     for each in (awkward(), snapshot_of_a_shop(), replace(awkward(), locks=(lock(oldest_wait=3.0, waiters=1),))):
-        ProcessFiles(str(tmp_path)).write(each, Exemplars())
+        ProcessFiles(str(tmp_path), client_files=True).write(each, Exemplars())
     theirs = samples(MultiProcessCollector(CollectorRegistry(), str(tmp_path)).collect())
     assert samples(registry_of_all(str(tmp_path)).collect()) == theirs
     assert len(theirs) > 200
@@ -61,11 +54,12 @@ def test_the_numbers_are_those_of_prometheus_clients_own_page(tmp_path: Path) ->
 
 def test_an_empty_folder_is_a_page_without_series(tmp_path: Path) -> None:
     page, _ = metrics_page(registry_of_all(str(tmp_path)))
-    assert {line for line in page.decode().splitlines() if not line.startswith("#")} == set()
+    series = [line for line in page.decode().splitlines() if not line.startswith("#")]
+    assert series == ["python_thread_telemetry_unreadable_files 0"]
 
 
 def test_metrics_of_the_application_are_on_the_page_once(tmp_path: Path) -> None:
-    ProcessFiles(str(tmp_path)).write(snapshot_of_a_shop(), Exemplars())
+    ProcessFiles(str(tmp_path), client_files=True).write(snapshot_of_a_shop(), Exemplars())
     # As prometheus_client names the files of its own metrics.
     for path in tmp_path.glob("counter_thread-*.db"):
         path.rename(tmp_path / "counter_4711.db")
@@ -89,47 +83,58 @@ def test_counters_were_created_when_the_first_process_began(tmp_path: Path) -> N
     assert f"python_thread_telemetry_dropped_created {(NOON - 7200) / 1e9}e+09\n" in page
 
 
-def test_files_of_processes_that_have_ended_are_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    read: list[Path] = []
-    monkeypatch.setattr(_all_processes, "numbers_in", lambda path: [read.append(path), numbers_in(path)][1])
-    everything = AllProcesses(tmp_path)
+@pytest.fixture
+def read(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The names of the files that are read."""
+    names: list[str] = []
+    read = Folder.read
+    monkeypatch.setattr(Folder, "read", lambda folder, name: [names.append(name), read(folder, name)][1])
+    return names
+
+
+def value(everything: AllProcesses, name: str) -> float:
+    [metric] = [each for each in METRICS if each.name == name]
+    return sum(number for _, number in everything.recorded().numbers(metric))  # type: ignore[arg-type]
+
+
+def leave(files: ProcessFiles) -> None:
+    """End a process without a word, as if it were killed."""
+    assert files._lock is not None
+    files._lock.release()
+
+
+def test_files_of_processes_that_have_ended_are_read_once(tmp_path: Path, read: list[str]) -> None:
+    everything = AllProcesses(Folder(tmp_path))
     ended, living = ProcessFiles(str(tmp_path)), ProcessFiles(str(tmp_path))
     for files in (ended, living):
         files.write(snapshot_of_a_shop(), Exemplars())
-    ended.close()
-
-    def acquisitions() -> float:
-        [metric] = [each for each in _all_processes.METRICS if each.name == "python.lock.acquisitions"]
-        return sum(number for _, number in everything.recorded().numbers(metric))  # type: ignore[arg-type]
-
-    assert acquisitions() == 6000
+    leave(ended)
+    assert value(everything, "python.lock.acquisitions") == 6000
     read.clear()
-    assert acquisitions() == 6000
-    assert {path.suffix for path in read} == {".gauges"}
+    assert value(everything, "python.lock.acquisitions") == 6000
+    assert read == []
     living.write(replace(snapshot_of_a_shop(), locks=(lock("new", acquisitions=7000),)), Exemplars())
-    assert acquisitions() == 3000 + 7000
+    assert value(everything, "python.lock.acquisitions") == 3000 + 7000
 
 
 def test_the_last_numbers_of_a_process_that_ends_while_they_are_read_are_not_lost(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    everything = AllProcesses(tmp_path)
-    files = ProcessFiles(str(tmp_path))
+    everything = AllProcesses(Folder(tmp_path))
+    files, survivor = ProcessFiles(str(tmp_path)), ProcessFiles(str(tmp_path))
     files.write(snapshot_of_a_shop(), Exemplars())
-    everything.recorded()
+    read = Folder.read
 
-    def end(path: Path) -> object:
-        found = numbers_in(path)
+    def end(folder: Folder, name: str) -> bytes:
         if files._lock is not None:
             files.write(replace(snapshot_of_a_shop(), dropped_events=100), Exemplars())
             files.close()
-        return found
+        return read(folder, name)
 
-    monkeypatch.setattr(_all_processes, "numbers_in", end)
-    [metric] = [each for each in _all_processes.METRICS if each.name == "python.thread.telemetry.dropped"]
-    everything._read.clear()
-    everything.recorded()
-    assert list(everything.recorded().numbers(metric)) == [((), 100)]  # type: ignore[arg-type]
+    monkeypatch.setattr(Folder, "read", end)
+    assert value(everything, "python.thread.telemetry.dropped") == 100
+    assert value(everything, "python.thread.telemetry.dropped") == 100
+    survivor.close()
 
 
 def test_a_folder_that_does_not_exist_is_refused() -> None:

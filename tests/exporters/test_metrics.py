@@ -37,6 +37,7 @@ python.thread.telemetry.instrumented gauge        {process}     python_thread_te
 python.thread.telemetry.unobserved.locks gauge    {lock}        python_thread_telemetry_unobserved_locks
 python.thread.telemetry.unobserved.modules gauge  {module}      python_thread_telemetry_unobserved_modules
 python.thread.telemetry.dropped     counter       {event}       python_thread_telemetry_dropped_total
+python.thread.telemetry.unreadable.files gauge    {file}        python_thread_telemetry_unreadable_files
 """
 
 each_metric = pytest.mark.parametrize("metric", METRICS, ids=lambda metric: metric.name)

@@ -6,6 +6,7 @@ import errno
 import os
 import shutil
 import signal
+import stat
 import subprocess
 import sys
 import textwrap
@@ -23,7 +24,9 @@ from prometheus_client.multiprocess import MultiProcessCollector
 
 from thread_exporters._exemplars import Exemplars
 from thread_exporters._families import family
+from thread_exporters._folder_registry import registry_of_all
 from thread_exporters._metrics import METRICS, HistogramMetric
+from thread_exporters._metrics_app import metrics_page
 from thread_exporters._process_files import ProcessFiles
 from thread_exporters._recorded import recorded_here
 from thread_exporters.prometheus import PrometheusExporter
@@ -35,13 +38,13 @@ LOCK = 'python_lock_type="lock"'
 Samples = dict[tuple[str, tuple[tuple[str, str], ...]], float]
 
 WORKER = """
-    import resource, sys, time
+    import os, resource, sys, time
     sys.path[:0] = {path}
     from handmade import *
     from dataclasses import replace
     from thread_exporters._exemplars import Exemplars
     from thread_exporters._process_files import ProcessFiles
-    files = ProcessFiles(sys.argv[1])
+    files = ProcessFiles(sys.argv[1], client_files=True)
     def say(what):
         print(what, flush=True)
         sys.stdin.readline()
@@ -86,6 +89,11 @@ def read(folder: Path) -> Samples:
     return samples_of(MultiProcessCollector(CollectorRegistry(), str(folder)).collect())
 
 
+def page_of(folder: Path) -> str:
+    """Our own page of the folder."""
+    return metrics_page(registry_of_all(str(folder)))[0].decode()
+
+
 def total(samples: Samples, name: str) -> float:
     return sum(value for (sample, _), value in samples.items() if sample == name)
 
@@ -93,13 +101,13 @@ def total(samples: Samples, name: str) -> float:
 def test_one_process_alone_is_shown_as_it_is(tmp_path: Path) -> None:
     awkward = lock('"le" \\ \udcff 鎖', wait=histogram(1e-9, 0.3, 1e9))
     shop = replace(snapshot_of_a_shop(), locks=(*snapshot_of_a_shop().locks, awkward))
-    ProcessFiles(str(tmp_path)).write(shop, Exemplars())
+    ProcessFiles(str(tmp_path), client_files=True).write(shop, Exemplars())
     recorded = recorded_here(shop, Exemplars())
     assert read(tmp_path) == samples_of(iter([family(metric, recorded, None) for metric in METRICS]))
 
 
 def test_types_and_descriptions_are_those_of_the_list(tmp_path: Path) -> None:
-    ProcessFiles(str(tmp_path)).write(snapshot_of_a_shop(), Exemplars())
+    ProcessFiles(str(tmp_path), client_files=True).write(snapshot_of_a_shop(), Exemplars())
     found = {each.name: each for each in MultiProcessCollector(CollectorRegistry(), str(tmp_path)).collect()}
     for metric in METRICS:
         each = found[metric.prometheus_name.removesuffix("_total")]
@@ -109,7 +117,7 @@ def test_types_and_descriptions_are_those_of_the_list(tmp_path: Path) -> None:
 
 def test_processes_are_added_up_and_gauges_are_what_they_are_for_all(tmp_path: Path) -> None:
     shop = snapshot_of_a_shop()
-    mine = ProcessFiles(str(tmp_path))
+    mine = ProcessFiles(str(tmp_path), client_files=True)
     mine.write(replace(shop, locks=(lock(waiters=2, oldest_wait=5.0, wait=histogram(0.3)),)), Exemplars())
     source = """
         uncovered = replace(shop.coverage, instrumented=False, unobserved_locks=9)
@@ -132,7 +140,7 @@ def test_processes_are_added_up_and_gauges_are_what_they_are_for_all(tmp_path: P
 def test_gauges_of_a_process_that_is_gone_are_gone_and_its_counters_stay(
     end: signal.Signals | None, tmp_path: Path
 ) -> None:
-    survivor = ProcessFiles(str(tmp_path))
+    survivor = ProcessFiles(str(tmp_path), client_files=True)
     source = """
         files.write(replace(shop, locks=(lock(waiters=3, wait=histogram(0.3)),)), Exemplars())
         say("written")
@@ -156,9 +164,14 @@ def test_gauges_of_a_process_that_is_gone_are_gone_and_its_counters_stay(
 
 
 def test_a_process_that_died_while_it_wrote_leaves_nothing_behind(tmp_path: Path) -> None:
-    source = "(files.folder / f'counter.{files._identity}.tmp').write_text('half'); say('dying')"
+    source = """
+        descriptor, name = files._folder.new_file(files._identity)
+        os.utime(descriptor, (1e9, 1e9))
+        say("dying")
+    """
     with worker(tmp_path, source) as dying:
         assert heard(dying) == "dying"
+        assert [*tmp_path.glob("*.tmp")]
     ProcessFiles(str(tmp_path)).write(snapshot_of_a_shop(), Exemplars())
     assert not [*tmp_path.glob("*.tmp")]
 
@@ -223,7 +236,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 
 def test_totals_of_all_processes_never_fall_when_the_disk_is_full(small_disk: Path) -> None:
-    files = ProcessFiles(str(small_disk))
+    files = ProcessFiles(str(small_disk), client_files=True)
     last, full = 0.0, 0
     with worker(small_disk, "files.write(shop, Exemplars())\nsay('written')") as other:
         assert heard(other) == "written"
@@ -240,19 +253,22 @@ def test_totals_of_all_processes_never_fall_when_the_disk_is_full(small_disk: Pa
         assert full and last > 5
 
 
-def test_a_folder_that_was_removed_is_a_clear_error_and_the_process_goes_on(tmp_path: Path) -> None:
-    folder = tmp_path / "metrics"
-    folder.mkdir()
+def test_a_folder_that_was_removed_is_made_anew(tmp_path: Path) -> None:
+    folder = tmp_path / "service" / "metrics"
+    folder.mkdir(parents=True)
     files = ProcessFiles(str(folder))
     shutil.rmtree(folder)
+    files.write(snapshot_of_a_shop(), Exemplars())
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    assert page_of(folder).count("python_thread_count{") == 2
+    shutil.rmtree(folder.parent)
     with pytest.raises(FileNotFoundError, match="the metrics of this process stay as they were"):
         files.write(snapshot_of_a_shop(), Exemplars())
-    with pytest.raises(ValueError, match="PROMETHEUS_MULTIPROC_DIR: expected a folder"):
-        files.after_fork_in_child()
+    files.after_fork_in_child()
     files.close()
-    folder.mkdir()
+    folder.parent.mkdir()
     files.write(snapshot_of_a_shop(), Exemplars())
-    assert total(read(folder), "python_thread_count") == 1
+    assert page_of(folder).count("python_thread_count{") == 2
 
 
 def test_numbers_of_one_moment_are_read_while_they_are_written(tmp_path: Path) -> None:
