@@ -97,16 +97,22 @@ class Sender:
         self._adapter.begin(seconds)
         left = len(items)
         for batch in _batches(items):
-            # Each signal has a result of its own, all with the same names.
-            if self._export(batch).name != "SUCCESS":
-                self.trouble = self._adapter.trouble or not_ours.latest or "it was not taken"
+            self.trouble = self._trouble_with(batch)
+            if self.trouble is not None:
                 return left
             left -= len(batch)
         return 0
 
-    def _export(self, batch: Sequence[Any]) -> Any:
-        # Metrics come in one piece.
-        return self.exporter.export(batch[0] if self.signal == "metrics" else batch)
+    def _trouble_with(self, batch: Sequence[Any]) -> str | None:
+        try:
+            # Metrics come in one piece.
+            result = self.exporter.export(batch[0] if self.signal == "metrics" else batch)
+        except Exception as error:
+            return f"{type(error).__name__}: {error}"
+        # Each signal has a result of its own, all with the same names.
+        if result.name == "SUCCESS":
+            return None
+        return self._adapter.trouble or not_ours.latest or "it was not taken"
 
 
 def _has_credential_provider(signal: Signal) -> bool:

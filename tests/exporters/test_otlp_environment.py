@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterator
 from types import ModuleType
@@ -153,6 +154,31 @@ def test_metrics_give_up_after_the_time_out_of_the_environment(
     receiver.delay = 60
     exporter = OtlpExporter()
     with pytest.raises(public.ExportError, match="cannot send metrics"):
+        exporter.export(public.snapshot(), ())
+    exporter.shutdown(0)
+
+
+def test_a_request_takes_no_longer_than_the_time_out_of_the_environment(
+    receiver: OtlpReceiver, telemetry: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    telemetry.configure(export_timeout=600.0)
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "0.2")
+    receiver.delay = 600
+    exporter = OtlpExporter()
+    began = time.monotonic()
+    with pytest.raises(public.ExportError, match="timed out"):
+        exporter.export(public.snapshot(), ())
+    assert time.monotonic() - began < 60
+    exporter.shutdown(0)
+
+
+@pytest.mark.parametrize("value", ["collector:4318", "http://"])
+def test_an_endpoint_that_cannot_be_used_is_named(
+    receiver: OtlpReceiver, value: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", value)
+    exporter = OtlpExporter()
+    with pytest.raises(public.ExportError, match=re.escape(value)):
         exporter.export(public.snapshot(), ())
     exporter.shutdown(0)
 
