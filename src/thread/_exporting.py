@@ -6,7 +6,7 @@ from _thread import get_ident
 from collections import deque
 from collections.abc import Callable, Sequence
 from itertools import count
-from typing import Protocol, runtime_checkable
+from typing import Final, Protocol, runtime_checkable
 
 from . import _clock
 from ._backend import core
@@ -16,6 +16,10 @@ from ._faults import FaultLog
 from ._own_threads import Alarm, Flag, HiddenThread, forget_in_threading
 from ._settings import Settings
 from ._snapshot import ExporterStats, Snapshot
+
+_SETTLING: Final = 0.1
+"""Seconds for which an exporter is left alone in a forked child: most children that are to be another program are by
+then, and what it had begun to write would stay behind."""
 
 
 @runtime_checkable
@@ -206,7 +210,6 @@ class Worker:
     def _run(self) -> None:
         self._ident = get_ident()
         try:
-            self._arrive()
             while not (self._finished.is_set or self._thread.is_leaving):
                 self._step()
         finally:
@@ -222,9 +225,14 @@ class Worker:
         self._ends_at_exit = callable(hook) and hook() is True
 
     def _step(self) -> None:
+        settled_in = self._rested_since + _SETTLING - monotonic()
         remaining = self._rested_since + self._settings().export_interval - monotonic()
         if self._deadline is not None:
             self._end(self._deadline)
+        elif self._ends_at_exit is None and settled_in > 0:
+            self._alarm.sleep(settled_in)
+        elif self._ends_at_exit is None:
+            self._arrive()
         elif remaining <= 0 or self._has_many_events():
             self._export()
             self._rested_since = monotonic()

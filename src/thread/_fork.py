@@ -21,6 +21,7 @@ from . import _fork_warning, _own_threads
 from ._backend import core
 from ._own_threads import HiddenThread
 
+_FIRST_PAUSE: Final = 0.00002
 _PATIENCE: Final = 0.010
 """Seconds that a fork is held up at most, by an exporter that is in the middle of a call."""
 _COUNTED_WHEN_THEY_ARE_BACK: Final = sys.version_info[:2] == (3, 13)
@@ -35,12 +36,12 @@ _missing: Final[deque[HiddenThread]] = deque()
 def make_way() -> None:
     """End our threads, if there is no other thread but this one. Takes `_PATIENCE` at most."""
     _fork_warning.restore()
-    if not _own_threads.others_are_ours():
+    if not _is_alone_with_ours():
         return
     threads = [each for each in _own_threads.running_threads() if each.makes_way]
     _away.extend(threads)
     until = monotonic() + _PATIENCE
-    pause = 0.00002
+    pause = _FIRST_PAUSE
     while not _alone():
         for thread in threads:
             thread.leave()
@@ -49,6 +50,18 @@ def make_way() -> None:
             return
         sleep(pause)
         pause = min(pause * 2, 0.001)
+
+
+def _is_alone_with_ours() -> bool:
+    until = monotonic() + _PATIENCE / 10
+    while True:
+        ours, others, others_in_python = _own_threads.company()
+        if not ours or not others:
+            return bool(ours)
+        if others_in_python or monotonic() > until:
+            return False
+        # It has been joined a moment ago, or a library has threads of its own.
+        sleep(_FIRST_PAUSE)
 
 
 def come_back() -> None:

@@ -11,7 +11,7 @@ import os
 import sys
 from typing import Any, Final
 
-from ._own_threads import others_are_ours
+from ._own_threads import company
 
 
 class _Pattern:
@@ -19,7 +19,7 @@ class _Pattern:
 
     def match(self, text: str) -> bool:
         """Whether this is the warning of a fork of this process, whose other threads are ours."""
-        if not text.startswith(f"This process (pid={os.getpid()}) is multi-threaded") or not others_are_ours():
+        if not text.startswith(f"This process (pid={os.getpid()}) is multi-threaded") or company().others:
             return False
         restore()
         return True

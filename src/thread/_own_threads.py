@@ -13,7 +13,7 @@ from _thread import (
     stack_size,
     start_new_thread,
 )
-from collections import deque
+from collections import deque, namedtuple
 
 from ._backend import core
 from ._foreign import is_a, loaded
@@ -101,12 +101,13 @@ class HiddenThread:
                     ...
     """
 
-    __slots__ = ("_calls_due", "_run", "_wake", "has_begun", "is_leaving", "is_running")
+    __slots__ = ("_calls_due", "_ended", "_run", "_wake", "has_begun", "is_leaving", "is_running")
 
     def __init__(self, run: Callable[[], object], wake: Callable[[], object] | None = None) -> None:
         self._run = run
         self._wake = wake
         self._calls_due: deque[None] = deque()
+        self._ended = Flag()
         self.is_leaving = False
         """Whether `run` has to return."""
         self.is_running = False
@@ -121,13 +122,19 @@ class HiddenThread:
 
     def start(self) -> None:
         """Begin. Raises RuntimeError if no thread can be started."""
-        self.is_running, self.has_begun = True, False
+        self.is_running, self.has_begun, self.is_leaving, self._ended = True, False, False, Flag()
         _running[id(self)] = self
         try:
             _start(self._run_hidden)
         except (MemoryError, RuntimeError) as error:
             self._end()
             raise RuntimeError(f"can't start new thread: {error}") from None
+
+    def join(self, timeout: float) -> bool:
+        """Wait until it does not run, `timeout` seconds at most. Returns whether it does not."""
+        if self.is_running:
+            self._ended.wait(timeout)
+        return not self.is_running
 
     @staticmethod
     def run_here(step: Callable[[], object]) -> None:
@@ -181,6 +188,7 @@ class HiddenThread:
     def _end(self) -> None:
         _running.pop(id(self), None)
         self.is_running = False
+        self._ended.set()
 
 
 _running: Final[dict[int, HiddenThread]] = {}
@@ -194,20 +202,34 @@ def running_threads() -> list[HiddenThread]:
     return list(_running.values())
 
 
-def others_are_ours() -> bool:
-    """Whether there are threads beside the calling one, and all of them are ours."""
+Company = namedtuple("Company", ["ours", "others", "others_in_python"])
+"""How many threads there are beside the calling one: ours; those of the program that the operating system lists; those
+of the program that the interpreter knows of. One that has been joined a moment ago is listed, and not known."""
+
+
+_threads_of_the_parent: Final = [0]
+
+
+def thread_count() -> int:
+    """How many Python threads run, the main thread excluded."""
+    return max(_count() - _threads_of_the_parent[0], 0)
+
+
+def company() -> Company:
+    """Who else runs in this process."""
     running = running_threads()
-    if not running and not native_ids:
-        return False
-    others = tasks()
-    if others is None:
-        return bool(_count() <= len(running))
-    others.discard(get_native_id())
-    known = others.intersection(native_ids)
+    listed = tasks()
+    if listed is None:
+        others = max(thread_count() - len(running), 0)
+        return Company(len(running), others, others)
+    listed.discard(get_native_id())
+    # Those that are about to begin have told no number yet.
+    beginning = sum(not each.has_begun for each in running)
+    known = listed.intersection(native_ids)
     if not running and not known:
         native_ids.clear()
-    # Those that are about to begin have told no number yet.
-    return 0 < len(others) <= len(known) + sum(not each.has_begun for each in running)
+    ours = len(known) + beginning
+    return Company(ours, max(len(listed) - ours, 0), max(thread_count() - ours, 0))
 
 
 def tasks() -> set[int] | None:
@@ -224,6 +246,8 @@ def forget_all() -> None:
         thread.is_running = thread.is_leaving = False
     _running.clear()
     native_ids.clear()
+    # The interpreter goes on counting those of the parent.
+    _threads_of_the_parent[0] = _count()
 
 
 def start_own_thread(run: Callable[[], object]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import _thread
 from collections.abc import Callable, Iterable, Iterator
 from time import sleep
 from typing import Any, TypeVar
@@ -16,6 +15,7 @@ from ._histogram import Histogram
 from ._histogram_counts import RawHistogram
 from ._lifecycle import read_exceptions
 from ._live_threads import RawLiveThread, read_live_threads
+from ._own_threads import thread_count
 from ._sites import Sites
 from ._snapshot import (
     BlockingStats,
@@ -96,7 +96,7 @@ def _exceptions() -> Iterator[ExceptionStats]:
 
 def _coverage_of(live: list[RawLiveThread]) -> Coverage:
     observed = sum(thread.started_ns is not None for thread in live)
-    running = _thread._count() + 1
+    running = thread_count() + 1
     return Coverage(
         core=core.NAME,
         instrumented=_part(_coverage.is_instrumented, False),

@@ -38,7 +38,7 @@ import os
 from contextlib import AbstractContextManager
 from typing import Any, Unpack
 
-from . import _fork
+from . import _fork, _multiprocessing
 from ._backend import core
 from ._entry_points import create_exporter, resolve
 from ._events import Event, SlowWait, SpanContext, ThreadFinished, UnhandledException
@@ -186,7 +186,9 @@ def _prepare_process() -> None:
     recorder.configure(settings)
     at_end(_stop_at_exit)
     if hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=lambda: _multiprocessing.call_at_exit(_stop_at_exit))
         os.register_at_fork(before=_fork.make_way, after_in_parent=_fork.come_back, after_in_child=_fork.forget_all)
+    _multiprocessing.call_at_exit(_stop_at_exit)
     recorder.go_on_in_children()
 
 

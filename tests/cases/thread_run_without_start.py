@@ -2,6 +2,7 @@
 
 Both work, with an exporter for spans as well. Source: open-telemetry/opentelemetry-python-contrib#4245, #1877.
 """
+
 import sys
 import threading
 
