@@ -14,11 +14,12 @@ from __future__ import annotations
 
 import sys
 from collections import deque
-from time import monotonic, sleep
+from time import sleep
 from typing import Final
 
 from . import _fork_warning, _own_threads
 from ._backend import core
+from ._clock import monotonic
 from ._own_threads import HiddenThread
 
 _FIRST_PAUSE: Final = 0.00002
