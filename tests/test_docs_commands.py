@@ -18,6 +18,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from textwrap import dedent
+from typing import IO
 
 import pytest
 from documentation import DOCS, ROOT, CodeBlock, code_blocks
@@ -92,35 +93,39 @@ class Runner:
 
     def succeed(self, command: str, **environment: str) -> str:
         """What a command writes that ends by itself, and well."""
-        done = subprocess.run(
-            ["/bin/sh", "-c", command],
-            cwd=self.folder,
-            env=self.environment | environment,
-            capture_output=True,
-            text=True,
-            timeout=PATIENCE,
-        )
-        assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
-        return done.stdout + done.stderr
+        process = self._start(command, environment, subprocess.PIPE)
+        try:
+            output, _ = process.communicate(timeout=PATIENCE)
+        finally:
+            self._end(process)
+        assert process.returncode == 0, f"{command}\n{output}"
+        return output
 
     @contextmanager
     def running(self, command: str, **environment: str) -> Iterator[None]:
         """While a command runs that does not end by itself."""
         with (self.folder / "log").open("w") as log:
-            process = subprocess.Popen(
-                ["/bin/sh", "-c", command],
-                cwd=self.folder,
-                env=self.environment | environment,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
+            process = self._start(command, environment, log)
         try:
             yield
         finally:
-            with suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
+            self._end(process)
+
+    def _start(self, command: str, environment: dict[str, str], output: IO[str] | int) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            ["/bin/sh", "-c", command],
+            cwd=self.folder,
+            env=self.environment | environment,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+
+    def _end(self, process: subprocess.Popen[str]) -> None:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
 
     def wait_for(self, what: str, condition: Callable[[], object]) -> None:
         deadline = time.monotonic() + PATIENCE

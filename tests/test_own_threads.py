@@ -159,3 +159,20 @@ def test_small_stacks_are_for_the_programs_own_threads() -> None:
         print(_thread.stack_size())
         """
     ) == ["65536"]
+
+
+def test_locks_and_threads_of_ours_are_not_observed_from_the_start_of_the_interpreter() -> None:
+    lines = output_of(
+        """
+        from thread import telemetry
+        telemetry.configure(export_interval=0.01)
+        import time
+        time.sleep(0.2)
+        recorded = telemetry.snapshot()
+        print([lock.name for lock in recorded.locks if "_thread_telemetry" in lock.name or "thread." in lock.name])
+        print([each.target for each in recorded.threads])
+        """,
+        THREAD_TELEMETRY="1",
+        THREAD_TELEMETRY_PORT="0",
+    )
+    assert lines == ["[]", "[]"]

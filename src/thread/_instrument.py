@@ -9,6 +9,9 @@ from __future__ import annotations
 from types import ModuleType
 
 from . import _blocking, _coverage, _executors, _futures, _pickling, _primitives, _semaphores
+
+# It has to take the interpreter's own locks and threads from `_thread` before those are replaced.
+from . import _own_threads as _own_threads
 from ._importing import after_import, forget
 from ._replacing import Replacements
 
