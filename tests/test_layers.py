@@ -20,8 +20,8 @@ FLOORS = (
         "what the core is made of",
         {
             *("_accumulator", "_atomic", "_buckets", "_foreign", "_histogram", "_histogram_counts", "_interruptions"),
-            *("_lifecycle", "_module", "_naming", "_own_modules", "_process_end", "_resets", "_saying", "_targets"),
-            *("_traces", "_uninterrupted", "_version"),
+            *("_lifecycle", "_module", "_naming", "_own_modules", "_process_end", "_resets", "_saying", "_storing"),
+            *("_targets", "_traces", "_uninterrupted", "_version"),
         },
     ),
     ("core", {"_backend", "_core", "_core_py"}),

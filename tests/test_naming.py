@@ -104,6 +104,63 @@ def test_a_global_of_a_function() -> None:
     assert name() == "f.guard"
 
 
+def names() -> list[str]:
+    return [called.rpartition(":")[2].rpartition(".")[2] for called, _ in places]
+
+
+def test_each_lock_of_an_assignment_is_called_after_what_it_is_assigned_to() -> None:
+    class Pair:
+        def __init__(self) -> None:
+            self.first, self.second = Lock(), Lock()
+            self.a, self.b, self.c, self.d = (
+                Lock(),
+                Lock(),
+                Lock(),
+                Lock(),
+            )
+            [self.e, self.f] = Lock(), Lock()
+            (self.g, (self.h, self.i)), self.j = (Lock(), (Lock(), Lock())), Lock()
+            one, two = Lock(), Lock()
+            three, four, five = Lock(), Lock(), Lock()
+            self.k, six = Lock(), Lock()
+            locals()
+
+    Pair()
+    assert names() == ["first", "second", *"abcdefghij", "one", "two", "three", "four", "five", "k", "six"]
+
+
+def test_the_globals_of_an_assignment_are_told_apart() -> None:
+    source = "a, b = Lock(), Lock()\nc, d, e = (Lock(),\n Lock(), Lock())\nf, g, h, i = Lock(), Lock(), Lock(), Lock()"
+    exec(compile(source, __file__, "exec"), {"Lock": Lock, "__name__": __name__})
+    assert names() == list("abcdefghi")
+
+
+def test_the_elements_of_what_is_stored_have_their_numbers() -> None:
+    class Stripes:
+        def __init__(self) -> None:
+            self.locks = [Lock(), Lock()]
+            self.pairs = ((Lock(), Lock()), (Lock(), 1, None))
+
+    Stripes()
+    assert names() == ["locks[0]", "locks[1]", "pairs[0][0]", "pairs[0][1]", "pairs[1][0]"]
+
+
+def test_locks_of_a_line_that_are_not_stored_are_told_apart() -> None:
+    def use(*locks: Lock) -> None:
+        pass
+
+    use(Lock(), Lock())
+    use({"a": Lock(), "b": Lock()})  # type: ignore[arg-type]
+    assert len({called for called, _ in places}) == 4
+
+
+def test_a_name_that_pytest_made_up_is_none() -> None:
+    code = compile("py_assert7 = Lock()", __file__, "exec")
+    code = code.replace(co_names=tuple("@py_assert7" if each == "py_assert7" else each for each in code.co_names))
+    exec(code, {"Lock": Lock, "__name__": __name__})
+    assert name() == "1"
+
+
 def test_a_lock_that_is_not_stored_is_called_after_its_line() -> None:
     def use(lock: Lock) -> Lock:
         return lock

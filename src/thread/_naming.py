@@ -6,15 +6,13 @@ properties of the observed program.
 
 from __future__ import annotations
 
-import opcode
 import os
 from bisect import bisect_right
+from itertools import islice
 from types import CodeType
 from weakref import ref
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+from ._storing import makes_several, stored_name
 
 RawSite = tuple[str, str, int]
 """Function, file and line, as the core keeps them."""
@@ -37,11 +35,6 @@ TELEMETRY_FOLDERS = tuple(
 SDK_FOLDERS = tuple(f"{os.sep}opentelemetry{os.sep}{name}{os.sep}" for name in ("exporter", "sdk"))
 
 IMPORT_SYSTEM = "<frozen importlib"
-
-_LOADS_OF_OBJECTS = frozenset(
-    name for name in opcode.opname if name.startswith(("LOAD_FAST", "LOAD_NAME", "LOAD_GLOBAL", "LOAD_DEREF"))
-)
-_INSTRUCTIONS_LOOKED_AT = 6
 
 
 def is_internal(filename: str) -> bool:
@@ -85,6 +78,19 @@ def line_of(code: CodeType, offset: int) -> int:
     return known.lines[at] if at >= 0 else code.co_firstlineno
 
 
+def _line_around(code: CodeType, offset: int) -> tuple[int, int]:
+    """The offsets at which the line of an instruction begins and ends."""
+    line = line_of(code, offset)
+    known = _last[0]
+    first = after = bisect_right(known.offsets, offset)
+    while first > 1 and known.lines[first - 2] == line:
+        first -= 1
+    while after < len(known.offsets) and known.lines[after] == line:
+        after += 1
+    end = known.offsets[after] if after < len(known.offsets) else len(code.co_code)
+    return known.offsets[first - 1], end
+
+
 def describe_site(code: CodeType, offset: int, module: str) -> RawSite:
     """The site of an instruction. A module's own code is called after the module."""
     function = module if code.co_qualname == "<module>" else f"{module}.{code.co_qualname}"
@@ -95,16 +101,24 @@ def describe_place(code: CodeType, offset: int, module: str) -> tuple[str, str]:
     """The identity of locks created by the call at `offset`, and its `file:line`.
 
     The name ends in the attribute or variable that the result is stored in, where the instructions after the call
-    tell it, else in the line number.
+    tell it, else in the line number, and the column where the line makes several.
     """
     line = line_of(code, offset)
-    stored = _stored_name(code, offset)
+    stored = stored_name(code, offset)
     if stored is None:
         qualname = _qualname(code)
         name = f"{module}:{qualname}:{line}" if qualname else f"{module}:{line}"
+        if makes_several(code, *_line_around(code, offset)):
+            name = f"{name}:{_column_of(code, offset)}"
     else:
         name = _name_of_stored(code, module, stored)
     return name, f"{code.co_filename}:{line}"
+
+
+def _column_of(code: CodeType, offset: int) -> int:
+    """Where the instruction begins in its line, from 1; else its offset, which tells it from others as well."""
+    *_, column, _ = next(islice(code.co_positions(), offset // 2, None), (None, None))
+    return offset if column is None else column + 1
 
 
 def _qualname(code: CodeType) -> str:
@@ -134,74 +148,12 @@ def describe_part(route: list[Step]) -> str | None:
     """
     part: str | None = None
     for code, offset, module in route:
-        stored = _stored_name(code, offset, through_calls=True)
+        stored = stored_name(code, offset, through_calls=True)
         if stored is None or (part is not None and code.co_name != "__init__"):
             continue
         name = _name_of_stored(code, module, stored).partition(":")[2]
         part = name.replace(".__init__", "")
     return part
-
-
-def _stored_name(code: CodeType, offset: int, *, through_calls: bool = False) -> tuple[str | None, str] | None:
-    """The object and attribute, or None and the variable, that the call's result goes to.
-
-    With `through_calls` also the result of another call that it is an argument of, as in `Condition(Lock())`.
-    """
-    owner: str | None = None
-    for name, argument in _instructions_after(code, offset):
-        if name in ("STORE_NAME", "STORE_GLOBAL"):
-            return None, code.co_names[argument]
-        if name in ("STORE_FAST", "STORE_DEREF"):
-            return None, _variable(code, argument)
-        if name.startswith("STORE_FAST_"):
-            # A pair fused by the compiler since 3.13: the upper half of the argument is what is stored first.
-            return None, _variable(code, argument >> 4)
-        if name == "STORE_ATTR":
-            return owner, code.co_names[argument]
-        if name in _LOADS_OF_OBJECTS:
-            owner = _loaded_name(code, name, argument)
-        elif name == "LOAD_ATTR":
-            owner = None
-        elif name != "COPY" and not (through_calls and name in ("CALL", "PRECALL")):
-            return None
-    return None
-
-
-def _instructions_after(code: CodeType, offset: int) -> Iterator[tuple[str, int]]:
-    instructions = code.co_code
-    # 3.11 makes the call at PRECALL or at the CALL that follows, depending on how often it ran before.
-    call_follows = opcode.opname[instructions[offset]] == "PRECALL"
-    extended = 0
-    seen = 0
-    for position in range(offset + 2, len(instructions) - 1, 2):
-        name = opcode.opname[instructions[position]]
-        if name == "CACHE" or (name == "CALL" and call_follows):
-            call_follows = call_follows and name == "CACHE"
-            continue
-        argument = instructions[position + 1] | extended
-        if name == "EXTENDED_ARG":
-            extended = argument << 8
-            continue
-        extended = 0
-        yield name, argument
-        seen += 1
-        if seen == _INSTRUCTIONS_LOOKED_AT:
-            return
-
-
-def _loaded_name(code: CodeType, name: str, argument: int) -> str | None:
-    if name == "LOAD_GLOBAL":
-        return code.co_names[argument >> 1]
-    if name == "LOAD_NAME":
-        return code.co_names[argument]
-    if name.count("LOAD_FAST") == 2:
-        return _variable(code, argument & 15)
-    return _variable(code, argument)
-
-
-def _variable(code: CodeType, argument: int) -> str:
-    from_oparg: Callable[[int], str] = code._varname_from_oparg  # type: ignore[attr-defined]
-    return from_oparg(argument)
 
 
 def module_of(module_globals: dict[str, object]) -> str:

@@ -44,10 +44,11 @@ def read_snapshot(dropped_by_exporters: int, exporters: tuple[ExporterStats, ...
     """
     _part(_clock.calibrate, None)
     sites = Sites()
-    threads = _part(core.read_threads, [])
+    nothing: list[Any] = []
+    threads = _part(core.read_threads, nothing)
     # Read after the totals: a thread that ends in between is then missing from the sum for a moment, which
     # `_CpuTimes` makes good. The other way round it would be counted twice, and the sum would stay too high.
-    live = _part(read_live_threads, [])
+    live = _part(read_live_threads, nothing)
     return Snapshot(
         taken_at=_clock.unix_time(core.monotonic_ns()),
         locks=_part(lambda: tuple(_known_locks.read()), ()),
