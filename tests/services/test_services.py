@@ -19,6 +19,8 @@ from pathlib import Path
 
 import pytest
 from documentation import DOCS, code_blocks
+from opentelemetry.proto.trace.v1.trace_pb2 import Span
+from otlp_receiver import OtlpReceiver, attributes_of
 from prometheus_client.parser import text_string_to_metric_families
 from servers import free_port, postgresql, redis
 
@@ -82,7 +84,7 @@ class Running:
         return (self.folder / "log").read_text(errors="replace")
 
     @contextmanager
-    def started(self) -> Iterator[Running]:
+    def started(self) -> Iterator[subprocess.Popen[bytes]]:
         environment = os.environ | self.environment | {"PORT": str(self.port)}
         environment["THREAD_TELEMETRY_PORT"] = str(self.page)
         environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"
@@ -101,7 +103,7 @@ class Running:
                 start_new_session=True,
             )
             try:
-                yield self
+                yield process
             finally:
                 # All of its processes: those that others started as well.
                 with suppress(ProcessLookupError):
@@ -133,7 +135,8 @@ def prepare(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable
             if service.broker:
                 environment["BROKER"] = stack.enter_context(redis(tmp_path))
             running = Running(folder, "", environment)
-            lines = [line.removeprefix("$ ") for line in documented(name).splitlines() if line.startswith("$ ")]
+            prompted = [line.removeprefix("$ ") for line in documented(name).splitlines() if line.startswith("$ ")]
+            lines = [line for line in prompted if not line.startswith("pip install")]
             assert lines, f"docs/services.md has no command for {name}"
 
             def here(text: str) -> str:
@@ -182,24 +185,27 @@ def put_load_on(running: Running, *paths: str) -> None:
         client.join()
 
 
-def blamed(page: str) -> dict[str, float]:
-    """For each lock, owner and waiter the seconds waited."""
+def values(page: str, metric: str, *labels: str) -> dict[str, float]:
+    """The values of a metric by these labels."""
     return {
-        " ".join(sample.labels[label] for label in BLAME_LABELS): sample.value
+        " ".join(sample.labels[label] for label in labels): sample.value
         for family in text_string_to_metric_families(page)
         for sample in family.samples
-        if sample.name == "python_lock_blame_time_seconds_total"
+        if sample.name == metric
     }
 
 
+BLOCKING_LABELS = ("python_blocking_type", "python_blocking_name", "code_function_name")
 BLAME_LABELS = ("python_lock_name", "python_lock_owner_function_name", "code_function_name")
 GUILTY = re.compile(r"prices:Prices\._guard prices\.load_prices prices\.Prices\.(get|refresh)")
 
 
 def the_lock_is_named(running: Running) -> bool:
-    rows = blamed(get(running.page, "metrics"))
+    rows = values(get(running.page, "metrics"), "python_lock_blame_time_seconds_total", *BLAME_LABELS)
     return any(GUILTY.fullmatch(row) and seconds > 0.01 for row, seconds in rows.items())
 
+
+LOAD = ("refresh", "", "", "", "")
 
 RELOADERS = ("runserver", "flask-debug", "uvicorn-reload")
 
@@ -210,14 +216,12 @@ def test_the_page_names_the_contended_lock_and_who_held_it(
 ) -> None:
     if name in RELOADERS:
         pytest.xfail("the page is that of the process that waits for changes of files")
-    if name == "multiprocessing":
-        pytest.xfail("children that end by os._exit write nothing")
     service = SERVICES[name]
     running = prepare(name, service)
     with running.started():
         if service.serves:
             wait_for("an answer", lambda: get(running.port, ""), running)
-            put_load_on(running, "refresh", "", "", "", "")
+            put_load_on(running, *LOAD)
         elif service.broker:
             client = [sys.executable, "client.py", name]
             environment = os.environ | running.environment | {"THREAD_TELEMETRY": "0"}
@@ -225,10 +229,61 @@ def test_the_page_names_the_contended_lock_and_who_held_it(
         wait_for("the name of the lock", lambda: the_lock_is_named(running), running)
 
 
+def test_the_report_names_the_contended_lock_and_who_held_it(prepare: Callable[[str, Service], Running]) -> None:
+    running = prepare("waitress", SERVICES["waitress"])
+    with running.started() as process:
+        wait_for("an answer", lambda: get(running.port, ""), running)
+        put_load_on(running, *LOAD)
+        os.killpg(process.pid, signal.SIGINT)
+        process.wait(PATIENCE)
+    first = running.log.index("prices:Prices._guard")
+    assert "load_prices" in running.log[first:]
+
+
+def test_a_consumer_that_is_too_slow_is_named_by_the_queue_that_is_full(
+    prepare: Callable[[str, Service], Running],
+) -> None:
+    running = prepare("consumer", SERVICES["consumer"])
+
+    def queue_is_named() -> bool:
+        rows = values(get(running.page, "metrics"), "python_blocking_time_seconds_total", *BLOCKING_LABELS)
+        return rows.get("queue __main__:messages __main__.poll_broker", 0.0) > 0.1
+
+    with running.started():
+        wait_for("the name of the queue", queue_is_named, running)
+
+
+def test_the_wait_is_a_span_of_the_request_linked_to_the_one_that_held_the_lock(
+    prepare: Callable[[str, Service], Running],
+) -> None:
+    running = prepare("opentelemetry-flask", Service("flask_app", ("flask", "opentelemetry.instrumentation.flask")))
+
+    def waits() -> list[Span]:
+        return [span for _, _, span in receiver.spans() if span.name == "lock wait prices:Prices._guard"]
+
+    def requests() -> dict[bytes, str]:
+        return {span.span_id: span.name for _, _, span in receiver.spans() if span.name.startswith("GET ")}
+
+    def is_explained() -> bool:
+        names = requests()
+        return any(
+            names.get(wait.parent_span_id) == "GET /"
+            and [names.get(link.span_id) for link in wait.links] == ["GET /refresh"]
+            and attributes_of(wait)["python.lock.owner.function.name"] == "prices.load_prices"
+            for wait in waits()
+        )
+
+    with OtlpReceiver() as receiver:
+        running.command = running.command.replace("http://127.0.0.1:4318", receiver.endpoint)
+        running.environment["OTEL_BSP_SCHEDULE_DELAY"] = "200"
+        with running.started():
+            wait_for("an answer", lambda: get(running.port, ""), running)
+            put_load_on(running, *LOAD)
+            wait_for("the span", is_explained, running)
+
+
 @pytest.mark.parametrize("method", ["spawn", "forkserver"])
 def test_children_of_every_method_are_on_the_page(method: str, prepare: Callable[[str, Service], Running]) -> None:
-    if method == "forkserver":
-        pytest.xfail("children that end by os._exit write nothing")
     running = prepare("multiprocessing", SERVICES["multiprocessing"])
     running.command = running.command.replace("jobs.py fork", f"jobs.py {method}")
     with running.started():
