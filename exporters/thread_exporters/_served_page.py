@@ -44,6 +44,7 @@ class ServedPage:
         self._tls = tls
         self._hosts = Hosts(allowed_hosts, host)
         self._server: MetricsServer | None = None
+        self._process = os.getpid()
         self._parent: int | None = None
         self._has_complained = False
         self.serve()
@@ -62,7 +63,7 @@ class ServedPage:
                 return
             self._server.close(_SECONDS_TO_END)
             self._server = None
-        if self._folder is not None or self._parent is None or os.getppid() != self._parent:
+        if self._folder is not None or self._parent is None or not _exists(self._parent):
             self._begin()
 
     def _resume(self, server: MetricsServer) -> None:
@@ -111,7 +112,8 @@ class ServedPage:
 
         A child says nothing about a port that its parent, or another child, has.
         """
-        self._parent = os.getppid()
+        # The parent may be gone by now, as that of a daemon.
+        self._parent, self._process = self._process, os.getpid()
         self._has_complained = True
         server, self._server = self._server, None
         if server is not None and server.after_fork_in_child():
@@ -122,3 +124,13 @@ class ServedPage:
         server, self._server = self._server, None
         if server is not None:
             server.close(timeout)
+
+
+def _exists(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        pass
+    return True

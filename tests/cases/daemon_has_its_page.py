@@ -1,0 +1,69 @@
+"""A program becomes a daemon as daemons do: it forks twice, and closes every descriptor.
+
+The daemon serves the page when its parents are gone, and nothing is written into the files that it opens.
+Exit status 0 = right.
+"""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+
+PROGRAM = """
+import os, sys, threading
+from thread import telemetry
+telemetry.instrument()
+guard = telemetry.named(threading.Lock(), "guard of the daemon")
+telemetry.start("prometheus", export_interval=0.1)
+for _ in range(2):
+    if os.fork():
+        os._exit(0)
+    os.setsid()
+for descriptor in range(3, 256):
+    try:
+        os.close(descriptor)
+    except OSError:
+        pass
+with open(sys.argv[2], "w") as told:
+    told.write(str(os.getpid()))
+mine = [open(os.path.join(sys.argv[1], str(number)), "wb") for number in range(20)]
+for _ in range(7):
+    with guard:
+        pass
+stop = threading.Event()
+stop.wait(60)
+"""
+
+if not hasattr(os, "fork"):
+    print("no fork here")
+    sys.exit(77)
+folder, shared = tempfile.mkdtemp(), tempfile.mkdtemp()
+wrong = []
+for multiprocess in (False, True):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    environment = {**os.environ, "THREAD_TELEMETRY_PORT": str(port)}
+    if multiprocess:
+        environment["PROMETHEUS_MULTIPROC_DIR"] = shared
+    told = os.path.join(tempfile.mkdtemp(), "number")
+    subprocess.run([sys.executable, "-W", "ignore", "-c", PROGRAM, folder, told], env=environment, timeout=60)
+    page, deadline = "", time.monotonic() + 30
+    while 'python_lock_name="guard of the daemon",python_lock_type="lock"} 7' not in page:
+        if time.monotonic() > deadline:
+            wrong.append(f"multiprocess: {multiprocess}, no page: {page[-200:]}")
+            break
+        time.sleep(0.05)
+        try:
+            page = urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5).read().decode()
+        except OSError as error:
+            page = str(error)
+    wrong += [name for name in os.listdir(folder) if os.path.getsize(os.path.join(folder, name))]
+    with open(told) as number:
+        os.kill(int(number.read()), signal.SIGKILL)
+print("wrong:", wrong or "nothing")
+sys.exit(bool(wrong))
