@@ -74,8 +74,16 @@ test-services: build
 	@$(BIN)/python -m pip -qq install -r tests/services/requirements.txt
 	@$(BIN)/python -m pytest --slow $(ARGS) tests/services
 
+# What develops the project is more than a demo needs, and takes minutes to install.
+DEMO := $(if $(wildcard $(BUILT)),$(BUILT),$(VENV)/.demo)
+
+$(VENV)/.demo: pyproject.toml setup.py | $(BIN)/python
+	@echo 'installing what the demo needs'
+	@$(BIN)/python -m pip install --disable-pip-version-check --no-build-isolation --editable '.[demo]'
+	@touch $@
+
 #: demo: a small shop under load, observed; DEMO_SECONDS=20 ends it by itself
-demo: build
+demo: $(DEMO)
 	@$(BIN)/python examples/demo.py $(ARGS)
 
 #: docs: docs/metrics.md, from the code's lists of metrics and attributes
