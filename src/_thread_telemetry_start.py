@@ -17,20 +17,9 @@ if TYPE_CHECKING:
     from typing import Final
 
 SWITCH: Final = "THREAD_TELEMETRY"
-EXPORTERS: Final = "THREAD_TELEMETRY_EXPORTERS"
-"""Names separated by commas, `none` to record only. Without it: prometheus."""
 
 _ON: Final = frozenset({"1", "true", "yes", "on"})
 _OFF: Final = frozenset({"", "0", "false", "no", "off"})
-_SETTINGS: Final = (
-    "SLOW_WAIT_MS",
-    "HOLD_SAMPLING",
-    "EXPORT_INTERVAL",
-    "EXPORT_TIMEOUT",
-    "EVENT_CAPACITY",
-    "STACK_DEPTH",
-)
-"""What `thread.telemetry` reads when it is imported."""
 _HOME: Final = os.path.dirname(os.path.abspath(__file__))
 
 
@@ -48,7 +37,9 @@ def start() -> None:
         import thread
 
         if observed:
-            _observe()
+            from thread._start import start as start_observing
+
+            start_observing()
         thread._own_modules.set_aside(
             [name for name in sys.modules if name not in before and not (by_name and _is_ours(name))]
         )
@@ -103,29 +94,6 @@ def _without_strangers() -> dict[str, ModuleType]:
 
 def _is_ours(name: str) -> bool:
     return name.partition(".")[0] == "thread"
-
-
-def _observe() -> None:
-    from thread import _process_end as _process_end
-    from thread._instrument import instrument_at_start
-
-    instrument_at_start()
-    if any(f"{SWITCH}_{setting}" in os.environ for setting in _SETTINGS):
-        from thread import telemetry as telemetry
-    for name in os.environ.get(EXPORTERS, "prometheus").split(","):
-        name = name.strip()
-        if name not in ("", "none"):
-            _start_exporter(name)
-
-
-def _start_exporter(name: str) -> None:
-    from thread import telemetry
-    from thread._recorder import recorder
-
-    try:
-        recorder.add(name, telemetry.exporter(name))
-    except Exception as error:
-        _say(f"{EXPORTERS}: the exporter {name!r} cannot be started: {error}")
 
 
 def _say_what_lies_over_ours() -> None:

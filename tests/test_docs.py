@@ -15,9 +15,10 @@ from documentation import DOCS, ROOT, CodeBlock, code_blocks, images, links, mar
 from otlp_receiver import OtlpReceiver
 
 from thread._command_line import DEFAULT_EXPORTERS
-from thread._settings import _RULES, Settings
+from thread._setting_rules import RULES
+from thread._settings import Settings
+from thread_exporters._first_visit import DEFAULT_HOST, DEFAULT_PORT
 from thread_exporters._metrics import METRICS
-from thread_exporters.prometheus import DEFAULT_HOST, DEFAULT_PORT
 
 MOST_BYTES_OF_A_PICTURE = 150_000
 
@@ -71,7 +72,7 @@ def test_the_table_of_settings_has_the_defaults_of_the_code() -> None:
     rows = {setting: (variable, default) for setting, variable, default, _ in written[1:]}
     settings = Settings()
     assert rows == {
-        f"`{name}`": (f"`{rule.variable}`", f"{getattr(settings, name):g}") for name, rule in _RULES.items()
+        f"`{name}`": (f"`{rule.variable}`", f"{getattr(settings, name):g}") for name, rule in RULES.items()
     }
 
 

@@ -26,7 +26,7 @@ FLOORS = (
     ),
     ("core", {"_backend", "_core", "_core_py"}),
     ("the thread module", {""}),
-    ("vocabulary", {"_events", "_settings", "_snapshot"}),
+    ("vocabulary", {"_events", "_setting_rules", "_settings", "_snapshot"}),
     ("replacing", {"_guards", "_importing", "_replacing"}),
     (
         "what is replaced",
@@ -50,9 +50,9 @@ FLOORS = (
         },
     ),
     ("readers", {"_event_reader", "_snapshot_reader"}),
-    ("recorder", {"_entry_points", "_exporting", "_recorder"}),
+    ("recorder", {"_entry_points", "_exporting", "_late", "_recorder"}),
     ("public face", {"telemetry"}),
-    ("command line", {"__main__", "_command_line", "_program", "_run"}),
+    ("command line", {"__main__", "_command_line", "_program", "_run", "_start"}),
 )
 """Modules and packages directly in `thread`, from the lowest floor to the highest; the empty name is `thread`."""
 

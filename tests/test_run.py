@@ -14,7 +14,7 @@ from textwrap import dedent
 
 import pytest
 
-import thread._settings
+import thread._setting_rules
 
 OUR_OWN = """
     import sys
@@ -218,7 +218,7 @@ def test_a_command_line_that_makes_no_sense_is_a_usage_error(
 def test_help_tells_every_option_and_environment_variable(folder: Path) -> None:
     status, stdout, stderr = run(folder, "--help")
     assert (status, stderr) == (0, "")
-    source = Path(thread._settings.__file__).read_text()
+    source = Path(thread._setting_rules.__file__).read_text()
     for word in {"--exporter", "--port", "--host", "--slow-wait", "-m", *re.findall(r"THREAD_\w+", source)}:
         assert word in stdout
 

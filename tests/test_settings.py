@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from thread._settings import Settings, changes_from, check_timeout
+from thread._setting_rules import RULES, changes_from
+from thread._settings import Settings, check_timeout
 
 
 def test_the_defaults_are_those_documented() -> None:
@@ -17,6 +18,10 @@ def test_the_defaults_are_those_documented() -> None:
         "event_capacity": 4096,
         "stack_depth": 64,
     }
+
+
+def test_the_rules_know_the_defaults() -> None:
+    assert {name: rule.default for name, rule in RULES.items()} == asdict(Settings())
 
 
 def test_settings_do_not_change() -> None:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 import socket
-from typing import Final, TypeAlias
 
-Identity: TypeAlias = tuple[int, int] | None
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Final, TypeAlias
+
+    Identity: TypeAlias = tuple[int, int] | None
 
 
 def identity_of(descriptor: int) -> Identity:

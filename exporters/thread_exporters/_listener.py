@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 import socket
-from typing import Final
 
 from ._descriptor import OwnSocket
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Final
 
 _BACKLOG: Final = 128
 
@@ -28,6 +31,11 @@ class Listener:
     def is_ours(self) -> bool:
         """Whether nobody has closed it behind our back."""
         return self.listening.is_ours
+
+    @property
+    def is_lent(self) -> bool:
+        """Whether another process is the only one that is to accept connections."""
+        return False
 
     @property
     def door(self) -> OwnSocket | None:
@@ -57,7 +65,9 @@ class Listener:
 
 def listening_socket(host: str, port: int) -> socket.socket:
     """A socket that listens, to a port that nobody else listens to."""
-    family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+    # As bytes, since what encodes a name takes long to import; an address needs none.
+    name = host.encode() if host.isascii() else host
+    family, _, _, _, address = socket.getaddrinfo(name, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
     made = socket.socket(family, socket.SOCK_STREAM)
     try:
         if os.name == "posix":

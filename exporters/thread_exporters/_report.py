@@ -255,6 +255,7 @@ class Report:
             f"{quantity(coverage.observed_threads, 'running thread')} observed "
             f"and {coverage.unobserved_threads:,} not. ",
             Span(_unobserved(coverage), ALARM),
+            _children(coverage),
         ]
         if coverage.sites_capped:
             parts.append("There are more sites than are told apart; the rest is counted under `other`. ")
@@ -334,10 +335,6 @@ def _unobserved(coverage: Coverage) -> str:
     parts = []
     if coverage.replaced_by:
         parts.append(f"the greenlets that {coverage.replaced_by} has put in the place of threads")
-    if coverage.child_processes:
-        parts.append(f"{_children(coverage)}, which have a report of their own if they are observed")
-    elif coverage.child_cpu_time:
-        parts.append(f"child processes that have ended, after {duration(coverage.child_cpu_time)} of CPU time")
     if coverage.unobserved_locks:
         parts.append(f"{quantity(coverage.unobserved_locks, 'lock')} made before observation began")
     modules = coverage.unobserved_modules
@@ -349,4 +346,9 @@ def _unobserved(coverage: Coverage) -> str:
 
 
 def _children(coverage: Coverage) -> str:
-    return f"{coverage.child_processes:,} child process{'es' if coverage.child_processes > 1 else ''} that run now"
+    parts = []
+    if coverage.child_processes:
+        parts.append(f"{coverage.child_processes:,} that run{'s' if coverage.child_processes == 1 else ''} now")
+    if coverage.child_cpu_time:
+        parts.append(f"those that have ended, after {duration(coverage.child_cpu_time)} of CPU time")
+    return f"No part of this are child processes: {', and '.join(parts)}. " if parts else ""

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from ._hosts import Hosts
+from ._lent_listener import LentListener, PortOfAncestorError
 from ._listener import Listener
 from ._requests import Page, Site
 from ._server import MetricsServer
@@ -23,8 +24,8 @@ _log: Final = logging.getLogger("thread.telemetry")
 class ServedPage:
     """Serves a page on `host` and `port`, now or as soon as they can be had.
 
-    With a `folder`, the processes that write to it share the port, and each answers when the others do not. Safe to
-    use from any thread, but one at a time.
+    `listener` listens there already. With a `folder`, the processes that write to it share the port, and each answers
+    when the others do not. Safe to use from any thread, but one at a time.
     """
 
     def __init__(
@@ -36,8 +37,10 @@ class ServedPage:
         folder: Path | None = None,
         tls: Tls | None = None,
         allowed_hosts: Collection[str] | None = None,
+        listener: Listener | None = None,
     ) -> None:
         self._page = page
+        self._listener = listener
         self._host = host
         self._port = port
         self._folder = folder
@@ -76,6 +79,9 @@ class ServedPage:
     def _begin(self) -> None:
         try:
             self._server = self._new_server()
+        except PortOfAncestorError:
+            self._has_complained = True
+            return
         except (OSError, UnicodeError, RuntimeError) as error:
             if not self._has_complained:
                 self._has_complained = True
@@ -88,7 +94,8 @@ class ServedPage:
     def _new_server(self) -> MetricsServer:
         tls: Any = None if self._tls is None else self._tls.context()
         if self._folder is None:
-            listener = Listener(self._host, self._port)
+            given, self._listener = self._listener, None
+            listener: Listener = given or LentListener(self._host, self._port)
         else:
             listener = SharedListener(self._folder, self._host, self._port)
         try:

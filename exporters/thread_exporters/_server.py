@@ -167,7 +167,7 @@ class MetricsServer:
 
     def _waited_for(self, now: float, clients: list[Connection]) -> dict[int, int]:
         waited_for = {self._alarm.socket.fileno(): selectors.EVENT_READ}
-        if now >= self._listen_again_at:
+        if now >= self._listen_again_at and not self._listener.is_lent:
             waited_for[self._listener.listening.socket.fileno()] = selectors.EVENT_READ
         if self._listener.door is not None:
             waited_for[self._listener.door.socket.fileno()] = selectors.EVENT_READ

@@ -23,6 +23,7 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 from collections.abc import Collection, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Final
@@ -35,7 +36,9 @@ from thread.telemetry import Event, Snapshot
 from ._all_processes import all_processes
 from ._collector import ThreadCollector
 from ._exemplars import Exemplars
+from ._first_visit import DEFAULT_HOST, address
 from ._folder_registry import registry_of_all
+from ._listener import Listener
 from ._metrics_app import answer, make_asgi_app, make_wsgi_app
 from ._process_files import VARIABLE, ProcessFiles
 from ._recorded import Recorded, recorded_here
@@ -46,10 +49,6 @@ if TYPE_CHECKING:
     import ssl
 
 __all__ = ["PrometheusExporter", "from_environment", "make_asgi_app", "make_wsgi_app"]
-
-DEFAULT_HOST: Final = "127.0.0.1"
-DEFAULT_PORT: Final = 9464
-"""The port that OpenTelemetry has chosen for Prometheus exporters."""
 
 _log: Final = logging.getLogger("thread.telemetry")
 
@@ -88,6 +87,7 @@ class PrometheusExporter:
         tls_min_version: ssl.TLSVersion | None = None,
         allowed_hosts: Collection[str] | None = None,
         client_files: bool = False,
+        listener: Listener | None = None,
     ) -> None:
         if port is not None:
             _check_port("port", port)
@@ -119,6 +119,7 @@ class PrometheusExporter:
                 folder=None if self._files is None else self._files.path,
                 tls=tls,
                 allowed_hosts=allowed_hosts,
+                listener=listener,
             )
 
     @property
@@ -173,16 +174,21 @@ class PrometheusExporter:
             ) from None
 
 
-def from_environment(port: int | None = None, host: str | None = None) -> PrometheusExporter:
+def from_environment(
+    port: int | None = None, host: str | None = None, *, listener: Listener | None = None
+) -> PrometheusExporter:
     """The exporter of the name `prometheus`, serving prometheus_client's default registry.
 
     What is not given comes from the environment: the address from `THREAD_TELEMETRY_HOST` and `THREAD_TELEMETRY_PORT`,
     else it is port 9464 of 127.0.0.1; the options of `PrometheusExporter` from `THREAD_TELEMETRY_CERTFILE`, `_KEYFILE`,
     `_CLIENT_CAFILE`, `_CLIENT_CAPATH`, `_CLIENT_AUTH_REQUIRED`, `_TLS_MIN_VERSION` (1.2 or 1.3), `_ALLOWED_HOSTS`
-    (names separated by commas) and `_CLIENT_FILES`. Raises ValueError for a port that is none, or another wrong value.
+    (names separated by commas) and `_CLIENT_FILES`. What makes no sense there is one line on stderr, and the default is
+    used; but no page is served where it was to be served by HTTPS and cannot: that raises RuntimeError.
     """
     if port is None:
-        port = _port_from(_given("PORT") or str(DEFAULT_PORT))
+        _, port = address(_complain)
+    if bool(_given("CERTFILE")) != bool(_given("KEYFILE")):
+        raise RuntimeError("expected both THREAD_TELEMETRY_CERTFILE and THREAD_TELEMETRY_KEYFILE, got one of them")
     names = _given("ALLOWED_HOSTS")
     return PrometheusExporter(
         port=port,
@@ -191,10 +197,11 @@ def from_environment(port: int | None = None, host: str | None = None) -> Promet
         keyfile=_given("KEYFILE"),
         client_cafile=_given("CLIENT_CAFILE"),
         client_capath=_given("CLIENT_CAPATH"),
-        client_auth_required=_is_on("CLIENT_AUTH_REQUIRED"),
+        client_auth_required=_is_on("CLIENT_AUTH_REQUIRED", otherwise=True),
         tls_min_version=_tls_version(_given("TLS_MIN_VERSION")),
         allowed_hosts=None if names is None else [name for name in map(str.strip, names.split(",")) if name],
         client_files=_is_on("CLIENT_FILES"),
+        listener=listener,
     )
 
 
@@ -202,10 +209,11 @@ def _given(name: str) -> str | None:
     return os.environ.get(f"THREAD_TELEMETRY_{name}") or None
 
 
-def _is_on(name: str) -> bool:
+def _is_on(name: str, *, otherwise: bool = False) -> bool:
     text = (_given(name) or "0").strip().lower()
     if text not in ("1", "true", "yes", "on", "0", "false", "no", "off"):
-        raise ValueError(f"THREAD_TELEMETRY_{name}: expected 1 or 0, got {text!r}")
+        _complain(f"THREAD_TELEMETRY_{name}: expected 1 or 0, got {text!r}; {int(otherwise)} is used")
+        return otherwise
     return text in ("1", "true", "yes", "on")
 
 
@@ -216,8 +224,8 @@ def _tls_version(text: str | None) -> ssl.TLSVersion | None:
 
     versions = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
     if text not in versions:
-        raise ValueError(f"THREAD_TELEMETRY_TLS_MIN_VERSION: expected 1.2 or 1.3, got {text!r}")
-    return versions[text]
+        _complain(f"THREAD_TELEMETRY_TLS_MIN_VERSION: expected 1.2 or 1.3, got {text!r}; 1.3 is used")
+    return versions.get(text, ssl.TLSVersion.TLSv1_3)
 
 
 _processes: Final[dict[str, int]] = {}
@@ -241,11 +249,9 @@ def _both_files(certfile: str | None, keyfile: str | None) -> str:
     return certfile
 
 
-def _port_from(text: str) -> int:
-    try:
-        return _check_port("THREAD_TELEMETRY_PORT", int(text))
-    except ValueError:
-        raise ValueError(f"THREAD_TELEMETRY_PORT: expected a port number from 0 to 65535, got {text!r}") from None
+def _complain(line: str) -> None:
+    if sys.stderr is not None:
+        sys.stderr.write(f"thread: {line}\n")
 
 
 def _check_port(source: str, port: int) -> int:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 from ._backend import core
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Final
 
 time_ns: Final = core.time_ns
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from ._backend import core
 from ._exporting import Exporter, check_exporter
+from ._late import load
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
@@ -91,9 +92,7 @@ def _let_go(exporter: Exporter) -> None:
 
 def _factory(name: str) -> Callable[..., object]:
     if name in _OURS:
-        module, _, attribute = _OURS[name].partition(":")
-        # By `__import__`, since ours is not to be looked for where the program has its own modules.
-        return getattr(__import__(module, fromlist=(attribute,)), attribute)  # type: ignore[no-any-return]
+        return load(_OURS[name])  # type: ignore[no-any-return]
     return _found(name).load()  # type: ignore[no-any-return]
 
 

@@ -12,15 +12,19 @@ A program with threads of its own forks as it always did, and ours go on.
 
 from __future__ import annotations
 
+import os
 import sys
 from collections import deque
 from time import sleep
-from typing import Final
 
 from . import _fork_warning, _own_threads
 from ._backend import core
 from ._clock import monotonic
 from ._own_threads import HiddenThread
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Final
 
 _FIRST_PAUSE: Final = 0.00002
 _PATIENCE: Final = 0.010
@@ -32,6 +36,16 @@ _away: Final[deque[HiddenThread]] = deque()
 """Those that made way for the fork that is going on."""
 _missing: Final[deque[HiddenThread]] = deque()
 """Those that could not come back, since no thread could be started."""
+
+
+_registered: Final = [False]
+
+
+def register() -> None:
+    """Do all this at forks from now on. A second call does nothing."""
+    if hasattr(os, "register_at_fork") and not _registered[0]:
+        _registered[0] = True
+        os.register_at_fork(before=make_way, after_in_parent=come_back, after_in_child=forget_all)
 
 
 def make_way() -> None:

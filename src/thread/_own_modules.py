@@ -152,6 +152,11 @@ def _absolute(name: str, globals: dict[str, Any], level: int) -> str:
     return f"{package}.{name}" if name else package
 
 
+def is_there(top: str) -> bool:
+    """Whether our own modules could import a top-level name."""
+    return top in sys.modules or _installed(top) is not None or _found_by_others(top, None, None) is not None
+
+
 def set_aside(names: Iterable[str]) -> None:
     """Have the program import what it would import if these modules had not been imported yet."""
     _finder.shared.clear()

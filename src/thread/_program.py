@@ -73,12 +73,17 @@ def script_or_command(path: str, arguments: Sequence[str]) -> Program | ForeignP
 
     Raises ProgramNotFoundError if there is neither.
     """
-    command = None if os.path.dirname(path) or _is_script(path) else shutil.which(path)
+    command = None if os.path.dirname(path) or _is_script(path) else _command(path)
     if command is None:
         return script(path, arguments)
     if _is_for_this_interpreter(command):
         return script(command, arguments)
     return ForeignProgram(command, [path, *arguments])
+
+
+def _command(name: str) -> str | None:
+    # Beside the interpreter stand the commands of its virtual environment, active or not.
+    return shutil.which(name) or shutil.which(name, path=os.path.dirname(sys.executable))
 
 
 def _is_script(path: str) -> bool:

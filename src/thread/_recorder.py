@@ -14,6 +14,7 @@ from ._clock import monotonic
 from ._event_reader import read_events
 from ._exporting import Exporter, Worker
 from ._faults import FaultLog, write_the_rest
+from ._late import make_now
 from ._own_threads import Alarm, Flag, HiddenThread
 from ._settings import Settings, SettingsChange
 from ._snapshot import ExporterStats, Snapshot
@@ -173,7 +174,8 @@ class Recorder:
 
     @property
     def exporter_names(self) -> frozenset[str]:
-        """What the exporters at work are called."""
+        """What the exporters at work are called. Those that wait for somebody to need them are made first."""
+        make_now()
         return frozenset([worker.name for worker in list(self._workers.values())])
 
     def add(self, name: str, exporter: Exporter) -> None:

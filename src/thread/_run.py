@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Sequence
 from typing import Final
@@ -35,12 +36,16 @@ def run(arguments: Sequence[str]) -> None:
         program.replace_this_process(_environment(invocation))
     telemetry.instrument()
     _start_exporters(invocation)
+    if any(name != "console" for name in invocation.exporters):
+        # The program's children are observed as well. Their reports would stand between what the program says.
+        os.environ.update(_environment(invocation, but="console"))
     _program.execute(program)
 
 
-def _environment(invocation: Invocation) -> dict[str, str]:
-    """What tells another interpreter all that this one was told."""
-    said = {"THREAD_TELEMETRY": "1", "THREAD_TELEMETRY_EXPORTERS": ",".join(invocation.exporters) or "none"}
+def _environment(invocation: Invocation, but: str | None = None) -> dict[str, str]:
+    """What tells another interpreter all that this one was told, but one of the exporters."""
+    exporters = [name for name in invocation.exporters if name != but]
+    said = {"THREAD_TELEMETRY": "1", "THREAD_TELEMETRY_EXPORTERS": ",".join(exporters) or "none"}
     if invocation.slow_wait is not None:
         said["THREAD_TELEMETRY_SLOW_WAIT_MS"] = f"{invocation.slow_wait * 1000:g}"
     said.update((f"THREAD_TELEMETRY_{name.upper()}", str(value)) for name, value in invocation.options.items())

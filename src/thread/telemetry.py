@@ -36,7 +36,7 @@ from __future__ import annotations
 
 import os
 from contextlib import AbstractContextManager
-from typing import Any, Unpack
+from typing import Any, Unpack, cast
 
 from . import _fork, _multiprocessing
 from ._backend import core
@@ -49,8 +49,8 @@ from ._named import named
 from ._own_threads import HiddenThread
 from ._process_end import at_end
 from ._recorder import recorder
-from ._saying import say
-from ._settings import Settings, SettingsChange, changes_from, check_timeout
+from ._setting_rules import from_environment
+from ._settings import Settings, SettingsChange, check_timeout
 from ._snapshot import (
     BlockingStats,
     Coverage,
@@ -179,15 +179,11 @@ def _stop_at_exit() -> None:
 
 
 def _prepare_process() -> None:
-    settings, complaints = changes_from(os.environ)
-    for complaint in complaints:
-        # No warning: a program that makes errors of warnings would not come to its first line.
-        say(complaint)
-    recorder.configure(settings)
+    recorder.configure(cast("SettingsChange", from_environment()))
     at_end(_stop_at_exit)
     if hasattr(os, "register_at_fork"):
         os.register_at_fork(after_in_child=lambda: _multiprocessing.call_at_exit(_stop_at_exit))
-        os.register_at_fork(before=_fork.make_way, after_in_parent=_fork.come_back, after_in_child=_fork.forget_all)
+    _fork.register()
     _multiprocessing.call_at_exit(_stop_at_exit)
     recorder.go_on_in_children()
 

@@ -381,7 +381,7 @@ def test_child_processes_are_said_not_to_be_in_it() -> None:
     assert text.splitlines()[2].startswith("NOT IN HERE  2 child processes run;")
     ended = report(Snapshot(taken_at=NOON, coverage=replace(coverage, child_processes=0)))
     assert "NOT IN HERE" not in ended
-    assert "Not observed: child processes that have ended, after 3.00 s of CPU time." in " ".join(ended.split())
+    assert "are child processes: those that have ended, after 3.00 s of CPU time." in " ".join(ended.split())
 
 
 def test_threads_that_wait_for_work_come_last() -> None:

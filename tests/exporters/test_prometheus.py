@@ -425,12 +425,16 @@ def test_a_port_that_is_none_is_refused(port: int, registry: CollectorRegistry) 
     assert list(registry.collect()) == []
 
 
-@pytest.mark.parametrize("text", ["http", "65536", "-1", "94.64"])
-def test_a_wrong_port_in_the_environment_is_named(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("text", ["http", "65536", "-1", "94.64", "tcp://10.0.0.1:80"])
+def test_a_wrong_port_in_the_environment_is_one_line_and_the_default_is_used(
+    text: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
     monkeypatch.setenv("THREAD_TELEMETRY_PORT", text)
-    complaint = f"THREAD_TELEMETRY_PORT: expected a port number from 0 to 65535, got '{text}'"
-    with pytest.raises(ValueError, match=complaint):
-        from_environment()
+    monkeypatch.setenv("THREAD_TELEMETRY_HOST", "a..b")
+    from_environment().shutdown(0.0)
+    expected = f"thread: THREAD_TELEMETRY_PORT: expected a port number from 0 to 65535, got '{text}'; "
+    assert capsys.readouterr().err == f"{expected}the default 9464 is used\n"
+    assert caplog.records[0].args[:2] == (9464, "a..b")  # type: ignore[index]
 
 
 def test_the_environment_chooses_the_address(

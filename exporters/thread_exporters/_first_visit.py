@@ -1,0 +1,177 @@
+"""The port of a metrics page that nobody has asked for yet.
+
+What makes the page takes longer to import than all else that a program waits for before its first line runs, and many
+a process ends before anybody asks for its page. So a thread listens, and has the rest done when somebody comes.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import socket
+
+from ._descriptor import OwnSocket
+from ._lent_listener import LentListener, PortOfAncestorError, has_observed_ancestor
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any, Final
+
+DEFAULT_HOST: Final = "127.0.0.1"
+DEFAULT_PORT: Final = 9464
+"""The port that OpenTelemetry has chosen for Prometheus exporters."""
+_ORPHANED: Final = 0.5
+"""Seconds between two looks of a forked child whether it has the port to itself, since the parent has ended."""
+
+
+def address(say: Callable[[str], object]) -> tuple[str, int]:
+    """Host and port as the environment has them. A port that is none is a line, and the default is used."""
+    host = os.environ.get("THREAD_TELEMETRY_HOST") or DEFAULT_HOST
+    text = os.environ.get("THREAD_TELEMETRY_PORT") or str(DEFAULT_PORT)
+    if text.isdecimal() and int(text) <= 65535:
+        return host, int(text)
+    # A service of that name has Kubernetes put `tcp://…` there.
+    expected = f"THREAD_TELEMETRY_PORT: expected a port number from 0 to 65535, got {text!r}"
+    say(f"{expected}; the default {DEFAULT_PORT} is used")
+    return host, DEFAULT_PORT
+
+
+def from_environment(**options: Any) -> FirstVisit:
+    """What waits at the address that the environment has. The options are those of `FirstVisit`."""
+    return FirstVisit(*address(options["say"]), **options)
+
+
+class FirstVisit:
+    """Listens on `host` and `port`, now or as soon as they can be had, and calls `come` when a client comes.
+
+    `thread` makes a thread from what it runs and from what wakes it. `say` is told where the page is, or why it is
+    nowhere, but not in children of a process that has one. `interval` seconds after that it is tried again.
+    """
+
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        *,
+        come: Callable[[], object],
+        say: Callable[[str], object],
+        thread: Callable[[Callable[[], object], Callable[[], object]], Any],
+        interval: float,
+    ) -> None:
+        self._host = host
+        self._port = port
+        self._come = come
+        self._say = say
+        self._interval = interval
+        self._listener: LentListener | None = None
+        self._parent: int | None = None
+        self._has_complained = False
+        self._is_over = False
+        self._make_bell()
+        self._is_silent = has_observed_ancestor()
+        self._try_to_listen()
+        self._new_thread = thread
+        self._thread = thread(self._wait, self._ring)
+        self._thread.start()
+
+    @property
+    def url(self) -> str | None:
+        """Where the page will be, None while it is nowhere."""
+        if self._listener is None:
+            return None
+        host, port = self._listener.address
+        scheme = "https" if os.environ.get("THREAD_TELEMETRY_CERTFILE") else "http"
+        return f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}/metrics"
+
+    def end(self) -> LentListener | None:
+        """Give the port away, with the client that may wait there. None if there is no port."""
+        self._is_over = True
+        self._ring()
+        listener, self._listener = self._listener, None
+        return listener
+
+    def after_fork_in_child(self) -> None:
+        """Leave the port to the parent for as long as that lives."""
+        if self._is_over:
+            return
+        if self._listener is not None:
+            self._listener.stay_in_child()
+            self._listener = None
+        self._alarm.close()
+        self._bell.close()
+        self._make_bell()
+        self._parent = os.getppid()
+        self._thread = self._new_thread(self._wait, self._ring)
+        try:
+            self._thread.start()
+        except RuntimeError:
+            self._is_over = True
+
+    def _make_bell(self) -> None:
+        here, there = socket.socketpair()
+        self._alarm, self._bell = OwnSocket(here), OwnSocket(there)
+
+    def _ring(self) -> None:
+        try:
+            if self._bell.is_ours:
+                self._bell.socket.send(b".")
+        except OSError:
+            pass
+
+    def _try_to_listen(self) -> None:
+        if self._parent is not None and os.getppid() == self._parent:
+            return
+        try:
+            self._listener = LentListener(self._host, self._port)
+        except PortOfAncestorError:
+            pass
+        except (OSError, UnicodeError) as error:
+            if not self._has_complained:
+                self._has_complained = True
+                reason = getattr(error, "strerror", None) or error
+                self._tell(
+                    f"no metrics are served, since port {self._port} of {self._host} cannot be had: {reason}; the "
+                    "program runs on, THREAD_TELEMETRY_PORT and THREAD_TELEMETRY_HOST choose another address"
+                )
+        else:
+            self._tell(f"metrics at {self.url}")
+
+    def _tell(self, line: str) -> None:
+        if not self._is_silent and self._parent is None:
+            self._say(line)
+
+    def _wait(self) -> None:
+        while not (self._is_over or self._thread.is_leaving):
+            if not self._alarm.is_ours:
+                self._make_bell()
+            if self._listener is not None and not self._listener.is_ours:
+                self._listener.close()
+                self._listener = None
+            if self._has_visitor():
+                self._come()
+                return
+            if self._listener is None:
+                self._try_to_listen()
+
+    def _has_visitor(self) -> bool:
+        """Sleep until a client comes, or it is time for something else."""
+        listener = self._listener
+        poll = select.poll()
+        poll.register(self._alarm.socket.fileno(), select.POLLIN)
+        door = listener.door if listener is not None else None
+        if door is not None:
+            poll.register(door.socket.fileno(), select.POLLIN)
+        if listener is not None and not listener.is_lent:
+            poll.register(listener.listening.socket.fileno(), select.POLLIN)
+        ready = {descriptor for descriptor, _ in poll.poll(self._patience() * 1000)}
+        if self._alarm.socket.fileno() in ready and self._alarm.is_ours:
+            self._alarm.socket.recv(64)
+        if listener is None or self._is_over or self._thread.is_leaving:
+            return False
+        if door is not None and door.socket.fileno() in ready and door.is_ours:
+            listener.open_door()
+        return listener.listening.socket.fileno() in ready and listener.is_ours
+
+    def _patience(self) -> float:
+        return _ORPHANED if self._parent is not None and self._listener is None else self._interval

@@ -1,0 +1,100 @@
+"""Observation from the start of the interpreter, as the environment asks for it.
+
+What is imported here is imported by every Python process in whose environment `THREAD_TELEMETRY` is set, so it is what
+observes, and no more. The page of metrics is made once somebody asks for it.
+"""
+
+from __future__ import annotations
+
+import os
+
+# The end of the process comes last: before the program registers its own handlers.
+from . import _fork, _own_modules, _process_end
+from ._backend import core
+from ._importing import after_import
+from ._instrument import instrument_at_start
+from ._late import load, make_late, make_now
+from ._own_threads import HiddenThread
+from ._saying import say
+from ._setting_rules import RULES, from_environment
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Final
+
+EXPORTERS: Final = "THREAD_TELEMETRY_EXPORTERS"
+"""Names separated by commas, `none` to record only. Without it: prometheus."""
+
+_OTHER_WAYS: Final = "PROMETHEUS_MULTIPROC_DIR"
+"""Where this is set, the page is not all: files are written at each export."""
+
+__all__ = ["_process_end", "start"]
+
+
+def start() -> None:
+    """Observe this process, and start exporters."""
+    instrument_at_start()
+    _configure_core()
+    for name in os.environ.get(EXPORTERS, "prometheus").split(","):
+        name = name.strip()
+        if name not in ("", "none"):
+            try:
+                _start(name)
+            except Exception as error:
+                say(f"{EXPORTERS}: the exporter {name!r} cannot be started: {error}")
+
+
+def _configure_core() -> None:
+    settings = from_environment()
+    if "slow_wait" in settings:
+        core.configure(slow_wait_ns=round(settings["slow_wait"] * 1e9))
+    if "hold_sampling" in settings:
+        core.configure(hold_sampling=int(settings["hold_sampling"]))
+    if "event_capacity" in settings:
+        core.configure(event_capacity=int(settings["event_capacity"]))
+    if "stack_depth" in settings:
+        core.configure(stack_depth=int(settings["stack_depth"]))
+
+
+def _start(name: str) -> None:
+    if name == "prometheus" and not os.environ.get(_OTHER_WAYS):
+        _wait_for_the_first_visit()
+    else:
+        _make(name)
+
+
+def _make(name: str, **options: object) -> None:
+    from . import telemetry
+    from ._recorder import recorder
+
+    recorder.add(name, telemetry.exporter(name, **options))
+
+
+def _wait_for_the_first_visit() -> None:
+    if not _own_modules.is_there("prometheus_client"):
+        _make("prometheus")  # Which says what is missing.
+        return
+    core.enter_hidden()
+    try:
+        visit = load("thread_exporters._first_visit:from_environment")(
+            come=make_now,
+            say=say,
+            thread=HiddenThread,
+            interval=from_environment().get("export_interval", RULES["export_interval"].default),
+        )
+    finally:
+        core.leave_hidden()
+    _fork.register()
+    make_late(lambda: _make_page(visit))
+    # A page that the program makes of the same library shows these metrics, too.
+    after_import("prometheus_client", lambda _: make_now())
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=visit.after_fork_in_child)
+
+
+def _make_page(visit: Any) -> None:
+    try:
+        listener = visit.end()
+        _make("prometheus", **({} if listener is None else {"listener": listener}))
+    except Exception as error:
+        say(f"{EXPORTERS}: the exporter 'prometheus' cannot be started: {error}")
