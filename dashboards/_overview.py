@@ -183,14 +183,23 @@ def _coverage() -> list[AnyPanel]:
         return aggregate("max", _SELECTED.now(f"python.thread.telemetry.{name}"), *INSTANCE)
 
     instrumented = aggregate("min", _SELECTED.now("python.thread.telemetry.instrumented"), *INSTANCE)
+    recorders = total(_SELECTED.now("python.thread.telemetry.info"), *INSTANCE, "version", "core", "python")
     return [
         rows(
             "Coverage, by instance",
             "What is not seen of each instance: locks that existed before observation began, and modules that had "
             "taken the interpreter's own primitives by then. `python -m thread run` begins before all of them. Also "
             "files of several processes that are left out since they cannot be understood.",
-            [LabelColumn("Service", "job"), LabelColumn("Instance", "instance")],
             [
+                LabelColumn("Service", "job"),
+                LabelColumn("Instance", "instance"),
+                LabelColumn("Version", "version"),
+                LabelColumn("Core", "core"),
+                LabelColumn("Python", "python"),
+            ],
+            [
+                ValueColumn("Processes", recorders, NUMBER),
+                ValueColumn("Child processes", each("child.processes"), NUMBER),
                 ValueColumn("Unobserved locks", each("unobserved.locks"), NUMBER),
                 ValueColumn("Unobserved modules", each("unobserved.modules"), NUMBER),
                 ValueColumn("Unreadable files", each("unreadable.files"), NUMBER),

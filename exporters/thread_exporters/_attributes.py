@@ -48,6 +48,7 @@ MOST_SERIES: Final[dict[tuple[str, ...], int]] = {
     ): 2000,
     ("python.executor.name",): 500,
     ("python.executor.name", "python.executor.worker.state"): 1000,
+    ("version", "core", "python"): 1,
 }
 """How often one process has a metric with these attributes. What comes later is counted under the value `other`."""
 
@@ -118,6 +119,9 @@ ATTRIBUTES: Final = (
         "idle",
         values=("busy", "idle"),
     ),
+    Attribute("version", "string", "The version of thread-telemetry.", "0.1.0", most_values=1),
+    Attribute("core", "string", "What records: the C extension or its twin in Python.", "c", values=("c", "python")),
+    Attribute("python", "string", "The version of Python.", "3.13.1", most_values=1),
     Attribute(
         "python.blocking.type",
         "string",

@@ -307,6 +307,23 @@ METRICS: Final[tuple[NumberMetric | HistogramMetric, ...]] = (
         _LIVES,
     ),
     NumberMetric(
+        "python.thread.telemetry.info",
+        "gauge",
+        "{process}",
+        "What records: always 1. Its attributes tell the version of thread-telemetry, the core, and Python's version.",
+        ("version", "core", "python"),
+        points.of_the_recorder,
+    ),
+    NumberMetric(
+        "python.thread.telemetry.child.processes",
+        "gauge",
+        "{process}",
+        "Child processes that run now, of whatever kind. What happens in them is no part of the metrics of this one: "
+        "they have a page of their own, or none.",
+        (),
+        points.of_process(lambda snapshot: snapshot.coverage.child_processes),
+    ),
+    NumberMetric(
         "python.thread.telemetry.instrumented",
         "gauge",
         # Not "1": the name of a gauge of that unit ends in `ratio` where it comes to Prometheus by OTLP.

@@ -83,6 +83,13 @@ def of_blocking_time(snapshot: Snapshot) -> Iterator[tuple[Attributes, float]]:
         yield (row.kind, row.name, row.site.function, row.site.file, row.site.line), row.duration.sum
 
 
+def of_the_recorder(snapshot: Snapshot) -> Iterator[tuple[Attributes, float]]:
+    """What records: our version, the core and the version of Python."""
+    coverage = snapshot.coverage
+    if coverage.version:
+        yield (coverage.version, coverage.core, coverage.python), 1
+
+
 def of_process(value: Callable[[Snapshot], float]) -> NumberReader:
     """A number of the process as a whole."""
     return lambda snapshot: iter([((), value(snapshot))])

@@ -5,14 +5,13 @@ from __future__ import annotations
 import argparse
 import math
 import os
-import platform
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Literal, NoReturn
 
 from ._backend import core
-from ._version import version
+from ._version import VERSION, python_version
 
 DEFAULT_EXPORTERS: Final = ("prometheus", "console")
 
@@ -154,7 +153,7 @@ def _parsers() -> tuple[argparse.ArgumentParser, argparse.ArgumentParser]:
 
 class _Version(argparse.Action):
     def __call__(self, parser: argparse.ArgumentParser, *others: object) -> None:
-        print(f"thread-telemetry {version()}, {core.NAME} core, Python {platform.python_version()}")
+        print(f"thread-telemetry {VERSION}, {core.NAME} core, Python {python_version()}")
         parser.exit()
 
 

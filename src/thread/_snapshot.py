@@ -213,6 +213,10 @@ class Coverage:
     them is part of this snapshot. Where the platform does not tell their number, 1 stands for some."""
     child_cpu_time: float = 0.0
     """CPU time of those that have ended and were waited for, and of theirs."""
+    version: str = ""
+    """The version of thread-telemetry."""
+    python: str = ""
+    """The version of Python: `3.13.1`."""
 
 
 @dataclass(frozen=True, slots=True)

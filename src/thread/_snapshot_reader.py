@@ -29,6 +29,7 @@ from ._snapshot import (
     ThreadStats,
     WaitStats,
 )
+from ._version import VERSION, python_version
 
 Part = TypeVar("Part")
 
@@ -109,6 +110,8 @@ def _coverage_of(live: list[RawLiveThread]) -> Coverage:
         replaced_by=_part(_coverage.replaced_by, None),
         child_processes=_part(_children.running, 0),
         child_cpu_time=_part(_children.cpu_time, 0.0),
+        version=VERSION,
+        python=python_version(),
         # The last, for it counts the faults of this very look.
         faults=core.faults() + lost_records(),
     )

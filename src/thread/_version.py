@@ -1,14 +1,16 @@
-"""The version of this package, as it was installed."""
+"""The versions of this package and of Python."""
 
 from __future__ import annotations
 
+import sys
 
-def version() -> str:
-    """The version of the distribution; `unknown` where its metadata is missing, as in a frozen application."""
-    from importlib.metadata import PackageNotFoundError
-    from importlib.metadata import version as version_of
+VERSION = "0.1.0"
+"""That of pyproject.toml. To ask the distribution for it would be an import in the middle of a snapshot."""
 
-    try:
-        return version_of("thread-telemetry")
-    except PackageNotFoundError:
-        return "unknown"
+_LEVELS = {"alpha": "a", "beta": "b", "candidate": "rc"}
+
+
+def python_version() -> str:
+    """`3.13.1`, and what distinguishes a version that is not final: `3.15.0a2`."""
+    major, minor, micro, level, serial = sys.version_info
+    return f"{major}.{minor}.{micro}" + (f"{_LEVELS[level]}{serial}" if level in _LEVELS else "")

@@ -103,7 +103,7 @@ def test_what_makes_the_page_is_imported_for_the_first_client(start: Start, port
 
 
 def test_a_page_of_the_programs_own_shows_the_metrics_too(start: Start) -> None:
-    process = start("from prometheus_client import generate_latest; print('python_thread_' in generate_latest().decode())")
+    process = start("import prometheus_client as c; print('python_thread_' in c.generate_latest().decode())")
     assert first_line(process) == "True"
 
 
@@ -185,7 +185,8 @@ def test_other_children_leave_the_port_where_it_is_and_say_nothing(start: Start,
         + dedent(
             """
             helper = [sys.executable, "-c", "import threading; guard = threading.Lock(); print(input())"]
-            with subprocess.Popen(helper, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as child:
+            pipe = subprocess.PIPE
+            with subprocess.Popen(helper, stdin=pipe, stdout=pipe, stderr=subprocess.STDOUT) as child:
                 input()
                 print(child.communicate(b"helped"), flush=True)
             """
@@ -194,7 +195,7 @@ def test_other_children_leave_the_port_where_it_is_and_say_nothing(start: Start,
     first_line(process)
     time.sleep(0.2)
     assert acquisitions(port) == ["3"]
-    assert re.search(r"^python_child_processes(\{\})? 1", page(port), re.MULTILINE)
+    assert re.search(r"^python_thread_telemetry_child_processes(\{\})? 1", page(port), re.MULTILINE)
     stdout, stderr = process.communicate("\n", timeout=30)
     assert stdout == "(b'helped\\n', None)\n"
     assert stderr.count("\n") == 1

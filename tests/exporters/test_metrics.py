@@ -33,6 +33,8 @@ python.executor.tasks.finished      counter       {task}        python_executor_
 python.executor.unread_exceptions   counter       {exception}   python_executor_unread_exceptions_total
 python.executor.queue.duration      histogram     s             python_executor_queue_duration_seconds
 python.executor.run.duration        histogram     s             python_executor_run_duration_seconds
+python.thread.telemetry.info gauge {process} python_thread_telemetry_info
+python.thread.telemetry.child.processes gauge {process} python_thread_telemetry_child_processes
 python.thread.telemetry.instrumented gauge        {process}     python_thread_telemetry_instrumented
 python.thread.telemetry.unobserved.locks gauge    {lock}        python_thread_telemetry_unobserved_locks
 python.thread.telemetry.unobserved.modules gauge  {module}      python_thread_telemetry_unobserved_modules
