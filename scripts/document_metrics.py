@@ -46,9 +46,9 @@ may be any number, are on spans and log records only.
 ON_OTHERS: Final = """\
 ## Spans, links, events and log records
 
-The exporters `otlp` and `spans` send them. A wait over `slow_wait` is a span `lock wait <name>`, the life of a thread
-is a span `thread <target>`. An exception that nobody handled is an event of its thread's span or a log record, as
-`OTEL_SEMCONV_EXCEPTION_SIGNAL_OPT_IN` says.
+The exporters `otlp` and `spans` send them. A wait over `slow_wait` is a span `lock wait <name>`, or
+`condition wait <name>` and the like, the life of a thread is a span `thread <target>`. An exception that nobody handled
+is an event of its thread's span or a log record, as `OTEL_SEMCONV_EXCEPTION_SIGNAL_OPT_IN` says.
 """
 
 AREAS: Final = {

@@ -11,11 +11,18 @@ from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
 Carrier: TypeAlias = Literal[
-    "span of a slow wait", "span of a thread", "link", "exception event", "log record of an exception"
+    "span of a slow wait",
+    "span of another slow wait",
+    "span of a thread",
+    "link",
+    "exception event",
+    "log record of an exception",
 ]
 """What has attributes apart from metrics."""
 
 _WAIT: Final = "span of a slow wait"
+_BLOCKED: Final = "span of another slow wait"
+"""For what is no lock: a condition, an event, a queue."""
 _THREAD: Final = "span of a thread"
 _LINK: Final = "link"
 _EVENT: Final = "exception event"
@@ -127,6 +134,7 @@ ATTRIBUTES: Final = (
         "string",
         "What kind of thing was waited for that is no lock.",
         "queue",
+        (_BLOCKED,),
         values=("barrier", "condition", "event", "future", "join", "queue"),
     ),
     Attribute(
@@ -134,6 +142,7 @@ ATTRIBUTES: Final = (
         "string",
         "What was waited for, named as locks are; for `join` the target of the thread. Empty where it has no name.",
         "shop.fulfilment:Fulfilment._orders",
+        (_BLOCKED,),
         most_values=2000,
     ),
     Attribute(
@@ -142,7 +151,7 @@ ATTRIBUTES: Final = (
         "Where in the program: for a wait the innermost frame outside the standard library and telemetry libraries, "
         "for an exception the frame that raised it.",
         "shop.cache.Cache.get",
-        (_WAIT, _RECORD),
+        (_WAIT, _BLOCKED, _RECORD),
         most_values=MAX_SITES,
     ),
     Attribute(
@@ -150,7 +159,7 @@ ATTRIBUTES: Final = (
         "string",
         "The source file of `code.function.name`.",
         "/app/shop/cache.py",
-        (_WAIT, _RECORD),
+        (_WAIT, _BLOCKED, _RECORD),
         most_values=MAX_SITES,
     ),
     Attribute(
@@ -158,7 +167,7 @@ ATTRIBUTES: Final = (
         "int",
         "The line in `code.file.path`, 0 when unknown.",
         "24",
-        (_WAIT, _RECORD),
+        (_WAIT, _BLOCKED, _RECORD),
         most_values=MAX_SITES,
     ),
     Attribute(
@@ -167,7 +176,7 @@ ATTRIBUTES: Final = (
         "The stack of the waiting thread, taken while it waited, as Python prints stacks. Outer frames are left out "
         "where it would be longer than 8,000 characters.",
         '  File "/app/shop/cache.py", line 24, in shop.cache.Cache.get',
-        (_WAIT,),
+        (_WAIT, _BLOCKED),
     ),
     Attribute(
         "python.lock.owner.function.name",
@@ -219,7 +228,7 @@ ATTRIBUTES: Final = (
         "string",
         "How the wait ended.",
         "acquired",
-        (_WAIT,),
+        (_WAIT, _BLOCKED),
         values=("acquired", "timed out", "interrupted"),
     ),
     Attribute(
@@ -242,14 +251,14 @@ ATTRIBUTES: Final = (
         "The asyncio task that waited and held up the event loop of its thread, empty where the loop ran none. Absent "
         "where no event loop ran.",
         "Task-7",
-        (_WAIT,),
+        (_WAIT, _BLOCKED),
     ),
     Attribute(
         "thread.id",
         "int",
         "The thread that waited, ran or raised, as `threading.get_ident()` numbers it.",
         "140230606411456",
-        (_WAIT, _THREAD, _RECORD),
+        (_WAIT, _BLOCKED, _THREAD, _RECORD),
     ),
     Attribute(
         "python.thread.native_id",

@@ -113,7 +113,7 @@ class Report:
             for_the_gil = ""
             if wait.gil_wait is not None and wait.gil_wait >= wait.duration * _NOTABLE_SHARE:
                 for_the_gil = f", {duration(wait.gil_wait)} of it for the GIL"
-            queue = f", {quantity(wait.waiters, 'thread')} in the queue"
+            queue = f", {quantity(wait.waiters, 'thread')} in the queue" if wait.waiters else f", {wait.kind}"
             loop = ""
             if wait.blocked_event_loop:
                 task = f" in {printable(wait.task)}" if wait.task else ""
@@ -123,7 +123,8 @@ class Report:
             what = text(Span(f"{duration(wait.duration)}  ", STRONG), name(wait.lock), Span(circumstances, ASIDE))
             yield from self._folded(what)
             yield from self._stack("waiter  ", wait.acquire_stack or (wait.acquire_site,))
-            yield from self._stack(" owner  ", wait.owner_stack or (wait.owner_site,))
+            if wait.waiters:
+                yield from self._stack(" owner  ", wait.owner_stack or (wait.owner_site,))
 
     def _stack(self, title: str, frames: Sequence[Site]) -> Iterator[Text]:
         # How `threading` enters a thread is the same in each of them.

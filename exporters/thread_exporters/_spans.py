@@ -75,12 +75,13 @@ class SpanBuilder:
 
     def _wait(self, event: SlowWait) -> bool:
         ended_at = event.started_at + event.duration
-        if not self._limit.allows(f"lock {event.lock}", ended_at):
+        name = f"{_waits_for(event)} wait {event.lock}"
+        if not self._limit.allows(name, ended_at):
             return False
         if event.span is not None:
             _remember(self._parents, event.span.span_id, None)
         links = _links(event.owner_span, "python.lock.link", "owner")
-        span = self._start(f"lock wait {event.lock}", event.span, wait_attributes(event), links, event.started_at)
+        span = self._start(name, event.span, wait_attributes(event), links, event.started_at)
         if event.outcome != "acquired":
             span.set_status(Status(StatusCode.ERROR, event.outcome))
         span.end(_nanoseconds(ended_at))
@@ -192,17 +193,26 @@ def chosen_ids(tracer: Tracer) -> ChosenIds:
     return ids
 
 
+_LOCKS: Final = ("lock", "rlock", "semaphore")
+
+
+def _waits_for(event: SlowWait) -> str:
+    return "lock" if event.kind in _LOCKS else event.kind
+
+
 def wait_attributes(event: SlowWait) -> dict[str, Any]:
     """Attributes of the span of a slow wait."""
+    subject = "lock" if event.kind in _LOCKS else "blocking"
     attributes: dict[str, Any] = {
-        "python.lock.name": event.lock,
-        "python.lock.type": event.kind,
+        f"python.{subject}.name": event.lock,
+        f"python.{subject}.type": event.kind,
         **site_attributes("code", event.acquire_site),
         "thread.id": event.ident,
         "code.stacktrace": stack_text(event.acquire_stack),
-        "python.lock.waiters": event.waiters,
         "python.lock.wait.outcome": event.outcome,
     }
+    if subject == "lock":
+        attributes["python.lock.waiters"] = event.waiters
     if event.owner_ident:
         attributes |= {
             **site_attributes("python.lock.owner", event.owner_site),

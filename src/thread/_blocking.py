@@ -7,10 +7,14 @@ wait that does not happen, since the queue has something or the event is set, ne
 
 from __future__ import annotations
 
+from _thread import get_ident, get_native_id
 from functools import wraps
 from types import ModuleType
 
 from ._backend import core
+from ._foreign import attribute
+from ._guards import is_fault
+from ._naming import UNKNOWN_SITE, library_of
 from ._replacing import Replacement
 from ._targets import describe_target
 
@@ -73,16 +77,15 @@ def _observed_wait(original: Any) -> Any:
         if timeout is not None and timeout <= 0:
             polled: bool = original(self, timeout)
             return polled
-        row = core.blocking_row("condition", core.object_name(self._lock))
-        began = core.monotonic_ns()
+        wait = _Wait("condition", attribute(self, "_lock"))
         try:
             told: bool = original(self, timeout)
         except RuntimeError:
             raise  # The lock is not held, so nobody waited.
         except BaseException:
-            row.add_since(began)
+            wait.end("interrupted")
             raise
-        row.add_since(began)
+        wait.end("acquired" if told else "timed out")
         return told
 
     return wait
@@ -91,20 +94,19 @@ def _observed_wait(original: Any) -> Any:
 def _observed_join(original: Any, is_alive: Any) -> Any:
     @wraps(original)
     def join(self: Any, timeout: float | None = None) -> None:
-        if not self.__dict__.get("_initialized") or not is_alive(self) or (timeout is not None and timeout <= 0):
+        if (timeout is not None and timeout <= 0) or not self.__dict__.get("_initialized") or not is_alive(self):
             original(self, timeout)
             return
         # A thread that has ended no longer knows what it ran.
-        row = core.blocking_row("join", describe_target(self._bootstrap))
-        began = core.monotonic_ns()
+        wait = _Wait("join", None, describe_target(self._bootstrap))
         try:
             original(self, timeout)
         except RuntimeError:
             raise  # It would have waited for itself.
         except BaseException:
-            row.add_since(began)
+            wait.end("interrupted")
             raise
-        row.add_since(began)
+        wait.end("acquired")
 
     return join
 
@@ -113,11 +115,72 @@ def _observed_get(original: Any) -> Any:
     def get(self: Any, block: bool = True, timeout: float | None = None) -> object:
         if not block or (timeout is not None and timeout <= 0):
             return original(self, block, timeout)
-        row = core.blocking_row("queue", None)
-        began = core.monotonic_ns()
+        wait = _Wait("queue", None)
         try:
-            return original(self, block, timeout)
-        finally:
-            row.add_since(began)
+            item: object = original(self, block, timeout)
+        except BaseException as error:
+            # Of the type that `queue` has by then; this one is made by C code.
+            wait.end("timed out" if type(error).__name__ == "Empty" else "interrupted")
+            raise
+        wait.end("acquired")
+        return item
 
     return get
+
+
+class _Wait:
+    """One wait, from before it begins. What takes long is done then: the end delays whoever was waited for."""
+
+    __slots__ = ("_began", "_library", "_location", "_row")
+
+    def __init__(self, kind: str, lock: object, name: str | None = None) -> None:
+        self._row: Any = None
+        self._library = self._location = None
+        self._began = 0
+        try:
+            if lock is not None:
+                name, self._location = core.object_name(lock), core.object_location(lock)
+                self._library = None if self._location is None else _library_at(self._location)
+            self._row = core.blocking_row(kind, name, self._library)
+            self._began = core.monotonic_ns()
+        except Exception as error:
+            if not is_fault(error):
+                raise
+
+    def end(self, outcome: str) -> None:
+        """Be recorded."""
+        try:
+            slow = None if self._row is None else self._row.add_since(self._began)
+            if slow is not None:
+                self._give_evidence(slow, outcome)
+        except Exception as error:
+            if not is_fault(error):
+                raise
+
+    def _give_evidence(self, duration: int, outcome: str) -> None:
+        """An event like that of a slow wait for a lock. The stack has not changed since the wait began.
+
+        That a thread has nothing to do is no news: where nothing traces, only waits are told in which the program is
+        kept by something that a library made, as it is by a connection pool.
+        """
+        kind, name, site = self._row.key
+        span = core.current_span()
+        is_kept = self._library is not None and not site[1].startswith(self._library)
+        if kind not in _WITH_EVIDENCE or (span is None and not is_kept):
+            return
+        core.push_event(
+            ("slow_wait", name, kind, self._location or "", get_ident(), get_native_id())
+            + (core.current_stack(), site, 0, (), UNKNOWN_SITE, 0, core.current_task(), span, None)
+            + (self._began, duration, None, outcome)
+        )
+
+
+_WITH_EVIDENCE: Final = ("condition", "event", "queue")
+
+_libraries: Final[dict[str, str | None]] = {}
+
+
+def _library_at(location: str) -> str | None:
+    if location not in _libraries:
+        _libraries[location] = library_of(location)
+    return _libraries[location]

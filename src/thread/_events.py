@@ -66,10 +66,15 @@ class SlowWait:
     """A wait for a lock took longer than `slow_wait`. Evidence was taken while the thread was still waiting.
 
     A thread that got no GIL to look with before the lock was free says so with an owner of 0 and no stack of an owner.
+
+    So is a wait for a condition, an event or a queue in a span, or for one that a library made, as a connection pool
+    is. Nobody holds those: `owner_ident` and `waiters` are 0, and `gil_wait` is None.
     """
 
     lock: str
+    """The name of what was waited for."""
     kind: str
+    """`lock`, `rlock`, `semaphore`; `condition`, `event`, `queue`."""
     location: str
     ident: int
     """The waiting thread."""

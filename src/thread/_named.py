@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import sys
-from typing import Any, TypeVar
+from types import ModuleType
+from typing import Any, Final, TypeVar
 
 from . import _executors, _semaphores
 from ._backend import core
-from ._foreign import set_attribute
+from ._foreign import as_text, class_name, is_a, loaded, module_namespace, namespace_of, set_attribute
+from ._naming import library_of
 from ._targets import NAME
 
 T = TypeVar("T")
@@ -18,26 +20,57 @@ def named(obj: T, name: str) -> T:
 
         self._jobs = telemetry.named(queue.Queue(), "jobs")
 
-    `obj` is a lock, RLock, semaphore, condition, event, barrier, queue, thread, timer or executor. The locks inside it
-    keep the names of their parts: `jobs (Queue.mutex)`. A thread has to be named before it is started; it is counted
-    under this name instead of its target. What is not observed, since it was made before, is returned as it is.
+    `obj` is a lock, RLock, semaphore, condition, event, barrier, queue, thread, timer or executor, or an object that
+    keeps some of these in itself, as connection pools do: an engine or pool of SQLAlchemy, a ConnectionPool of
+    psycopg_pool. The locks inside it keep the names of their parts: `jobs (Queue.mutex)`. A thread has to be named
+    before it is started; it is counted under this name instead of its target. What is not observed, since it was made
+    before, is returned as it is.
 
     Raises TypeError for another object, and for a name that is no str. Thread-safe.
     """
     if not isinstance(name, str):
         raise TypeError(f"a name must be a str, not {type(name).__name__}")
-    found = _name_executor(obj, name) or _name_thread(obj, name) or _name_locks(obj, name)
+    found = _name_executor(obj, name) or _name_thread(obj, name) or _name_locks(obj, name) or _name_parts(obj, name)
     if not found:
         raise TypeError(
             "expected a lock, RLock, semaphore, condition, event, barrier, queue, thread, timer or executor, "
-            f"got {type(obj).__name__}"
+            f"or an object that keeps one of them, as a connection pool does, got {type(obj).__name__}"
         )
     return obj
 
 
+_MOST_PARTS: Final = 500
+
+
+def _name_parts(obj: object, name: str) -> bool:
+    """The locks that an object keeps. In one of a library, also those of its parts that come from the same library."""
+    package = _package_of(obj)
+    parts, seen = [obj], {id(obj)}
+    found = False
+    while parts and len(seen) < _MOST_PARTS:
+        for part in list(namespace_of(parts.pop(0)).values()):
+            if id(part) in seen:
+                continue
+            seen.add(id(part))
+            if _name_locks(part, name):
+                found = True
+            elif package is not None and _package_of(part) == package:
+                parts.append(part)
+    return found
+
+
+def _package_of(obj: object) -> str | None:
+    """The package of the library that defines the type of an object; None for one of the program or the interpreter."""
+    if issubclass(type(obj), (type, ModuleType)):
+        return None
+    module, _ = class_name(type(obj))
+    file = as_text(module_namespace(sys.modules.get(module)).get("__file__"))
+    return module.partition(".")[0] if library_of(f"{file}:1") is not None else None
+
+
 def _is_a(obj: object, module: str, *names: str) -> bool:
-    loaded = sys.modules.get(module)
-    return loaded is not None and isinstance(obj, tuple([getattr(loaded, name) for name in names]))
+    classes = [loaded(module, name) for name in names]
+    return any(is_a(obj, cls) for cls in classes if cls is not None)
 
 
 def _name_executor(executor: Any, name: str) -> bool:

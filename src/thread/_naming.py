@@ -68,6 +68,16 @@ class _Lines:
 _last: list[_Lines] = []
 
 
+def library_of(location: str) -> str | None:
+    """The folder, or the file, of the installed library that a place belongs to; None for any other place."""
+    for folder in PACKAGE_FOLDERS:
+        before, found, after = location.partition(folder)
+        if found:
+            package, separator, _ = after.partition(os.sep)
+            return f"{before}{found}{package}{os.sep}" if separator else location.rpartition(":")[0]
+    return None
+
+
 def line_of(code: CodeType, offset: int) -> int:
     """The line of the instruction at a byte offset, the function's first when the compiler left none."""
     known = _last[0] if _last else None

@@ -114,10 +114,10 @@ row_of(PyObject *kind, PyObject *name, PyObject *site)
 
 /* A strong reference; NULL with an exception set. */
 static PyObject *
-row_of_this_wait(PyObject *kind, PyObject *given)
+row_of_this_wait(PyObject *kind, PyObject *given, PyObject *library)
 {
     PyObject *site;
-    if (is_hidden() || !blocking_of_this_thread(&kind, &site)) {
+    if (is_hidden() || !blocking_of_this_thread(library, &kind, &site)) {
         return Py_NewRef(unrecorded);
     }
     PyObject *name = given == Py_None ? PyUnicode_FromString("") : PyUnicode_FromObject(given);
@@ -127,15 +127,16 @@ row_of_this_wait(PyObject *kind, PyObject *given)
 }
 
 /* The row of a wait that is about to begin: its kind, unless a function on the way to it was declared to wait for
- * something else, and the name of what is waited for, or None. */
+ * something else, the name of what is waited for, or None, and the folder of the library that made it, or None. */
 PyObject *
 blocking_row(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t nargs)
 {
-    if (nargs != 2 || !PyUnicode_Check(args[0])) {
-        PyErr_SetString(PyExc_TypeError, "blocking_row() takes a kind, which is a str, and a name");
+    PyObject *library = nargs == 3 && args[2] != Py_None ? args[2] : NULL;
+    if (nargs < 2 || nargs > 3 || !PyUnicode_Check(args[0]) || (library != NULL && !PyUnicode_Check(library))) {
+        PyErr_SetString(PyExc_TypeError, "blocking_row() takes a kind, which is a str, a name, and a folder");
         return NULL;
     }
-    PyObject *row = row_of_this_wait(args[0], args[1]);
+    PyObject *row = row_of_this_wait(args[0], args[1], library);
     if (row == NULL) {
         count_fault();
         return Py_NewRef(unrecorded);
@@ -164,10 +165,15 @@ row_add_since(PyObject *self, PyObject *began)
     if (began_ns == -1 && PyErr_Occurred()) {
         return NULL;
     }
-    if (((BlockingRow *)self)->key != NULL) {
-        row_add((BlockingRow *)self, ended_ns - began_ns);
+    int64_t duration_ns = ended_ns - began_ns;
+    if (((BlockingRow *)self)->key == NULL) {
+        Py_RETURN_NONE;
     }
-    Py_RETURN_NONE;
+    row_add((BlockingRow *)self, duration_ns);
+    if (!settings.listening || duration_ns < settings.slow_wait_ns) {
+        Py_RETURN_NONE;
+    }
+    return PyLong_FromLongLong(duration_ns);
 }
 
 PyObject *
@@ -198,7 +204,19 @@ blocking_reset(void)
     PyDict_Clear(rows);
 }
 
+static PyObject *
+row_key(PyObject *self, void *Py_UNUSED(closure))
+{
+    PyObject *key = ((BlockingRow *)self)->key;
+    return Py_NewRef(key != NULL ? key : Py_None);
+}
+
 /* ---- the type ---- */
+
+static PyGetSetDef row_attributes[] = {
+    {"key", row_key, NULL, NULL, NULL},
+    {NULL, NULL, NULL, NULL, NULL},
+};
 
 static PyMethodDef row_methods[] = {
     {"add_since", row_add_since, METH_O, NULL},
@@ -212,6 +230,7 @@ PyTypeObject BlockingRowType = {
     .tp_dealloc = row_dealloc,
     .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION,
     .tp_methods = row_methods,
+    .tp_getset = row_attributes,
 };
 
 int

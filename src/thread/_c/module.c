@@ -355,6 +355,29 @@ py_object_name(PyObject *Py_UNUSED(module), PyObject *lock)
     return Py_NewRef(mutex->identity->object_name);
 }
 
+/* Where the object was made that a lock is a part of, as `file:line`. */
+static PyObject *
+py_object_location(PyObject *Py_UNUSED(module), PyObject *lock)
+{
+    const Mutex *mutex = mutex_from(lock);
+    if (mutex == NULL || mutex->identity == &unobserved_identity) {
+        Py_RETURN_NONE;
+    }
+    return Py_NewRef(mutex->identity->location);
+}
+
+static PyObject *
+py_current_task(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
+{
+    return task_of_this_thread();
+}
+
+static PyObject *
+py_current_stack(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
+{
+    return stack_of_thread(this_thread());
+}
+
 static PyObject *
 rename_mutex(Mutex *mutex, PyObject *given)
 {
@@ -475,6 +498,9 @@ static PyMethodDef functions[] = {
     {"wait_for_events", py_wait_for_events, METH_O, NULL},
     {"wake", py_wake, METH_NOARGS, NULL},
     {"object_name", py_object_name, METH_O, NULL},
+    {"object_location", py_object_location, METH_O, NULL},
+    {"current_stack", py_current_stack, METH_NOARGS, NULL},
+    {"current_task", py_current_task, METH_NOARGS, NULL},
     {"observed_run", observed_run, METH_VARARGS, NULL},
     {"pass_on", pass_on, METH_VARARGS, NULL},
     {"rename", py_rename, METH_VARARGS, NULL},

@@ -571,13 +571,22 @@ site_of_this_thread(void)
 
 /* ---- waits that are no contention ---- */
 
+/* What was made by a library, as a connection pool is, is waited for by whoever called the library: its own frames are
+ * passed over, unless there are no others. */
+static bool
+is_of_library(PyCodeObject *code, PyObject *library)
+{
+    return library != NULL && starts_with(code->co_filename, library);
+}
+
 /* Where the program waits, without a frame object, and for what; NULL unless the site is known already. */
 static PyObject *
-site_blocked(PyObject **kind)
+site_blocked(PyObject **kind, PyObject *library)
 {
     Walk walk = {false, NULL};
     PyObject *waits_for = *kind;
     PyCodeObject *code;
+    bool in_library = false;
     int offset = 0;
     for (int steps = 0; steps < MAX_STEPS && (code = next_code(&walk, &offset)) != NULL; steps++) {
         const CodePlaces *known = places_of(code);
@@ -585,38 +594,57 @@ site_blocked(PyObject **kind)
             PyErr_Clear();
             return NULL;
         }
-        if (!known->internal) {
+        if (is_of_library(code, library)) {
+            in_library = true;
+        }
+        else if (!known->internal) {
             const Place *place = place_known(known, offset);
             *kind = waits_for;
             return place == NULL ? NULL : place->site;
         }
-        waits_for = known->blocks != NULL ? known->blocks : waits_for;
+        else if (!in_library) {
+            waits_for = known->blocks != NULL ? known->blocks : waits_for;
+        }
     }
     return NULL;
 }
 
-/* The nearest frame of the program itself, NULL if there is none. Takes and returns a strong reference. `kind` becomes
- * what the outermost function on the way there was declared to wait for. */
-static PyFrameObject *
-frame_blocked(PyFrameObject *frame, PyObject **kind, bool *through_an_sdk)
+static bool
+frame_is_of_library(PyFrameObject *frame, PyObject *library)
 {
+    PyCodeObject *code = PyFrame_GetCode(frame);
+    bool found = is_of_library(code, library);
+    Py_DECREF(code); /* the frame holds it */
+    return found;
+}
+
+/* The nearest frame of the program itself, else the nearest of the library, NULL if there is none. Takes and returns a
+ * strong reference. `kind` becomes what the outermost function on the way there was declared to wait for. */
+static PyFrameObject *
+frame_blocked(PyFrameObject *frame, PyObject *library, PyObject **kind, bool *through_an_sdk)
+{
+    PyFrameObject *of_library = NULL;
     *through_an_sdk = false;
     for (int steps = 0; frame != NULL && steps < MAX_STEPS; steps++) {
         const CodePlaces *known = places_of_frame(frame);
         if (known == NULL) {
             PyErr_Clear();
         }
+        else if (frame_is_of_library(frame, library)) {
+            of_library = of_library != NULL ? of_library : (PyFrameObject *)Py_NewRef(frame);
+        }
         else if (!known->internal) {
+            Py_XDECREF(of_library);
             return frame;
         }
-        else {
+        else if (of_library == NULL) {
             *kind = known->blocks != NULL ? known->blocks : *kind;
             *through_an_sdk |= known->of_an_sdk;
         }
         Py_SETREF(frame, PyFrame_GetBack(frame));
     }
     Py_XDECREF(frame);
-    return NULL;
+    return of_library;
 }
 
 /* In a thread in which nothing of the program runs, such as that of a timer: what called the outermost function that
@@ -624,14 +652,17 @@ frame_blocked(PyFrameObject *frame, PyObject **kind, bool *through_an_sdk)
 static PyFrameObject *
 frame_blocked_elsewhere(PyFrameObject *frame)
 {
-    PyFrameObject *caller = PyFrame_GetBack(frame);
+    PyFrameObject *caller = NULL;
     for (int steps = 0; frame != NULL && steps < MAX_STEPS; steps++) {
         const CodePlaces *known = places_of_frame(frame);
         PyFrameObject *outer = PyFrame_GetBack(frame);
         if (known == NULL) {
             PyErr_Clear();
         }
-        else if (known->blocks != NULL && outer != NULL) {
+        else if (caller == NULL && !known->ours) {
+            caller = (PyFrameObject *)Py_NewRef(frame);
+        }
+        if (known != NULL && known->blocks != NULL && outer != NULL) {
             Py_XSETREF(caller, (PyFrameObject *)Py_NewRef(outer));
         }
         Py_SETREF(frame, outer);
@@ -642,10 +673,10 @@ frame_blocked_elsewhere(PyFrameObject *frame)
 
 /* `blocking_of_this_thread`, by frame objects. */
 static bool
-blocking_by_frames(PyFrameObject *innermost, PyObject **kind, PyObject **site)
+blocking_by_frames(PyFrameObject *innermost, PyObject *library, PyObject **kind, PyObject **site)
 {
     bool through_an_sdk;
-    PyFrameObject *frame = frame_blocked((PyFrameObject *)Py_NewRef(innermost), kind, &through_an_sdk);
+    PyFrameObject *frame = frame_blocked((PyFrameObject *)Py_NewRef(innermost), library, kind, &through_an_sdk);
     bool recorded = !through_an_sdk && PyUnicode_GET_LENGTH(*kind) > 0;
     if (recorded && frame == NULL) {
         frame = frame_blocked_elsewhere((PyFrameObject *)Py_NewRef(innermost));
@@ -660,9 +691,9 @@ blocking_by_frames(PyFrameObject *innermost, PyObject **kind, PyObject **site)
 }
 
 bool
-blocking_of_this_thread(PyObject **kind, PyObject **site)
+blocking_of_this_thread(PyObject *library, PyObject **kind, PyObject **site)
 {
-    *site = site_blocked(kind);
+    *site = site_blocked(kind, library);
     if (*site != NULL) {
         return PyUnicode_GET_LENGTH(*kind) > 0;
     }
@@ -671,7 +702,7 @@ blocking_of_this_thread(PyObject **kind, PyObject **site)
         *site = unknown_site;
         return true;
     }
-    bool recorded = blocking_by_frames(innermost, kind, site);
+    bool recorded = blocking_by_frames(innermost, library, kind, site);
     Py_DECREF(innermost);
     return recorded;
 }

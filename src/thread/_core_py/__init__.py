@@ -15,9 +15,9 @@ from ._blocking import blocking_row, read_blocking
 from ._clocks import time_ns
 from ._events import dropped_events, push_event, take_events, wait_for_events, wake
 from ._locks import LockType, RLock, allocate_lock
-from ._places import mark_blocking, serves_telemetry
+from ._places import current_stack, mark_blocking, serves_telemetry
 from ._records import read_blame, read_locks, sites_capped
-from ._renaming import object_name, rename
+from ._renaming import object_location, object_name, rename
 from ._semaphores import SemaphoreRecord
 from ._spans import current_span, set_tracing
 from ._state import (
@@ -32,6 +32,7 @@ from ._state import (
     monotonic_ns,
     reset,
 )
+from ._tasks import current_task
 from ._threads import (
     observed_run,
     pass_on,
@@ -55,6 +56,8 @@ __all__ = [
     "configure",
     "count_fault",
     "current_span",
+    "current_stack",
+    "current_task",
     "dropped_events",
     "enter_hidden",
     "faults",
@@ -65,6 +68,7 @@ __all__ = [
     "mark_blocking",
     "mark_reacquisition",
     "monotonic_ns",
+    "object_location",
     "object_name",
     "observed_run",
     "pass_on",

@@ -14,7 +14,7 @@ from .._histogram_counts import HistogramCounts, RawHistogram
 from .._naming import OTHER_SITE, RawSite
 from ._names import checked_name
 from ._places import blocking_of
-from ._state import count_fault, is_hidden, monotonic_ns, on_reset
+from ._state import Settings, is_fault, is_hidden, monotonic_ns, on_reset
 
 MAX_ROWS: Final = 2000
 
@@ -40,37 +40,44 @@ _waits = Accumulator(_fold)
 class BlockingRow:
     """What a wait is added to when it has ended. Without a key, it is not recorded."""
 
-    __slots__ = ("_key",)
+    __slots__ = ("key",)
 
     def __init__(self, key: Key | None) -> None:
-        self._key = key
+        self.key = key
 
-    def add_since(self, began: int, /) -> None:
-        """Add a wait that has ended now, and began at that time by `monotonic_ns`."""
-        ended = monotonic_ns()
+    def add_since(self, began: int, /) -> int | None:
+        """Add a wait that has ended now, and began at that time by `monotonic_ns`.
+
+        Returns its duration in nanoseconds if it was a slow one of which somebody wants evidence.
+        """
+        duration = monotonic_ns() - began
+        if self.key is None:
+            return None
         try:
-            if self._key is not None:
-                _waits.add((self._key, ended - began))
-        except Exception:
-            count_fault()
+            _waits.add((self.key, duration))
+        except Exception as error:
+            if not is_fault(error):
+                raise
+        return duration if Settings.listening and duration >= Settings.slow_wait_ns else None
 
 
 _unrecorded = BlockingRow(None)
 
 
-def blocking_row(kind: str, name: str | None, /) -> BlockingRow:
+def blocking_row(kind: str, name: str | None, library: str | None = None, /) -> BlockingRow:
     """The row of a wait that is about to begin, which ends up in one of the methods that the telemetry has replaced.
 
     The kind is that one unless a function on the way to it was declared to wait for something else; the name is that
-    of what is waited for.
+    of what is waited for, and `library` the folder of the library that made it.
     """
     try:
-        found = None if is_hidden() else blocking_of(kind, sys._getframe(1))
+        found = None if is_hidden() else blocking_of(kind, sys._getframe(1), library)
         if found is not None:
             kind, site = found
             return BlockingRow((kind, checked_name(name, "wait") or "", site))
-    except Exception:
-        count_fault()
+    except Exception as error:
+        if not is_fault(error):
+            raise
     return _unrecorded
 
 

@@ -147,25 +147,36 @@ def mark_blocking(code: CodeType, kind: str, /) -> None:
     _places_of(code).blocks = kind
 
 
-def blocking_of(kind: str, frame: FrameType) -> tuple[str, RawSite] | None:
+def blocking_of(kind: str, frame: FrameType, library: str | None = None) -> tuple[str, RawSite] | None:
     """What the outermost function on the way from the program to `frame` waits for, and where the program called it.
 
     Where nothing of the program runs, as in the thread of a timer, the site is what called that function. None if that
-    wait is not to be recorded.
+    wait is not to be recorded. What was made by a library, in whose folder its code is, as a connection pool is, is
+    waited for by whoever called the library: its own frames are passed over, unless there are no others.
     """
-    waiting = frame.f_back
+    waiting = next((each for each in _frames_from(frame) if not each.f_code.co_filename.startswith(OWN_FOLDER)), None)
+    in_library = False
     for outer in _frames_from(frame):
         places = _places_of(outer.f_code)
-        if not places.internal:
+        if library is not None and outer.f_code.co_filename.startswith(library):
+            waiting = waiting if in_library else outer
+            in_library = True
+        elif not places.internal:
             waiting = outer
             break
-        if places.of_an_sdk:
-            return None
-        if places.blocks is not None:
-            kind, waiting = places.blocks, outer.f_back or waiting
+        elif not in_library:
+            if places.of_an_sdk:
+                return None
+            if places.blocks is not None:
+                kind, waiting = places.blocks, outer.f_back or waiting
     if not kind:
         return None
     return kind, UNKNOWN_SITE if waiting is None else _site_at(waiting)
+
+
+def current_stack() -> tuple[RawSite, ...]:
+    """The stack of this thread."""
+    return stack_of(sys._getframe(1))
 
 
 def stack_of(frame: FrameType | None) -> tuple[RawSite, ...]:

@@ -17,6 +17,13 @@ def object_name(lock: object) -> str | None:
     return lock._identity.object_name
 
 
+def object_location(lock: object) -> str | None:
+    """Where that object was made, as `file:line`; None for what is not observed."""
+    if not isinstance(lock, (Mutex, SemaphoreRecord)) or lock._identity is unobserved:
+        return None
+    return lock._identity.location
+
+
 def rename(lock: Any, name: str, /) -> None:
     """Have what happens to the lock recorded under another name from now on."""
     if not isinstance(lock, (Mutex, SemaphoreRecord)):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 
-def task_of_this_thread() -> str | None:
+def current_task() -> str | None:
     """The name of the task, empty when the event loop of this thread runs none, None without a running loop."""
     events, tasks = sys.modules.get("asyncio.events"), sys.modules.get("asyncio.tasks")
     if events is None or tasks is None:

@@ -16,7 +16,7 @@ from ._records import Identity, unobserved, waits
 from ._shares import Share, Totals
 from ._spans import current_span
 from ._state import Settings, is_fault, is_hidden, monotonic_ns, on_fork
-from ._tasks import task_of_this_thread
+from ._tasks import current_task
 
 FOREVER: Final = -1
 
@@ -147,7 +147,7 @@ class Wait:
         self.evidence_due = None
         if Settings.listening and not is_hidden():
             waiters = len(self.identity.waiting)
-            self.evidence = (_places.stack_of(frame), waiters, task_of_this_thread(), current_span())
+            self.evidence = (_places.stack_of(frame), waiters, current_task(), current_span())
 
     def weigh(self, evidence: OwnerEvidence, kept: int) -> None:
         """The evidence of the owner that kept the lock for the longest part of the wait is that of the wait."""
