@@ -96,12 +96,17 @@ class Sender:
         self.trouble = not_ours.latest = None
         self._adapter.begin(seconds)
         left = len(items)
-        for batch in _batches(items):
-            self.trouble = self._trouble_with(batch)
-            if self.trouble is not None:
-                return left
-            left -= len(batch)
-        return 0
+        try:
+            for batch in _batches(items):
+                self.trouble = self._trouble_with(batch)
+                if self.trouble is not None:
+                    break
+                left -= len(batch)
+        finally:
+            # A program that becomes a daemon closes what it does not know, and its next file gets the number of ours.
+            # So none is kept open until the next export.
+            self._adapter.close()
+        return left
 
     def _trouble_with(self, batch: Sequence[Any]) -> str | None:
         try:
