@@ -16,6 +16,9 @@ from ._words import YES_OR_NO
 
 _SELECTED: Final = Selection()
 _LOCK: Final = ("python.lock.name", "python.lock.type")
+_EXPORTER: Final = ("python.thread.telemetry.exporter",)
+_CAP: Final = ("python.thread.telemetry.cap",)
+_EACH_CAP: Final = "{{python_thread_telemetry_cap}} in {{job}} {{instance}}"
 
 
 def overview() -> Dashboard:
@@ -182,6 +185,10 @@ def _coverage() -> list[AnyPanel]:
     def each(name: str) -> str:
         return aggregate("max", _SELECTED.now(f"python.thread.telemetry.{name}"), *INSTANCE)
 
+    def growth(name: str) -> str:
+        return _SELECTED.growth(f"python.thread.telemetry.{name}")
+
+    last = _SELECTED.now("python.thread.telemetry.export.last.timestamp")
     instrumented = aggregate("min", _SELECTED.now("python.thread.telemetry.instrumented"), *INSTANCE)
     recorders = total(_SELECTED.now("python.thread.telemetry.info"), *INSTANCE, "version", "core", "python")
     return [
@@ -210,9 +217,38 @@ def _coverage() -> list[AnyPanel]:
         ),
         lines(
             "Dropped events, by instance",
-            "Events a second that were lost because the buffer was full: evidence of slow waits, spans of threads, "
-            "exceptions. No count, time or histogram on these dashboards misses anything by it.",
+            "Events a second that were lost because a buffer was full or an exporter failed: evidence of slow waits, "
+            "spans of threads, exceptions. No count, time or histogram on these dashboards misses anything by it.",
             PER_SECOND,
             query(total(_SELECTED.rate("python.thread.telemetry.dropped"), *INSTANCE), EACH_INSTANCE),
+        ),
+        rows(
+            "Exporters, by instance",
+            "How many exports succeeded and how many calls failed in the selected time, and how long ago the last one "
+            "succeeded.",
+            [LabelColumn("Service", "job"), LabelColumn("Instance", "instance"), LabelColumn("Exporter", *_EXPORTER)],
+            [
+                ValueColumn("Failures", total(growth("export.failures"), *INSTANCE, *_EXPORTER), NUMBER),
+                ValueColumn("Exports", total(growth("exports"), *INSTANCE, *_EXPORTER), NUMBER),
+                ValueColumn("Last success", f"time() - {aggregate('min', last, *INSTANCE, *_EXPORTER)}", SECONDS),
+            ],
+            span=12,
+            height=8,
+        ),
+        lines(
+            "Faults of the telemetry, by instance",
+            "Errors inside the telemetry itself, those of exporters included. The first of each kind is in the log of "
+            "the service.",
+            NUMBER,
+            query(f"{total(growth('faults'), *INSTANCE)} > 0", EACH_INSTANCE),
+            span=6,
+            bars=True,
+        ),
+        lines(
+            "Caps reached, by instance",
+            "What there is more of than is told apart. The rest is counted under `other`.",
+            NUMBER,
+            query(f"{total(_SELECTED.now('python.thread.telemetry.capped'), *INSTANCE, *_CAP)} > 0", _EACH_CAP),
+            span=6,
         ),
     ]

@@ -9,6 +9,7 @@ from thread.telemetry import (
     Coverage,
     ExceptionStats,
     ExecutorStats,
+    ExporterStats,
     Histogram,
     LockStats,
     Site,
@@ -144,7 +145,11 @@ def snapshot_of_a_shop() -> Snapshot:
             ExceptionStats("ValueError", "shop.worker:work", 5, TRACEBACK, NOON),
             ExceptionStats("TimeoutError", "shop.mail:send", 2, TRACEBACK, NOON, "future"),
         ),
+        exporters=(
+            ExporterStats("otlp", 11, 2, 7, NOON - 3.5),
+            ExporterStats("console", 12, 0, 0, NOON - 1),
+        ),
         dropped_events=7,
-        coverage=Coverage("c", True, 1, 1, False, 0),
+        coverage=Coverage("c", True, 1, 1, False, 3),
         began_at=NOON - 3600,
     )

@@ -17,6 +17,7 @@ def test_the_defaults_are_those_documented() -> None:
         "export_timeout": 5.0,
         "event_capacity": 4096,
         "stack_depth": 64,
+        "exception_details": True,
     }
 
 
@@ -32,6 +33,8 @@ def test_settings_do_not_change() -> None:
 @pytest.mark.parametrize("name", asdict(Settings()))
 @pytest.mark.parametrize("value", ["5", None, True, 1j, [1]])
 def test_a_value_of_a_wrong_type_says_what_was_expected_and_what_came(name: str, value: object) -> None:
+    if name == "exception_details" and value is True:
+        value = 1
     with pytest.raises(TypeError, match=rf"^{name}: expected .*, got ") as raised:
         Settings(**{name: value})  # type: ignore[arg-type]
     assert str(raised.value).endswith(f"got {value!r}")
@@ -89,6 +92,7 @@ def test_every_setting_has_its_variable() -> None:
             "THREAD_TELEMETRY_EXPORT_TIMEOUT": " 0.5 ",
             "THREAD_TELEMETRY_EVENT_CAPACITY": "10",
             "THREAD_TELEMETRY_STACK_DEPTH": "3",
+            "THREAD_TELEMETRY_EXCEPTION_DETAILS": "No",
             "THREAD_TELEMETRY_PORT": "none of ours",
         }
     )
@@ -100,6 +104,7 @@ def test_every_setting_has_its_variable() -> None:
         export_timeout=0.5,
         event_capacity=10,
         stack_depth=3,
+        exception_details=False,
     )
 
 
@@ -126,6 +131,11 @@ def test_an_empty_variable_is_none() -> None:
             "THREAD_TELEMETRY_STACK_DEPTH",
             "1.5",
             "THREAD_TELEMETRY_STACK_DEPTH: expected a whole number from 1 to 1,000, got '1.5'; the default 64 is used",
+        ),
+        (
+            "THREAD_TELEMETRY_EXCEPTION_DETAILS",
+            "never",
+            "THREAD_TELEMETRY_EXCEPTION_DETAILS: expected 1 or 0, got 'never'; the default 1 is used",
         ),
     ],
 )

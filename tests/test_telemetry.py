@@ -237,7 +237,7 @@ def test_the_environment_is_read_when_it_is_imported() -> None:
         THREAD_TELEMETRY_SLOW_WAIT_MS="5",
     ) == [
         "Settings(slow_wait=0.005, hold_sampling=1, export_interval=10.0, export_timeout=5.0, "
-        "event_capacity=4096, stack_depth=64)",
+        "event_capacity=4096, stack_depth=64, exception_details=True)",
         "1",
     ]
 

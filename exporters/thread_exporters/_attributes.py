@@ -56,6 +56,8 @@ MOST_SERIES: Final[dict[tuple[str, ...], int]] = {
     ("python.executor.name",): 500,
     ("python.executor.name", "python.executor.worker.state"): 1000,
     ("version", "core", "python"): 1,
+    ("python.thread.telemetry.cap",): 6,
+    ("python.thread.telemetry.exporter",): 50,
 }
 """How often one process has a metric with these attributes. What comes later is counted under the value `other`."""
 
@@ -129,6 +131,20 @@ ATTRIBUTES: Final = (
     Attribute("version", "string", "The version of thread-telemetry.", "0.1.0", most_values=1),
     Attribute("core", "string", "What records: the C extension or its twin in Python.", "c", values=("c", "python")),
     Attribute("python", "string", "The version of Python.", "3.13.1", most_values=1),
+    Attribute(
+        "python.thread.telemetry.cap",
+        "string",
+        "What there may be more of than is told apart.",
+        "sites",
+        values=("blocking", "exceptions", "executors", "locks", "sites", "threads"),
+    ),
+    Attribute(
+        "python.thread.telemetry.exporter",
+        "string",
+        "The exporters: the name that they were started by, else their class.",
+        "otlp",
+        most_values=50,
+    ),
     Attribute(
         "python.blocking.type",
         "string",

@@ -41,11 +41,17 @@ def signal_from_environment() -> ExceptionSignal:
 
 def attributes_of(event: telemetry.UnhandledException) -> dict[str, str]:
     """The attributes that both signals have."""
+    message = {"exception.message": encodable(event.message)} if event.message else {}
     return {
         "exception.type": encodable(event.type),
-        "exception.message": encodable(event.message),
+        **message,
         "exception.stacktrace": encodable(event.traceback),
     }
+
+
+def summary_of(event: telemetry.UnhandledException) -> str:
+    """The type, and the message if there is one."""
+    return encodable(f"{event.type}: {event.message}" if event.message else event.type)
 
 
 def emit_log_record(
@@ -58,7 +64,7 @@ def emit_log_record(
             context=parent_context(span),
             severity_number=SeverityNumber.ERROR,
             severity_text="ERROR",
-            body=encodable(f"{event.type}: {event.message}"),
+            body=summary_of(event),
             event_name="exception",
             attributes={
                 **attributes_of(event),

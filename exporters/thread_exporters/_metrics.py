@@ -18,6 +18,7 @@ from . import _points as points
 _LOCK: Final = ("python.lock.name", "python.lock.type")
 _TARGET: Final = ("python.thread.target",)
 _EXECUTOR: Final = ("python.executor.name",)
+_EXPORTER: Final = ("python.thread.telemetry.exporter",)
 _ACQUIRE_SITE: Final = ("code.function.name", "code.file.path", "code.line.number")
 _OWNER_SITE: Final = (
     "python.lock.owner.function.name",
@@ -355,9 +356,51 @@ METRICS: Final[tuple[NumberMetric | HistogramMetric, ...]] = (
         "python.thread.telemetry.dropped",
         "counter",
         "{event}",
-        "Events lost because the bounded buffer was full.",
+        "Events lost because a bounded buffer was full, or because an exporter failed or dropped them.",
         (),
         points.of_process(lambda snapshot: snapshot.dropped_events),
+    ),
+    NumberMetric(
+        "python.thread.telemetry.faults",
+        "counter",
+        "{error}",
+        "Errors inside the telemetry itself, those of exporters included.",
+        (),
+        points.of_process(lambda snapshot: snapshot.coverage.faults),
+    ),
+    NumberMetric(
+        "python.thread.telemetry.capped",
+        "gauge",
+        "{cap}",
+        "Whether there is more of this than is told apart, so that the rest is counted under other: 1 if so, else 0.",
+        ("python.thread.telemetry.cap",),
+        points.of_caps,
+        across_processes="max",
+    ),
+    NumberMetric(
+        "python.thread.telemetry.exports",
+        "counter",
+        "{export}",
+        "Exports that succeeded.",
+        _EXPORTER,
+        points.of_exporters(lambda exporter: exporter.exports),
+    ),
+    NumberMetric(
+        "python.thread.telemetry.export.failures",
+        "counter",
+        "{failure}",
+        "Calls of an exporter that raised an exception or did not return in time.",
+        _EXPORTER,
+        points.of_exporters(lambda exporter: exporter.failures),
+    ),
+    NumberMetric(
+        "python.thread.telemetry.export.last.timestamp",
+        "gauge",
+        "s",
+        "Unix time of the last export that succeeded, 0 before the first one.",
+        _EXPORTER,
+        points.of_exporters(lambda exporter: exporter.last_export_at or 0.0),
+        across_processes="min",
     ),
     UNREADABLE_FILES,
 )

@@ -7,15 +7,29 @@ taken of it.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import TypeAlias, TypeVar
+from typing import Final, TypeAlias, TypeVar
 
-from thread.telemetry import ExceptionStats, ExecutorStats, Histogram, LockStats, Snapshot, ThreadStats, WaitStats
+from thread.telemetry import (
+    ExceptionStats,
+    ExecutorStats,
+    ExporterStats,
+    Histogram,
+    LockStats,
+    Site,
+    Snapshot,
+    ThreadStats,
+    WaitStats,
+)
 
 Value = TypeVar("Value", float, Histogram)
 
 Attributes: TypeAlias = tuple[str | int, ...]
 NumberReader: TypeAlias = Callable[[Snapshot], Iterator[tuple[Attributes, float]]]
 HistogramReader: TypeAlias = Callable[[Snapshot], Iterator[tuple[Attributes, Histogram]]]
+
+OTHER: Final = "other"
+MAX_TARGETS: Final = 1000
+MAX_EXECUTORS: Final = 500
 
 
 def of_locks(value: Callable[[LockStats], float]) -> NumberReader:
@@ -88,6 +102,29 @@ def of_the_recorder(snapshot: Snapshot) -> Iterator[tuple[Attributes, float]]:
     coverage = snapshot.coverage
     if coverage.version:
         yield (coverage.version, coverage.core, coverage.python), 1
+
+
+def of_exporters(value: Callable[[ExporterStats], float]) -> NumberReader:
+    """A number of all exporters of each name."""
+    return lambda snapshot: (((exporter.name,), value(exporter)) for exporter in snapshot.exporters)
+
+
+def of_caps(snapshot: Snapshot) -> Iterator[tuple[Attributes, float]]:
+    """What there is more of than is told apart. The rest of it has a name that the program can give as well, but no
+    place."""
+    reached = {
+        "locks": any(lock.name == OTHER and not lock.location for lock in snapshot.locks),
+        "sites": any(_is_rest(row.acquire_site) or _is_rest(row.owner_site) for row in snapshot.waits),
+        "threads": len(snapshot.threads) > MAX_TARGETS,
+        "exceptions": any(stats.type == stats.target == OTHER for stats in snapshot.exceptions),
+        "executors": len(snapshot.executors) > MAX_EXECUTORS,
+        "blocking": any(row.name == OTHER and _is_rest(row.site) for row in snapshot.blocking),
+    }
+    return (((cap,), int(is_reached)) for cap, is_reached in reached.items())
+
+
+def _is_rest(site: Site) -> bool:
+    return site.function == OTHER and not site.file
 
 
 def of_process(value: Callable[[Snapshot], float]) -> NumberReader:

@@ -18,7 +18,7 @@ from thread.telemetry import Event, Site, SlowWait, SpanContext, ThreadFinished,
 
 from . import _scope
 from ._encodable import encodable, encodable_attributes
-from ._exception_signal import attributes_of, emit_log_record, signal_from_environment
+from ._exception_signal import attributes_of, emit_log_record, signal_from_environment, summary_of
 from ._otel_context import parent_context, span_context
 from ._rate_limit import RateLimit
 from ._site_attributes import site_attributes
@@ -126,7 +126,7 @@ class SpanBuilder:
     def _add_exception(self, span: Span, finished: ThreadFinished) -> None:
         event = self._exceptions.pop(finished.ident, None) if finished.outcome == "raised" else None
         if finished.outcome == "raised":
-            span.set_status(Status(StatusCode.ERROR, encodable(f"{event.type}: {event.message}") if event else None))
+            span.set_status(Status(StatusCode.ERROR, summary_of(event) if event else None))
         if event is None:
             return
         span.set_attribute("error.type", event.type)

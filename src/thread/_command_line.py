@@ -55,6 +55,7 @@ environment variables, for what is not said on the command line
   THREAD_TELEMETRY_EXPORT_TIMEOUT   seconds after which an exporter counts as hung                                [5]
   THREAD_TELEMETRY_EVENT_CAPACITY   events kept until they are exported                                        [4096]
   THREAD_TELEMETRY_STACK_DEPTH      frames kept of each stack                                                    [64]
+  THREAD_TELEMETRY_EXCEPTION_DETAILS  0: send no messages of exceptions and no lines of source                   [1]
   THREAD_TELEMETRY_PURE             1: use the core written in Python, not the one in C"""
 
 

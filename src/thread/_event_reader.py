@@ -9,6 +9,7 @@ from . import _clock
 from ._backend import core
 from ._events import Event, SlowWait, SpanContext, ThreadFinished, UnhandledException
 from ._sites import Sites
+from ._traces import has_details
 
 
 def read_events() -> list[Event]:
@@ -122,7 +123,7 @@ def _unhandled_exception(
 ) -> UnhandledException:
     return UnhandledException(
         type=type,
-        message=message,
+        message=message if has_details() else "",
         target=target,
         ident=ident,
         native_id=native_id,

@@ -19,7 +19,10 @@ from ._own_threads import Alarm, Flag, HiddenThread
 from ._settings import Settings, SettingsChange
 from ._snapshot import ExporterStats, Snapshot
 from ._snapshot_reader import read_snapshot
+from ._traces import keep_details
 
+_MAX_EXPORTERS = 50
+"""Names that are told apart in what is counted of exporters."""
 _BATCH_SECONDS = 0.05
 _SHARE_OF_LOGGING = 0.1
 """Of the time that `stop` has, to log that an exporter used up the rest."""
@@ -154,6 +157,7 @@ class Recorder:
                 event_capacity=settings.event_capacity,
                 stack_depth=settings.stack_depth,
             )
+            keep_details(settings.exception_details)
 
     def _listen_if_anybody_wants_events(self) -> None:
         wanted: bool | None = None
@@ -169,8 +173,9 @@ class Recorder:
     def _exporter_stats(self) -> tuple[ExporterStats, ...]:
         by_name: dict[str, list[ExporterStats]] = {}
         for worker in {*list(self._workers.values()), *list(self._leaving.values())}:
-            by_name.setdefault(worker.name, []).append(worker.stats)
-        return tuple([_together(stats) for stats in by_name.values()])
+            name = worker.name if worker.name in by_name or len(by_name) < _MAX_EXPORTERS else "other"
+            by_name.setdefault(name, []).append(worker.stats)
+        return tuple([_together(name, stats) for name, stats in by_name.items()])
 
     @property
     def exporter_names(self) -> frozenset[str]:
@@ -338,10 +343,10 @@ def _whatever_interrupts_it(step: Callable[[], object]) -> None:
         raise
 
 
-def _together(stats: Sequence[ExporterStats]) -> ExporterStats:
+def _together(name: str, stats: Sequence[ExporterStats]) -> ExporterStats:
     times = [each.last_export_at for each in stats if each.last_export_at is not None]
     return ExporterStats(
-        stats[0].name,
+        name,
         sum(each.exports for each in stats),
         sum(each.failures for each in stats),
         sum(each.dropped_events for each in stats),

@@ -20,7 +20,7 @@ class Rule:
 
     def __init__(
         self,
-        type: type[int] | type[float],
+        type: type[int] | type[float] | type[bool],
         least: float,
         most: float,
         meaning: str,
@@ -39,8 +39,8 @@ class Rule:
 
     def check(self, name: str, value: object) -> None:
         """Raise TypeError or ValueError, which say what was expected and what came, unless it is such a value."""
-        wanted = (int, float) if self.type is float else int
-        if isinstance(value, bool) or not isinstance(value, wanted):
+        wanted = (int, float) if self.type is float else self.type
+        if isinstance(value, bool) is not (self.type is bool) or not isinstance(value, wanted):
             raise TypeError(f"{name}: expected {self.meaning}, got {value!r}")
         if not self.least <= value <= self.most:
             raise ValueError(f"{name}: expected {self.meaning}, got {value!r}")
@@ -70,6 +70,7 @@ RULES: Final = {
         int, 1, 1_000_000, "a whole number from 1 to 1,000,000", "THREAD_TELEMETRY_EVENT_CAPACITY", 4096
     ),
     "stack_depth": Rule(int, 1, 1_000, "a whole number from 1 to 1,000", "THREAD_TELEMETRY_STACK_DEPTH", 64),
+    "exception_details": Rule(bool, 0, 1, "True or False", "THREAD_TELEMETRY_EXCEPTION_DETAILS", True),
 }
 
 
@@ -104,12 +105,22 @@ def changes_from(environment: Mapping[str, str]) -> tuple[dict[str, float], list
     return changes, complaints
 
 
+_TRUTHS: Final = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
+
+
 def _parsed(name: str, rule: Rule, text: str) -> float:
-    value = int(text) if rule.type is int else float(text) * rule.unit
+    value: float
+    if rule.type is bool:
+        if text.lower() not in _TRUTHS:
+            raise ValueError
+        value = _TRUTHS[text.lower()]
+    else:
+        value = int(text) if rule.type is int else float(text) * rule.unit
     rule.check(name, value)
     return value
 
 
 def _complaint(rule: Rule, text: str) -> str:
     expected = rule.meaning.replace("seconds", "milliseconds") if rule.unit == 1e-3 else rule.meaning
+    expected = "1 or 0" if rule.type is bool else expected
     return f"{rule.variable}: expected {expected}, got {text!r}; the default {rule.default / rule.unit:g} is used"

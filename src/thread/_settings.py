@@ -17,6 +17,7 @@ class SettingsChange(TypedDict, total=False):
     export_timeout: float
     event_capacity: int
     stack_depth: int
+    exception_details: bool
 
 
 _TIMEOUT_OF_STOP: Final = Rule(float, 0.0, MOST_SECONDS, "a number of seconds, at least 0", "", 0.0)
@@ -47,6 +48,9 @@ class Settings:
     """Events kept for an exporter until it takes them; more are dropped. `THREAD_TELEMETRY_EVENT_CAPACITY`"""
     stack_depth: int = 64
     """How many frames are kept of each stack. `THREAD_TELEMETRY_STACK_DEPTH`"""
+    exception_details: bool = True
+    """Whether messages and notes of exceptions, and lines of source, are in what is sent and reported. Without them an
+    exception is its type and the places in its stack. `THREAD_TELEMETRY_EXCEPTION_DETAILS`, 1 or 0"""
 
     def __post_init__(self) -> None:
         for name, rule in RULES.items():

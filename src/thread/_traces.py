@@ -43,6 +43,19 @@ _is_context_suppressed: Final[Any] = vars(BaseException)["__suppress_context__"]
 _members_of: Final[Any] = vars(BaseExceptionGroup)["exceptions"].__get__
 
 
+_has_details: list[bool] = [True]
+
+
+def keep_details(wanted: bool) -> None:
+    """Say whether messages, notes and lines of source are taken, and told of what was taken before."""
+    _has_details[0] = wanted
+
+
+def has_details() -> bool:
+    """Whether they are."""
+    return _has_details[0]
+
+
 def type_of(exception: BaseException) -> str:
     """The qualified name of the class, without the module if that is `builtins`."""
     module, qualname = class_name(type(exception))
@@ -52,15 +65,15 @@ def type_of(exception: BaseException) -> str:
 class Trace:
     """One exception, with those that led to it. Keeps nothing of them alive."""
 
-    __slots__ = ("_frames", "_left_out", "_link", "_members", "_notes", "_origin", "_text", "_type", "message", "site")
+    __slots__ = ("_frames", "_left_out", "_link", "_members", "_message", "_notes", "_origin", "_text", "_type", "site")
 
     def __init__(self, exception: BaseException, budget: list[int] | None = None) -> None:
         budget = [MAX_EXCEPTIONS] if budget is None else budget
         budget[0] -= 1
         module, qualname = class_name(type(exception))
         self._type = qualname if module in ("builtins", "__main__") else f"{module}.{qualname}"
-        self.message = _message_of(exception)
-        self._notes = _notes_of(exception)
+        self._message = _message_of(exception) if _has_details[0] else ""
+        self._notes = _notes_of(exception) if _has_details[0] else []
         self._text: str | None = None
         self._take_frames(_traceback_of(exception))
         self._link, origin = _origin_of(exception)
@@ -84,12 +97,16 @@ class Trace:
         self._frames: list[Frame] = [_frame_of(each) for each in kept]
         self.site = _site_of(kept)
 
+    @property
+    def message(self) -> str:
+        """The text of the exception."""
+        return self._message if _has_details[0] else ""
+
     def __str__(self) -> str:
+        if not _has_details[0]:
+            return _shortened("".join(self._chain()))
         if self._text is None:
-            text = "".join(self._chain())
-            if len(text) > MAX_TEXT:
-                text = f"{text[: MAX_TEXT // 2]}\n[…]\n{text[-MAX_TEXT // 2 :]}"
-            self._text = text
+            self._text = _shortened("".join(self._chain()))
             self._frames, self._members, self._origin = [], [], None
         return self._text
 
@@ -101,7 +118,7 @@ class Trace:
             yield "Traceback (most recent call last):\n"
             yield from self._lines_of_frames()
         yield f"{self._type}: {self.message}\n" if self.message else f"{self._type}\n"
-        for note in self._notes:
+        for note in self._notes if _has_details[0] else ():
             yield f"{note}\n"
         for number, member in enumerate(self._members, 1):
             yield f"  +---------------- {number} ----------------\n"
@@ -113,6 +130,10 @@ class Trace:
         if self._left_out:
             lines.insert(OUTERMOST, f"  [… {self._left_out} more frames …]\n")
         yield from lines
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= MAX_TEXT else f"{text[: MAX_TEXT // 2]}\n[…]\n{text[-MAX_TEXT // 2 :]}"
 
 
 def _formatted(frames: list[Frame]) -> list[str]:
@@ -143,6 +164,8 @@ def _marks(source: str, column: int | None, end_column: int | None) -> str:
 
 def _source_of(filename: str) -> list[str]:
     """The lines of a file. Not by `linecache`, which takes what a signal handler raises for an error of the file."""
+    if not _has_details[0]:
+        return []
     linecache = sys.modules.get("linecache")
     known = getattr(linecache, "cache", {}).get(filename, ())
     if len(known) == 4:

@@ -1,11 +1,21 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
-from handmade import snapshot_of_a_shop
+from handmade import lock, snapshot_of_a_shop
 
-from thread.telemetry import Histogram, Site, Snapshot, WaitStats
+from thread.telemetry import (
+    BlockingStats,
+    ExceptionStats,
+    ExecutorStats,
+    Histogram,
+    Site,
+    Snapshot,
+    ThreadStats,
+    WaitStats,
+)
 from thread_exporters._metrics import METRICS, HistogramMetric, Metric, NumberMetric
 
 # As people who wrote a dashboard know them: to change one of these names is to break their dashboards.
@@ -39,6 +49,11 @@ python.thread.telemetry.instrumented gauge        {process}     python_thread_te
 python.thread.telemetry.unobserved.locks gauge    {lock}        python_thread_telemetry_unobserved_locks
 python.thread.telemetry.unobserved.modules gauge  {module}      python_thread_telemetry_unobserved_modules
 python.thread.telemetry.dropped     counter       {event}       python_thread_telemetry_dropped_total
+python.thread.telemetry.faults            counter   {error}    python_thread_telemetry_faults_total
+python.thread.telemetry.capped            gauge     {cap}      python_thread_telemetry_capped
+python.thread.telemetry.exports           counter   {export}   python_thread_telemetry_exports_total
+python.thread.telemetry.export.failures   counter   {failure}  python_thread_telemetry_export_failures_total
+python.thread.telemetry.export.last.timestamp  gauge  s        python_thread_telemetry_export_last_timestamp_seconds
 python.thread.telemetry.unreadable.files gauge    {file}        python_thread_telemetry_unreadable_files
 """
 
@@ -90,7 +105,28 @@ def test_every_point_has_a_value_for_each_attribute_and_no_two_have_the_same(
 
 @each_metric
 def test_an_empty_snapshot_has_no_series_but_that_of_the_process(metric: NumberMetric | HistogramMetric) -> None:
-    assert len(list(metric.read(Snapshot(taken_at=0.0)))) == (not metric.attributes)
+    # The caps are of the process.
+    series = 6 if metric.name == "python.thread.telemetry.capped" else int(not metric.attributes)
+    assert len(list(metric.read(Snapshot(taken_at=0.0)))) == series
+
+
+def test_a_cap_that_is_reached_is_told() -> None:
+    def reached(**parts: Any) -> set[str]:
+        points = named("python.thread.telemetry.capped").read(Snapshot(taken_at=0.0, **parts))
+        return {str(cap) for (cap,), value in points if value}
+
+    rest, place = Site("other", "", 0), Site("other", "other.py", 1)
+    locks = replace(lock("other"), location=""), lock("other")
+    assert reached(locks=locks[1:], waits=(WaitStats("guard", place, place, 1, 0.5),)) == set()
+    assert reached(locks=locks) == {"locks"}
+    assert reached(waits=(WaitStats("guard", place, rest, 1, 0.5),)) == {"sites"}
+    assert reached(blocking=(BlockingStats("queue", "other", rest, Histogram()),)) == {"blocking"}
+    assert reached(exceptions=(ExceptionStats("other", "other", 1, "", 0.0),)) == {"exceptions"}
+    threads = [ThreadStats(f"target {number}", 1, 1, 0, Histogram(), Histogram(), 0.0) for number in range(1001)]
+    assert reached(threads=tuple(threads[:-1])) == set()
+    assert reached(threads=tuple(threads)) == {"threads"}
+    executors = [ExecutorStats(str(number), 1, 1, 0, 0, 0, 0, 0, Histogram(), Histogram()) for number in range(501)]
+    assert reached(executors=tuple(executors)) == {"executors"}
 
 
 @pytest.mark.parametrize("metric", [each for each in METRICS if isinstance(each, HistogramMetric)], ids=str)
