@@ -150,6 +150,6 @@ def snapshot_of_a_shop() -> Snapshot:
             ExporterStats("console", 12, 0, 0, NOON - 1),
         ),
         dropped_events=7,
-        coverage=Coverage("c", True, 1, 1, False, 3),
+        coverage=Coverage("c", True, 1, 1, False, 3, version="0.1.0", python="3.13.1"),
         began_at=NOON - 3600,
     )

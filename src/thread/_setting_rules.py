@@ -105,7 +105,7 @@ def changes_from(environment: Mapping[str, str]) -> tuple[dict[str, float], list
     return changes, complaints
 
 
-_TRUTHS: Final = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
+_TRUTHS: Final = dict.fromkeys(("1", "true", "yes", "on"), True) | dict.fromkeys(("0", "false", "no", "off"), False)
 
 
 def _parsed(name: str, rule: Rule, text: str) -> float:
