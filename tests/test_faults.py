@@ -67,3 +67,69 @@ def test_a_program_that_logs_nothing_sees_one_line_on_stderr() -> None:
 
 def test_logging_is_not_imported_before_there_is_a_fault() -> None:
     assert output_of("import sys, thread._faults; print('logging' in sys.modules)") == ["False"]
+
+
+CLOSED_AT_EXIT = """
+import atexit, io, logging, sys
+from thread import telemetry
+
+class Failing:
+    def export(self, snapshot, events):
+        raise OSError("nobody listens")
+    def shutdown(self, timeout):
+        logging.getLogger("thread.telemetry").warning("and from an exporter")
+
+stream = io.StringIO()
+logging.basicConfig(stream=stream)
+telemetry.start(Failing(), export_interval=3600)
+atexit.register(stream.close)
+"""
+
+
+def test_a_log_whose_stream_is_closed_at_exit_costs_one_line_a_record() -> None:
+    assert sorted(run(CLOSED_AT_EXIT).stderr.splitlines()) == [
+        "thread: and from an exporter",
+        "thread: the exporter Failing failed; further failures are counted, not logged",
+    ]
+
+
+def test_records_of_the_program_are_handled_as_ever() -> None:
+    finished = run(
+        """
+        import io, logging
+        from thread._logging import logger
+
+        stream = io.StringIO()
+        handler = logging.StreamHandler(stream)
+        logging.getLogger().addHandler(handler)
+        logger().error("ours")
+        print(stream.getvalue(), end="")
+        stream.close()
+        logger().error("ours again")
+        assert "handleError" not in vars(handler)
+        logging.error("the program's")
+        """
+    )
+    assert finished.stdout == "ours\n"
+    said, rest = finished.stderr.split("\n", 1)
+    assert said == "thread: ours again"
+    assert rest.startswith("--- Logging error ---")
+    assert 'Message: "the program\'s"' in rest
+
+
+def test_a_handler_that_logs_to_it_while_it_handles_does_not_wait_for_itself() -> None:
+    assert output_of(
+        """
+        import logging
+        from thread._logging import logger
+
+        class Chatty(logging.Handler):
+            def emit(self, record):
+                print(record.getMessage())
+                if record.getMessage() == "one":
+                    logger().error("two")
+
+        logging.getLogger().addHandler(Chatty())
+        logger().error("one")
+        """
+    ) == ["one", "two"]

@@ -42,6 +42,7 @@ FLOORS = (
             "_fork_warning",
             "_instrument",
             "_live_threads",
+            "_logging",
             "_multiprocessing",
             "_named",
             "_own_threads",

@@ -657,3 +657,30 @@ def test_what_a_signal_handler_raises_reaches_the_program_and_breaks_nothing() -
         print(last.events, last.ends, telemetry.snapshot().coverage.faults)
         """)
     ) == ["50 1 0"]
+
+
+def test_where_no_thread_can_be_started_nothing_is_started(
+    telemetry: ModuleType, monkeypatch: pytest.MonkeyPatch, wait_until: WaitUntil
+) -> None:
+    from thread import _own_threads
+
+    start, allowed = _own_threads.start_new_thread, [1]
+
+    def refuse(*arguments: Any) -> int:
+        if not allowed:
+            raise RuntimeError("can't start new thread")
+        allowed.pop()
+        return int(start(*arguments))
+
+    monkeypatch.setattr(_own_threads, "start_new_thread", refuse)
+    first, second = RecordingExporter(), RecordingExporter()
+    with pytest.raises(RuntimeError, match="can't start new thread"):
+        telemetry.start(first, second, stack_depth=3)
+    monkeypatch.undo()
+    assert telemetry.configure().stack_depth == 64
+    assert not (recorder._workers or recorder._drains or recorder.exporter_names)
+    wait_until(lambda: not _own_threads.running_threads())
+    assert not first.timeouts  # Nobody has shut down what can be started again.
+    telemetry.start(first, second)
+    telemetry.stop()
+    assert len(first.timeouts) == len(second.timeouts) == 1

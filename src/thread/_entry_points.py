@@ -74,20 +74,21 @@ def resolve(exporters: Iterable[Exporter | str], known: Collection[str] = ()) ->
                 created.append(create_exporter(exporter, {}))
                 resolved[exporter] = (exporter, created[-1])
     except BaseException:
-        for unused in created:
-            _let_go(unused)
+        let_go(created)
         raise
     return list(resolved.values())
 
 
-def _let_go(exporter: Exporter) -> None:
-    try:
-        core.enter_hidden()
-        exporter.shutdown(0.0)
-    except Exception:
-        core.count_fault()
-    finally:
-        core.leave_hidden()
+def let_go(exporters: Iterable[Exporter]) -> None:
+    """Shut down exporters that were created and are not needed after all."""
+    for exporter in exporters:
+        try:
+            core.enter_hidden()
+            exporter.shutdown(0.0)
+        except Exception:
+            core.count_fault()
+        finally:
+            core.leave_hidden()
 
 
 def _factory(name: str) -> Callable[..., object]:

@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Callable
 
 from ._backend import core
+from ._logging import logger
 from ._own_threads import Flag, start_own_thread
 
 
@@ -52,8 +53,6 @@ def write_the_rest() -> None:
 def _write(message: str, error: BaseException | None, written: Flag) -> None:
     """Runs in a thread of its own, since the program's log handlers may wait for a lock, or for what is hung."""
     try:
-        import logging
-
-        logging.getLogger("thread.telemetry").error("%s", message, exc_info=error)
+        logger().error("%s", message, exc_info=error)
     finally:
         written.set()

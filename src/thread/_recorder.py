@@ -6,6 +6,7 @@ import os
 from _thread import TIMEOUT_MAX
 from collections import deque
 from collections.abc import Callable, Sequence
+from typing import cast
 
 from . import _fork, _live_threads, _snapshot_reader
 from ._atomic import Counter
@@ -15,6 +16,7 @@ from ._event_reader import read_events
 from ._exporting import Exporter, Worker
 from ._faults import FaultLog, write_the_rest
 from ._late import make_now
+from ._logging import guard
 from ._own_threads import Alarm, Flag, HiddenThread
 from ._settings import Settings, SettingsChange
 from ._snapshot import ExporterStats, Snapshot
@@ -183,8 +185,32 @@ class Recorder:
         make_now()
         return frozenset([worker.name for worker in list(self._workers.values())])
 
+    def begin(self, exporters: Sequence[tuple[str, Exporter]], changes: SettingsChange) -> None:
+        """Change settings and add exporters, all of it or nothing. Raises as `configure` and `add` do."""
+        before = self._changes.copy()
+        new = [(name, each) for name, each in exporters if not self.calls(each)]
+        try:
+            self.configure(changes)
+            for name, each in new:
+                self.add(name, each)
+        except BaseException:
+            _whatever_interrupts_it(lambda: self._take_back([each for _, each in new], changes, before))
+            raise
+
+    def _take_back(self, exporters: Sequence[Exporter], changes: SettingsChange, before: SettingsChange) -> None:
+        for exporter in exporters:
+            worker = self._workers.pop(id(exporter), None)
+            if worker is not None:
+                worker.abandon()
+        self._listen_if_anybody_wants_events()
+        kept = {name: value for name, value in self._changes.items() if name not in changes}
+        kept |= {name: value for name, value in before.items() if name in changes}
+        self._changes = cast("SettingsChange", kept)
+        self._put_in_force()
+
     def add(self, name: str, exporter: Exporter) -> None:
         """Begin to call an exporter, unless it is being called already. Raises RuntimeError if no thread can start."""
+        guard()
         if not self.calls(exporter):
             self.go_on_in_children()
             self._employ(

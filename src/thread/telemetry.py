@@ -40,7 +40,7 @@ from typing import Any, Unpack, cast
 
 from . import _fork, _multiprocessing
 from ._backend import core
-from ._entry_points import create_exporter, resolve
+from ._entry_points import create_exporter, let_go, resolve
 from ._events import Event, SlowWait, SpanContext, ThreadFinished, UnhandledException
 from ._exporting import Exporter, ExportError
 from ._histogram import Histogram
@@ -111,13 +111,16 @@ def start(*exporters: Exporter | str, **settings: Unpack[SettingsChange]) -> Non
     are changed as by `configure`. Either all of it happens or nothing does.
 
     Raises TypeError for what is no exporter, LookupError for an unknown name, ImportError for one whose library is
-    missing, whatever the making of an exporter raises, and what `configure` raises. Thread-safe.
+    missing, whatever the making of an exporter raises, what `configure` raises, and RuntimeError where no thread can be
+    started. Thread-safe.
     """
     recorder.settings.changed(settings)
     resolved = resolve(exporters, known=recorder.exporter_names)
-    recorder.configure(settings)
-    for name, each in resolved:
-        recorder.add(name, each)
+    try:
+        recorder.begin(resolved, settings)
+    except BaseException:
+        let_go([each for _, each in resolved if not any(each is given for given in exporters)])
+        raise
 
 
 def stop(timeout: float | None = None, *, only: Exporter | None = None) -> None:
