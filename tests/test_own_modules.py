@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
+import urllib.request
 import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -90,3 +92,51 @@ def test_the_program_finds_what_it_calls_its_own(folder: Path, way: str) -> None
     assert (activated.returncode, activated.stdout) == (0, plain.stdout), activated.stderr
     under_run = run(folder, STARTS[way], "-m", "thread", "run", "--exporter", "none")
     assert (under_run.returncode, under_run.stdout) == (0, plain.stdout), under_run.stderr
+
+
+WORKS = """
+    import sys, threading, time
+    {names}
+    for name in NAMES:
+        __import__(name)
+    guard = threading.Lock()
+    for _ in range(7):
+        with guard:
+            pass
+    print("begun", flush=True)
+    input()
+    for name in NAMES:
+        assert sys.modules[name].VALUE == f"its own {{name}}", name
+    """
+
+
+@pytest.mark.parametrize("early", [True, False], ids=["imported by the program", "left alone by the program"])
+@pytest.mark.parametrize("command", [[], ["-m", "thread", "run", "--exporter", "prometheus", "--exporter", "console"]])
+def test_our_own_page_and_report_are_made_of_our_own_modules(folder: Path, command: list[str], early: bool) -> None:
+    names = f"NAMES = {NAMES if early else ()}"
+    (folder / "program" / "app.py").write_text(dedent(WORKS).format(names=names))
+    with subprocess.Popen(
+        [sys.executable, *command, "program/app.py"],
+        cwd=folder,
+        env=os.environ
+        | {"THREAD_TELEMETRY": "0" if command else "1", "THREAD_TELEMETRY_PORT": "0"}
+        | {"THREAD_TELEMETRY_EXPORTERS": "prometheus,console"},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stderr is not None
+        assert process.stdout is not None
+        address = re.fullmatch(r"thread: metrics at (\S+)\n", process.stderr.readline())
+        assert address is not None
+        said = [process.stdout.readline() for _ in range(len(NAMES) + 1 if early else 1)]
+        with urllib.request.urlopen(address[1], timeout=20) as answer:
+            page = answer.read().decode()
+        stdout, stderr = process.communicate("\n", timeout=60)
+    assert process.returncode == 0, stderr
+    assert said[-1] == "begun\n"
+    assert stdout == ""
+    assert re.search(r'python_lock_acquisitions_total\{.*:guard".*\} 7\n', page)
+    assert "Nobody had to wait" in stderr
+    assert "Traceback" not in stderr

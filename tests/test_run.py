@@ -297,9 +297,9 @@ def test_the_version_tells_the_core_and_python(folder: Path) -> None:
     done = subprocess.run([sys.executable, "-m", "thread", "--version"], cwd=folder, capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")
     core = "python" if os.environ.get("THREAD_TELEMETRY_PURE", "0") not in ("", "0") else r"(c|python)"
-    version = re.escape(python_version())
     project = tomllib.loads(Path(__file__).parent.with_name("pyproject.toml").read_text())["project"]
-    assert re.fullmatch(rf"thread-telemetry {re.escape(project['version'])}, {core} core, Python {version}\n", done.stdout)
+    expected = rf"thread-telemetry {re.escape(project['version'])}, {core} core, Python {re.escape(python_version())}\n"
+    assert re.fullmatch(expected, done.stdout)
 
 
 def test_the_report_goes_to_a_file_as_text_or_for_programs(folder: Path) -> None:
