@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from setuptools import Extension, setup
+from setuptools.command.build_ext import build_ext
 from setuptools.command.build_py import build_py
 from setuptools.command.editable_wheel import editable_wheel
 
@@ -40,6 +41,19 @@ def extensions() -> list[Extension]:
             optional=not required,
         )
     ]
+
+
+class BuildExt(build_ext):
+    """Builds the extension where it can, and says what it means where it cannot."""
+
+    def run(self) -> None:
+        super().run()
+        if not all(Path(self.get_ext_fullpath(extension.name)).exists() for extension in self.extensions):
+            self.warn(
+                "thread-telemetry is built WITHOUT its C core: the pure-Python core records the same and costs the "
+                "program many times as much. Install a C compiler and Python's headers and build again; "
+                "THREAD_TELEMETRY_REQUIRE_EXTENSION=1 makes this an error. `thread --version` names the core."
+            )
 
 
 STARTUP = Path("src/thread-telemetry.pth")
@@ -81,4 +95,4 @@ class EditableWheel(editable_wheel):
         return SourceRoots(name, sorted({str(Path(folder).resolve().parent) for folder in folders}))
 
 
-setup(ext_modules=extensions(), cmdclass={"build_py": BuildPy, "editable_wheel": EditableWheel})
+setup(ext_modules=extensions(), cmdclass={"build_ext": BuildExt, "build_py": BuildPy, "editable_wheel": EditableWheel})

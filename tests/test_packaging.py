@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import tarfile
+import textwrap
 import zipfile
 from email.message import Message
 from email.parser import Parser
@@ -102,7 +103,9 @@ def test_the_wheel_carries_both_packages_typed_and_no_sources_of_the_extension(w
         names = archive.namelist()
     assert {"thread/py.typed", "thread_exporters/py.typed", "thread/_core_py/__init__.py"} <= set(names)
     assert [name for name in names if name.startswith("thread/_core.") and name.endswith(".so")]
-    assert {name.split("/")[0].split("-")[0] for name in names} == {"thread", "thread_exporters", "thread_telemetry"}
+    assert {name.split("/")[0].split("-")[0] for name in names} == {
+        *("thread", "thread_exporters", "thread_telemetry", "_thread_telemetry_start.py")
+    }
     assert not [name for name in names if name.endswith((".c", ".h"))]
 
 
@@ -148,6 +151,35 @@ def test_a_checkout_installs(checkout: Path, environment: Path, compiler: str, c
     settings = {"CC": compiler} if compiler else {"CFLAGS": "-O1"}
     succeed(environment, "-m", "pip", "install", checkout, **settings)
     assert core_in(environment) == core
+
+
+def test_a_build_without_a_compiler_says_what_that_means(checkout: Path, tmp_path: Path) -> None:
+    build = (sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", tmp_path / "dist", checkout)
+    done = run(*build, CC=NO_COMPILER)
+    assert done.returncode == 0
+    assert "thread-telemetry is built WITHOUT its C core" in done.stdout + done.stderr
+    assert "WITHOUT" not in run(*build, CFLAGS="-O1").stdout
+
+
+def test_a_frozen_application_has_all_that_it_finds_by_name(tmp_path: Path) -> None:
+    pytest.importorskip("PyInstaller")
+    program = """
+        import threading
+        from thread import telemetry
+        telemetry.instrument()
+        telemetry.start("prometheus", "console")
+        guard = threading.Lock()
+        with guard:
+            print(telemetry.snapshot().coverage.core, telemetry.snapshot().coverage.version)
+    """
+    path = tmp_path / "application.py"
+    path.write_text(textwrap.dedent(program))
+    folders = ("--distpath", tmp_path / "dist", "--workpath", tmp_path / "build", "--specpath", tmp_path)
+    succeed(sys.executable, "-m", "PyInstaller", "--noconfirm", "--log-level", "ERROR", *folders, path)
+    done = run(tmp_path / "dist" / "application" / "application")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split()[0] in ("c", "python")
+    assert "thread telemetry, process " in done.stderr
 
 
 def test_a_failed_compile_is_an_error_where_the_extension_is_required(checkout: Path, environment: Path) -> None:
