@@ -6,6 +6,7 @@ a process ends before anybody asks for its page. So a thread listens, and has th
 
 from __future__ import annotations
 
+import _thread
 import os
 import select
 import socket
@@ -68,6 +69,8 @@ class FirstVisit:
         self._parent: int | None = None
         self._has_complained = False
         self._is_over = False
+        self._turn = _thread.allocate_lock()
+        """Held by who changes what listens."""
         self._make_bell()
         self._is_silent = has_observed_ancestor()
         self._try_to_listen()
@@ -86,9 +89,10 @@ class FirstVisit:
 
     def end(self) -> LentListener | None:
         """Give the port away, with the client that may wait there. None if there is no port."""
-        self._is_over = True
+        with self._turn:
+            self._is_over = True
+            listener, self._listener = self._listener, None
         self._ring()
-        listener, self._listener = self._listener, None
         return listener
 
     def after_fork_in_child(self) -> None:
@@ -98,6 +102,7 @@ class FirstVisit:
         if self._listener is not None:
             self._listener.stay_in_child()
             self._listener = None
+        self._turn = _thread.allocate_lock()
         self._alarm.close()
         self._bell.close()
         self._make_bell()
@@ -151,8 +156,9 @@ class FirstVisit:
             if self._has_visitor():
                 self._come()
                 return
-            if self._listener is None:
-                self._try_to_listen()
+            with self._turn:
+                if self._listener is None and not self._is_over:
+                    self._try_to_listen()
 
     def _has_visitor(self) -> bool:
         """Sleep until a client comes, or it is time for something else."""

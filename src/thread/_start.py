@@ -89,7 +89,7 @@ def _wait_for_the_first_visit() -> None:
     # A page that the program makes of the same library shows these metrics, too.
     after_import("prometheus_client", lambda _: make_now())
     if hasattr(os, "register_at_fork"):
-        os.register_at_fork(after_in_child=visit.after_fork_in_child)
+        os.register_at_fork(after_in_child=lambda: HiddenThread.run_here(visit.after_fork_in_child))
 
 
 def _make_page(visit: Any) -> None:
