@@ -212,3 +212,39 @@ def test_variables_that_make_no_sense_are_a_line_each_and_the_program_runs() -> 
         ["thread", " THREAD_TELEMETRY_SLOW_WAIT_MS"],
         ["thread", " THREAD_TELEMETRY_EXPORT_INTERVAL"],
     ]
+
+
+def test_settings_hold_from_the_first_line(tmp_path: Path) -> None:
+    program = """
+        import threading
+        guards = [threading.Lock() for _ in range(3)]
+        for guard in guards:
+            with guard:
+                pass
+        def fail():
+            raise ValueError("secret")
+        threading.excepthook = lambda _: None
+        thread = threading.Thread(target=fail)
+        thread.start()
+        thread.join()
+        from thread import telemetry
+        [holds] = [lock.hold.count for lock in telemetry.snapshot().locks if lock.location.endswith("program.py:3")]
+        [exception] = telemetry.snapshot().exceptions
+        print(holds, "secret" in exception.last_traceback, telemetry.configure().stack_depth)
+    """
+    program_file = tmp_path / "program.py"
+    program_file.write_text(dedent(program))
+    done = subprocess.run(
+        [sys.executable, str(program_file)],
+        env={
+            "THREAD_TELEMETRY": "1",
+            "THREAD_TELEMETRY_EXPORTERS": "none",
+            "THREAD_TELEMETRY_HOLD_SAMPLING": "1",
+            "THREAD_TELEMETRY_STACK_DEPTH": "7",
+            "THREAD_TELEMETRY_EXCEPTION_DETAILS": "0",
+        },
+        capture_output=True,
+        text=True,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.splitlines() == ["3 False 7"]

@@ -17,6 +17,7 @@ from ._late import load, make_late, make_now
 from ._own_threads import HiddenThread
 from ._saying import say
 from ._setting_rules import RULES, from_environment
+from ._traces import keep_details
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -54,6 +55,8 @@ def _configure_core() -> None:
         core.configure(event_capacity=int(settings["event_capacity"]))
     if "stack_depth" in settings:
         core.configure(stack_depth=int(settings["stack_depth"]))
+    if "exception_details" in settings:
+        keep_details(bool(settings["exception_details"]))
 
 
 def _start(name: str) -> None:
