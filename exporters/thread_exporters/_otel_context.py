@@ -11,7 +11,6 @@ Only the API of OpenTelemetry is used here.
 
 from __future__ import annotations
 
-import random
 import time
 from contextvars import ContextVar
 from typing import Any, Final, cast
@@ -31,6 +30,8 @@ from opentelemetry.trace import (
 )
 
 from thread import telemetry
+
+from ._identifiers import system
 
 _CONTEXT_ATTRIBUTE: Final = "_context"
 """The attribute in which spans of the API and of the SDK keep their context. It is read without a call: see
@@ -71,7 +72,7 @@ class ThreadSpan(NonRecordingSpan):
             return made
         starter = self.starter_context
         starter = starter.joined() if isinstance(starter, ThreadSpan) else starter
-        identifier = random.getrandbits(64) or 1
+        identifier = system.getrandbits(64) or 1
         made = SpanContext(starter.trace_id, identifier, False, starter.trace_flags, starter.trace_state)
         # The thread and the one that reads its events may come at the same time: both get what was first.
         joined: SpanContext = attributes.setdefault("_joined", made)

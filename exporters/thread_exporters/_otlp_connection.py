@@ -51,6 +51,10 @@ class Deadline:
         return min(self._ends, self._last) - monotonic()
 
 
+_send: Final = HTTPAdapter.send
+"""The library's own, though the tests of a program may have replaced it to see what the program sends."""
+
+
 class GivenUpError(requests.RequestException):
     """Ends the tries: the SDK tries again after connection errors and some answers, never after this."""
 
@@ -85,7 +89,7 @@ class TimelyAdapter(HTTPAdapter):
         timeout = options.get("timeout")
         options["timeout"] = min(timeout, left) if isinstance(timeout, int | float) else left
         try:
-            response = super().send(request, *arguments, **options)
+            response = _send(self, request, *arguments, **options)
         except requests.RequestException as error:
             self._failures += 1
             self.trouble = _cause(error)
@@ -120,12 +124,15 @@ class TimelyAdapter(HTTPAdapter):
         return self._allows_pause() and asked_for < self._left()
 
 
-def timely_session(adapter: TimelyAdapter) -> requests.Session:
-    """A session whose requests this adapter sends."""
-    session = requests.Session()
-    for prefix in ("http://", "https://"):
-        session.mount(prefix, adapter)
-    return session
+class TimelySession(requests.Session):
+    """A session whose requests one adapter sends, and nobody that stands in for it in the tests of a program."""
+
+    def __init__(self, adapter: TimelyAdapter) -> None:
+        super().__init__()
+        for prefix in ("http://", "https://"):
+            self.mount(prefix, adapter)
+
+    get_adapter = requests.Session.get_adapter
 
 
 def _cause(error: BaseException) -> str:

@@ -14,7 +14,8 @@ from opentelemetry.sdk._logs import LogRecordProcessor, ReadableLogRecord, ReadW
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor
 
-from ._otlp_connection import Deadline, TimelyAdapter, timely_session
+from ._identifiers import draw_from_system
+from ._otlp_connection import Deadline, TimelyAdapter, TimelySession
 from ._otlp_environment import Signal
 from ._suppression import not_ours
 
@@ -78,9 +79,12 @@ class Sender:
         self.signal: Final[Signal] = signal
         self._adapter = TimelyAdapter(deadline)
         # A provider of credentials brings a session of its own, and has only the time-outs of the SDK.
-        options = {} if _has_credential_provider(signal) else {"session": timely_session(self._adapter)}
+        options = {} if _has_credential_provider(signal) else {"session": TimelySession(self._adapter)}
         self.exporter = make(**options)
-        not_ours.listen_to(type(self.exporter).__module__)
+        module = type(self.exporter).__module__
+        not_ours.listen_to(module)
+        # For its pauses.
+        draw_from_system(module, "opentelemetry.exporter.otlp.common.http")
         self.trouble: str | None = None
         """Why the last delivery failed, None if it did not."""
 

@@ -19,6 +19,7 @@ from thread.telemetry import Event, Site, SlowWait, SpanContext, ThreadFinished,
 from . import _scope
 from ._encodable import encodable, encodable_attributes
 from ._exception_signal import attributes_of, emit_log_record, signal_from_environment, summary_of
+from ._identifiers import SystemIds
 from ._otel_context import parent_context, span_context
 from ._rate_limit import RateLimit
 from ._site_attributes import site_attributes
@@ -186,7 +187,8 @@ def chosen_ids(tracer: Tracer) -> ChosenIds:
     generator = getattr(tracer, "id_generator", None)
     if isinstance(generator, ChosenIds):
         return generator
-    ids = ChosenIds(generator)
+    is_default = type(generator).__module__ == "opentelemetry.sdk.trace.id_generator"
+    ids = ChosenIds(SystemIds() if is_default else generator)
     # One of the API alone has no generator, since it records nothing.
     if generator is not None:
         tracer.id_generator = ids  # type: ignore[attr-defined]

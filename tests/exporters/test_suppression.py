@@ -56,6 +56,20 @@ def test_requests_of_the_exporter_are_not(traced: InMemorySpanExporter, receiver
     assert traced.get_finished_spans() == ()
 
 
+def test_requests_of_the_exporter_are_not_taken_for_the_programs_by_its_tests(
+    core: ModuleType, receiver: OtlpReceiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As `responses` and `requests_mock` replace them."""
+    seen: list[object] = []
+    monkeypatch.setattr(requests.adapters.HTTPAdapter, "send", lambda *arguments, **options: seen.append(arguments))
+    monkeypatch.setattr(requests.Session, "get_adapter", lambda *arguments, **options: seen.append(arguments))
+    exporter = OtlpExporter()
+    exporter.export(public.snapshot(), [slow_wait()])
+    exporter.shutdown(5)
+    assert receiver.attempts >= 2
+    assert seen == []
+
+
 def test_requests_of_the_metrics_exporter_are_not(
     traced: InMemorySpanExporter, receiver: OtlpReceiver, telemetry: ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:
