@@ -232,3 +232,14 @@ def test_the_line_of_each_instruction_is_the_compilers() -> None:
             for offset in range(start, end, 2):
                 assert line_of(code, offset) == (line or code.co_firstlineno)
         assert line_of(code, -2) == code.co_firstlineno
+
+
+def test_a_library_stands_beside_those_that_keep_its_pool_for_the_program() -> None:
+    from thread._naming import library_of
+
+    folders = library_of("/venv/lib/python3/site-packages/psycopg_pool/pool.py:3")
+    assert folders is not None
+    assert "/venv/lib/python3/site-packages/psycopg_pool/pool.py".startswith(folders)
+    assert "/venv/lib/python3/site-packages/django/db/utils.py".startswith(folders)
+    assert not "/venv/lib/python3/site-packages/django/views/base.py".startswith(folders)
+    assert library_of("/app/shop.py:3") is None

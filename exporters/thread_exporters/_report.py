@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from typing import Final
@@ -20,6 +21,7 @@ _FRAMES: Final = 6
 _TRACEBACK_LINES: Final = 40
 _NOTABLE_SHARE: Final = 0.01
 _NONE: Final = "–"
+_LIBRARIES: Final = tuple(f"{os.sep}{name}{os.sep}" for name in ("site-packages", "dist-packages"))
 
 
 class Report:
@@ -122,7 +124,7 @@ class Report:
             yield ()
             what = text(Span(f"{duration(wait.duration)}  ", STRONG), name(wait.lock), Span(circumstances, ASIDE))
             yield from self._folded(what)
-            yield from self._stack("waiter  ", wait.acquire_stack or (wait.acquire_site,))
+            yield from self._stack("waiter  ", _from(wait.acquire_site, wait.acquire_stack))
             if wait.waiters:
                 yield from self._stack(" owner  ", wait.owner_stack or (wait.owner_site,))
 
@@ -306,9 +308,24 @@ def _holds(lock: LockStats) -> str:
     return f"{of} {duration(hold.max)}{'; those that were waited for are not among them' if missed else ''}"
 
 
+def _from(site: Site, stack: tuple[Site, ...]) -> tuple[Site, ...]:
+    """The part of a stack that the wait is charged to: the code of a pool that was waited in says little."""
+    return stack[stack.index(site) :] if site in stack else stack or (site,)
+
+
 def _is_idle(row: BlockingStats, own_loops: set[str]) -> bool:
-    """Whether a thread waited in the very function that it runs: that is how workers wait for work."""
-    return row.kind in ("queue", "condition", "event") and row.site.function in own_loops
+    """True for a thread that waited in the very function that it runs: that is how workers wait for work.
+
+    What a library made is no work: whoever waits for it waits for a connection or a permit.
+    """
+    if row.kind not in ("queue", "condition", "event") or row.site.function not in own_loops:
+        return False
+    made_in = sys.modules.get(row.name.partition(":")[0])
+    return not _is_library(getattr(made_in, "__file__", None)) or _is_library(row.site.file)
+
+
+def _is_library(file: object) -> bool:
+    return isinstance(file, str) and any(folder in file for folder in _LIBRARIES)
 
 
 def _endings(exceptions: Sequence[ExceptionStats]) -> str:

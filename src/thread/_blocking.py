@@ -177,10 +177,10 @@ class _Wait:
 
 _WITH_EVIDENCE: Final = ("condition", "event", "queue")
 
-_libraries: Final[dict[str, str | None]] = {}
+_libraries: Final[dict[str, tuple[str, ...] | None]] = {}
 
 
-def _library_at(location: str) -> str | None:
+def _library_at(location: str) -> tuple[str, ...] | None:
     if location not in _libraries:
         _libraries[location] = library_of(location)
     return _libraries[location]

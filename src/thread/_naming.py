@@ -27,6 +27,11 @@ OWN_FOLDER = os.path.dirname(os.path.abspath(__file__)) + os.sep
 INTERNAL_PREFIXES = (OWN_FOLDER, "<frozen", "<string>")
 STANDARD_LIBRARY = os.path.dirname(os.path.abspath(os.__file__)) + os.sep
 PACKAGE_FOLDERS = tuple(f"{os.sep}{name}{os.sep}" for name in ("site-packages", "dist-packages"))
+# These keep a pool of another library for the program: it waits for a connection of theirs.
+POOL_KEEPERS = tuple(
+    os.path.join(*name.split("/"))
+    for name in ("django/db", "django/utils", "django_redis", "flask_sqlalchemy", "kombu", "requests", "sqlalchemy")
+)
 TELEMETRY_FOLDERS = tuple(
     f"{os.sep}{name}{os.sep}"
     for name in ("ddtrace", "opentelemetry", "prometheus_client", "sentry_sdk", "thread_exporters")
@@ -68,13 +73,17 @@ class _Lines:
 _last: list[_Lines] = []
 
 
-def library_of(location: str) -> str | None:
-    """The folder, or the file, of the installed library that a place belongs to; None for any other place."""
+def library_of(location: str) -> tuple[str, ...] | None:
+    """The folder, or the file, of the installed library that a place belongs to, and those of `POOL_KEEPERS` beside it.
+
+    None for a place that belongs to no library.
+    """
     for folder in PACKAGE_FOLDERS:
         before, found, after = location.partition(folder)
         if found:
             package, separator, _ = after.partition(os.sep)
-            return f"{before}{found}{package}{os.sep}" if separator else location.rpartition(":")[0]
+            own = f"{before}{found}{package}{os.sep}" if separator else location.rpartition(":")[0]
+            return own, *(f"{before}{found}{each}{os.sep}" for each in POOL_KEEPERS)
     return None
 
 

@@ -392,6 +392,24 @@ def test_threads_that_wait_for_work_come_last() -> None:
     assert text.index("shop:prices") < text.index("\nIdle") < text.index("shop:jobs")
 
 
+def test_threads_that_wait_for_a_connection_do_not_wait_for_work() -> None:
+    target = ThreadStats("__main__:login", 1, 0, 1, histogram(), histogram(), 1.0)
+    of_a_pool = BlockingStats(
+        "condition", f"{pytest.__name__}:Pool._free", Site("__main__.login", "/app/shop.py", 3), histogram(3.0)
+    )
+    text = report(Snapshot(taken_at=NOON, threads=(target,), blocking=(of_a_pool,)))
+    assert "Blocking" in text
+    assert "\nIdle" not in text
+
+
+def test_a_wait_in_a_library_begins_with_the_caller_that_it_is_charged_to() -> None:
+    pool, caller = Site("pool.Pool.get", "/lib/pool.py", 1), Site("shop.login", "/app/shop.py", 3)
+    wait = replace(slow_wait(acquire_site=caller), acquire_stack=(pool, caller))
+    text = report(Snapshot(taken_at=NOON), [wait])
+    assert "waiter  shop.login" in text
+    assert "pool.Pool.get" not in text
+
+
 def test_holds_that_were_not_among_those_timed_are_not_passed_over() -> None:
     text = report(Snapshot(taken_at=NOON, locks=(lock(wait=histogram(13.0), hold=histogram(7.6e-7)),)))
     assert "the longest 760 ns; those that were waited for are not among them" in " ".join(text.split())

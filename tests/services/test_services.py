@@ -206,16 +206,13 @@ def the_lock_is_named(running: Running) -> bool:
 
 
 LOAD = ("refresh", "", "", "", "")
-
-RELOADERS = ("runserver", "flask-debug", "uvicorn-reload")
+POOL_LOAD = ("report", "report", "login", "login")
 
 
 @pytest.mark.parametrize("name", SERVICES)
 def test_the_page_names_the_contended_lock_and_who_held_it(
     name: str, prepare: Callable[[str, Service], Running]
 ) -> None:
-    if name in RELOADERS:
-        pytest.xfail("the page is that of the process that waits for changes of files")
     service = SERVICES[name]
     running = prepare(name, service)
     with running.started():
@@ -238,6 +235,19 @@ def test_the_report_names_the_contended_lock_and_who_held_it(prepare: Callable[[
         process.wait(PATIENCE)
     first = running.log.index("prices:Prices._guard")
     assert "load_prices" in running.log[first:]
+
+
+def test_a_pool_of_connections_is_named_with_the_view_that_waits(prepare: Callable[[str, Service], Running]) -> None:
+    running = prepare("gunicorn-django", SERVICES["gunicorn-django"])
+
+    def view_is_named() -> bool:
+        rows = values(get(running.page, "metrics"), "python_blocking_time_seconds_total", *BLOCKING_LABELS)
+        return any(re.fullmatch(r"condition psycopg_pool\S+ shop\.urls\.(login|yearly_report)", row) for row in rows)
+
+    with running.started():
+        wait_for("an answer", lambda: get(running.port, ""), running)
+        put_load_on(running, *POOL_LOAD)
+        wait_for("the view", view_is_named, running)
 
 
 def test_a_consumer_that_is_too_slow_is_named_by_the_queue_that_is_full(
@@ -290,10 +300,13 @@ def test_children_of_every_method_are_on_the_page(method: str, prepare: Callable
         wait_for("the name of the lock", lambda: the_lock_is_named(running), running)
 
 
-@pytest.mark.xfail(reason="a wait for a connection is charged to the pool's own code")
 @pytest.mark.parametrize("name", POOLS)
 def test_the_report_names_who_waits_for_a_connection(name: str, prepare: Callable[[str, Service], Running]) -> None:
     running = prepare(name, POOLS[name])
     with running.started():
-        wait_for("the report", lambda: "Threads" in running.log, running)
-    assert re.search(r"batch:login|batch\.login", running.log), running.log
+        wait_for("the report", lambda: "Coverage" in running.log, running)
+    blocking = running.log[running.log.index("Blocking") : running.log.index("Threads")]
+    assert re.search(r"condition .*_pool|condition sqlalchemy", blocking), running.log
+    assert "login" in blocking.partition("Idle")[0], running.log
+    slow_waits = running.log[running.log.index("Slow waits") : running.log.index("Unhandled")]
+    assert re.search(r"waiter  __main__\.login", slow_waits), running.log

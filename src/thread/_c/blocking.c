@@ -127,13 +127,13 @@ row_of_this_wait(PyObject *kind, PyObject *given, PyObject *library)
 }
 
 /* The row of a wait that is about to begin: its kind, unless a function on the way to it was declared to wait for
- * something else, the name of what is waited for, or None, and the folder of the library that made it, or None. */
+ * something else, the name of what is waited for, or None, and the folders of the library that made it, or None. */
 PyObject *
 blocking_row(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t nargs)
 {
     PyObject *library = nargs == 3 && args[2] != Py_None ? args[2] : NULL;
-    if (nargs < 2 || nargs > 3 || !PyUnicode_Check(args[0]) || (library != NULL && !PyUnicode_Check(library))) {
-        PyErr_SetString(PyExc_TypeError, "blocking_row() takes a kind, which is a str, a name, and a folder");
+    if (nargs < 2 || nargs > 3 || !PyUnicode_Check(args[0]) || (library != NULL && !PyTuple_Check(library))) {
+        PyErr_SetString(PyExc_TypeError, "blocking_row() takes a kind, which is a str, a name, and folders");
         return NULL;
     }
     PyObject *row = row_of_this_wait(args[0], args[1], library);

@@ -209,7 +209,7 @@ bool is_reacquisition(void);
 /* Declare what code waits for when it blocks; an empty `kind`: that is not to be recorded. */
 int mark_blocking(PyObject *code, PyObject *kind);
 /* Where the program waits, and, instead of the `kind` given, for what; borrowed references. False: not to be recorded.
- * `library`: the folder of the one that made what is waited for, or NULL. */
+ * `library`: the folders of the one that made what is waited for, a tuple of str, or NULL. */
 bool blocking_of_this_thread(PyObject *library, PyObject **kind, PyObject **site);
 /* A tuple of the sites of a thread's whole stack, innermost first. */
 PyObject *stack_of_thread(unsigned long ident);

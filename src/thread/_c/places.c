@@ -576,7 +576,13 @@ site_of_this_thread(void)
 static bool
 is_of_library(PyCodeObject *code, PyObject *library)
 {
-    return library != NULL && starts_with(code->co_filename, library);
+    Py_ssize_t folders = library != NULL ? PyTuple_GET_SIZE(library) : 0;
+    for (Py_ssize_t i = 0; i < folders; i++) {
+        if (starts_with(code->co_filename, PyTuple_GET_ITEM(library, i))) {
+            return true;
+        }
+    }
+    return false;
 }
 
 /* Where the program waits, without a frame object, and for what; NULL unless the site is known already. */

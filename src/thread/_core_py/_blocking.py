@@ -64,11 +64,11 @@ class BlockingRow:
 _unrecorded = BlockingRow(None)
 
 
-def blocking_row(kind: str, name: str | None, library: str | None = None, /) -> BlockingRow:
+def blocking_row(kind: str, name: str | None, library: tuple[str, ...] | None = None, /) -> BlockingRow:
     """The row of a wait that is about to begin, which ends up in one of the methods that the telemetry has replaced.
 
     The kind is that one unless a function on the way to it was declared to wait for something else; the name is that
-    of what is waited for, and `library` the folder of the library that made it.
+    of what is waited for, and `library` the folders of the library that made it.
     """
     try:
         found = None if is_hidden() else blocking_of(kind, sys._getframe(1), library)

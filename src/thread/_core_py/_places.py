@@ -147,11 +147,11 @@ def mark_blocking(code: CodeType, kind: str, /) -> None:
     _places_of(code).blocks = kind
 
 
-def blocking_of(kind: str, frame: FrameType, library: str | None = None) -> tuple[str, RawSite] | None:
+def blocking_of(kind: str, frame: FrameType, library: tuple[str, ...] | None = None) -> tuple[str, RawSite] | None:
     """What the outermost function on the way from the program to `frame` waits for, and where the program called it.
 
     Where nothing of the program runs, as in the thread of a timer, the site is what called that function. None if that
-    wait is not to be recorded. What was made by a library, in whose folder its code is, as a connection pool is, is
+    wait is not to be recorded. What was made by a library, whose code is in these folders, as a connection pool is, is
     waited for by whoever called the library: its own frames are passed over, unless there are no others.
     """
     waiting = next((each for each in _frames_from(frame) if not each.f_code.co_filename.startswith(OWN_FOLDER)), None)
