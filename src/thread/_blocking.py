@@ -13,7 +13,7 @@ from types import ModuleType
 
 from ._backend import core
 from ._foreign import attribute
-from ._guards import is_fault
+from ._guards import guarded
 from ._naming import UNKNOWN_SITE, library_of
 from ._replacing import Replacement
 from ._targets import describe_target
@@ -77,15 +77,15 @@ def _observed_wait(original: Any) -> Any:
         if timeout is not None and timeout <= 0:
             polled: bool = original(self, timeout)
             return polled
-        wait = _Wait("condition", attribute(self, "_lock"))
+        wait = guarded(_Wait, "condition", self)
         try:
             told: bool = original(self, timeout)
         except RuntimeError:
             raise  # The lock is not held, so nobody waited.
         except BaseException:
-            wait.end("interrupted")
+            guarded(_end, wait, "interrupted")
             raise
-        wait.end("acquired" if told else "timed out")
+        guarded(_end, wait, "acquired" if told else "timed out")
         return told
 
     return wait
@@ -97,16 +97,15 @@ def _observed_join(original: Any, is_alive: Any) -> Any:
         if (timeout is not None and timeout <= 0) or not self.__dict__.get("_initialized") or not is_alive(self):
             original(self, timeout)
             return
-        # A thread that has ended no longer knows what it ran.
-        wait = _Wait("join", None, describe_target(self._bootstrap))
+        wait = guarded(_Wait, "join", self)
         try:
             original(self, timeout)
         except RuntimeError:
             raise  # It would have waited for itself.
         except BaseException:
-            wait.end("interrupted")
+            guarded(_end, wait, "interrupted")
             raise
-        wait.end("acquired")
+        guarded(_end, wait, "acquired")
 
     return join
 
@@ -115,17 +114,22 @@ def _observed_get(original: Any) -> Any:
     def get(self: Any, block: bool = True, timeout: float | None = None) -> object:
         if not block or (timeout is not None and timeout <= 0):
             return original(self, block, timeout)
-        wait = _Wait("queue", None)
+        wait = guarded(_Wait, "queue", None)
         try:
             item: object = original(self, block, timeout)
         except BaseException as error:
             # Of the type that `queue` has by then; this one is made by C code.
-            wait.end("timed out" if type(error).__name__ == "Empty" else "interrupted")
+            guarded(_end, wait, "timed out" if type(error).__name__ == "Empty" else "interrupted")
             raise
-        wait.end("acquired")
+        guarded(_end, wait, "acquired")
         return item
 
     return get
+
+
+def _end(wait: _Wait | None, outcome: str) -> None:
+    if wait is not None:
+        wait.end(outcome)
 
 
 class _Wait:
@@ -133,29 +137,24 @@ class _Wait:
 
     __slots__ = ("_began", "_library", "_location", "_row")
 
-    def __init__(self, kind: str, lock: object, name: str | None = None) -> None:
-        self._row: Any = None
+    def __init__(self, kind: str, waited_for: Any) -> None:
+        name: str | None = None
         self._library = self._location = None
-        self._began = 0
-        try:
-            if lock is not None:
-                name, self._location = core.object_name(lock), core.object_location(lock)
-                self._library = None if self._location is None else _library_at(self._location)
-            self._row = core.blocking_row(kind, name, self._library)
-            self._began = core.monotonic_ns()
-        except Exception as error:
-            if not is_fault(error):
-                raise
+        if kind == "join":
+            # A thread that has ended no longer knows what it ran.
+            name = describe_target(waited_for._bootstrap)
+        elif kind == "condition":
+            lock = attribute(waited_for, "_lock")
+            name, self._location = core.object_name(lock), core.object_location(lock)
+            self._library = None if self._location is None else _library_at(self._location)
+        self._row = core.blocking_row(kind, name, self._library)
+        self._began = core.monotonic_ns()
 
     def end(self, outcome: str) -> None:
         """Be recorded."""
-        try:
-            slow = None if self._row is None else self._row.add_since(self._began)
-            if slow is not None:
-                self._give_evidence(slow, outcome)
-        except Exception as error:
-            if not is_fault(error):
-                raise
+        slow = self._row.add_since(self._began)
+        if slow is not None:
+            self._give_evidence(slow, outcome)
 
     def _give_evidence(self, duration: int, outcome: str) -> None:
         """An event like that of a slow wait for a lock. The stack has not changed since the wait began.
@@ -163,7 +162,8 @@ class _Wait:
         That a thread has nothing to do is no news: where nothing traces, only waits are told in which the program is
         kept by something that a library made, as it is by a connection pool.
         """
-        kind, name, site = self._row.key
+        key: Any = self._row.key
+        kind, name, site = key
         span = core.current_span()
         is_kept = self._library is not None and not site[1].startswith(self._library)
         if kind not in _WITH_EVIDENCE or (span is None and not is_kept):

@@ -13,16 +13,13 @@ from types import FunctionType, ModuleType
 
 from ._backend import core
 from ._foreign import as_text, is_a, loaded, module_namespace
-from ._guards import is_fault
+from ._guards import guarded
 from ._naming import is_internal
 from ._primitives import greenlets
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from typing import Any, Final, TypeVar
-
-    T = TypeVar("T")
+    from typing import Any, Final
 
 _LOCK_TYPES: Final = frozenset((id(_thread.LockType), id(_thread.RLock)))
 _PRIMITIVES: Final = frozenset(
@@ -49,19 +46,9 @@ class _Survey:
 _survey: Final = _Survey()
 
 
-def _guarded(look: Callable[[], T], otherwise: T) -> T:
-    """What `look` finds: nobody gets less of the rest because of what others have put among modules and objects."""
-    try:
-        return look()
-    except Exception as error:
-        if not is_fault(error):
-            raise
-        return otherwise
-
-
 def begin() -> None:
     """Count the locks that exist when observation begins. Looks at every object once, 20 ms for a million of them."""
-    _survey.locks = _guarded(_count_locks, _survey.locks)
+    _survey.locks = guarded(_count_locks, otherwise=_survey.locks)
     _survey.modules_looked_at = 0
 
 
@@ -115,7 +102,7 @@ def unobserved_modules() -> tuple[str, ...]:
     """Modules that hold the interpreter's own primitives. Looks again only where modules have been imported since."""
     if _survey.modules_looked_at != len(sys.modules):
         _survey.modules_looked_at = len(sys.modules)
-        _survey.modules = _guarded(_holders_of_primitives, _survey.modules)
+        _survey.modules = guarded(_holders_of_primitives, otherwise=_survey.modules)
     return _survey.modules
 
 
@@ -131,7 +118,8 @@ def _holders_of_primitives() -> tuple[str, ...]:
 
 def replaced_by() -> str | None:
     """Whose greenlets are in the place of threads."""
-    return _guarded(greenlets, None)
+    library: str | None = guarded(greenlets)
+    return library
 
 
 def is_instrumented() -> bool:

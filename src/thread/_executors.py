@@ -16,7 +16,7 @@ from ._accumulator import Accumulator
 from ._atomic import Counter
 from ._backend import core
 from ._foreign import as_text, attribute, class_name, set_attribute
-from ._guards import is_fault
+from ._guards import guarded
 from ._histogram_counts import HistogramCounts
 from ._replacing import Replacement
 from ._resets import on_reset
@@ -88,15 +88,6 @@ class ExecutorRecord:
         # What ends the workers is in the queue, too.
         return workers, max(executor._work_queue.qsize() - ending, 0)
 
-    def guarded_state(self) -> tuple[int, int]:
-        """The same, for who must not fail because a program has executors of its own making."""
-        try:
-            return self.state()
-        except Exception as error:
-            if not is_fault(error):
-                raise
-            return 0, 0
-
 
 _all_totals: dict[str, Totals] = {}
 _live: dict[int, ExecutorRecord] = {}
@@ -126,7 +117,7 @@ def read_executors() -> Iterator[tuple[Numbers, RawHistogram | None, RawHistogra
     _durations.settle()
     live: dict[str, list[tuple[int, int]]] = {}
     for record in list(_live.values()):
-        live.setdefault(record.totals.name, []).append(record.guarded_state())
+        live.setdefault(record.totals.name, []).append(guarded(record.state, otherwise=(0, 0)))
     for totals in list(_all_totals.values()):
         states = live.get(totals.name, [])
         finished = totals.finished.value
@@ -179,24 +170,19 @@ def _observed_init(original: Any) -> Any:
     @wraps(original)
     def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
         original(self, *args, **kwargs)
-        _record_made_for(self)
+        guarded(_record_made_for, self)
 
     return __init__
 
 
 def _record_made_for(executor: Any) -> ExecutorRecord | None:
     """The record of an executor, made when it is first seen. None for one of the telemetry itself."""
-    try:
-        record = record_of(executor)
-        if (record is None or not record.is_known) and not core.serves_telemetry():
-            name = _name_of(executor) if record is None else record.totals.name
-            record = ExecutorRecord(executor, name)
-            set_attribute(executor, RECORD, record)
-        return record
-    except Exception as error:
-        if not is_fault(error):
-            raise
-        return None
+    record = record_of(executor)
+    if (record is None or not record.is_known) and not core.serves_telemetry():
+        name = _name_of(executor) if record is None else record.totals.name
+        record = ExecutorRecord(executor, name)
+        set_attribute(executor, RECORD, record)
+    return record
 
 
 def _name_of(executor: Any) -> str:
@@ -212,7 +198,7 @@ def _observed_submit(original: Any) -> Any:
     @wraps(original)
     def submit(self: Any, fn: Any, /, *args: Any, **kwargs: Any) -> Any:
         outer = getattr(_submitting, "record", None)
-        _submitting.record = _record_made_for(self)
+        _submitting.record = guarded(_record_made_for, self)
         try:
             return original(self, fn, *args, **kwargs)
         finally:
@@ -227,29 +213,25 @@ def _observed_work_item(original: Any) -> Any:
         original(self, *args, **kwargs)
         record = getattr(_submitting, "record", None)
         if record is not None:
-            _submitted(self, record)
+            guarded(_submitted, self, record)
 
     return __init__
 
 
 def _submitted(work_item: Any, record: ExecutorRecord) -> None:
-    try:
-        set_attribute(work_item, SUBMITTED, (record.totals, core.monotonic_ns()))
-        record.totals.submitted.add()
-    except Exception as error:
-        if not is_fault(error):
-            raise
+    set_attribute(work_item, SUBMITTED, (record.totals, core.monotonic_ns()))
+    record.totals.submitted.add()
 
 
 def _observed_run(original: Any) -> Any:
     @wraps(original)
     def run(self: Any, *context: Any) -> None:
-        started = _started(self)
+        started = guarded(_started, self)
         try:
             original(self, *context)
         finally:
             if started is not None:
-                _finished(self, *started)
+                guarded(_finished, self, *started)
             # The stack trace of an exception that the task ended with leads here, up to 3.12: nothing may hang on it.
             self, context = None, ()
 
@@ -258,31 +240,22 @@ def _observed_run(original: Any) -> Any:
 
 def _started(work_item: Any) -> tuple[Totals, int, int] | None:
     """For whom the task counts, how long it was queued and when it began; None for one that is not observed."""
-    try:
-        observed = _attribute(work_item, SUBMITTED)
-        if observed is None or work_item.future.cancelled():
-            return None
-        totals, submitted = observed
-        started = core.monotonic_ns()
-        totals.started.add()
-        return totals, started - submitted, started
-    except Exception as error:
-        if not is_fault(error):
-            raise
+    observed = _attribute(work_item, SUBMITTED)
+    if observed is None or work_item.future.cancelled():
         return None
+    totals, submitted = observed
+    started = core.monotonic_ns()
+    totals.started.add()
+    return totals, started - submitted, started
 
 
 def _finished(work_item: Any, totals: Totals, queued: int, started: int) -> None:
-    try:
-        totals.finished.add()
-        _durations.add((totals.queue, queued))
-        _durations.add((totals.run, core.monotonic_ns() - started))
-        future = work_item.future
-        if future._exception is not None:
-            _futures.watch(future, _target_of(work_item), totals.unread.add)
-    except Exception as error:
-        if not is_fault(error):
-            raise
+    totals.finished.add()
+    _durations.add((totals.queue, queued))
+    _durations.add((totals.run, core.monotonic_ns() - started))
+    future = work_item.future
+    if future._exception is not None:
+        _futures.watch(future, _target_of(work_item), totals.unread.add)
 
 
 def _target_of(work_item: Any) -> str:

@@ -13,7 +13,7 @@ from types import ModuleType
 
 from ._backend import core
 from ._foreign import namespace_of
-from ._guards import is_fault
+from ._guards import guarded, is_fault
 from ._lifecycle import record_exception
 from ._replacing import Replacement
 from ._resets import on_reset
@@ -89,13 +89,9 @@ def in_futures(base: ModuleType) -> list[Replacement]:
 
 
 def _mark_read(future: Any) -> None:
-    try:
-        watch = namespace_of(future).setdefault(WATCH, _READ)
-        if watch is not _READ:
-            watch.exception = None
-    except Exception as error:
-        if not is_fault(error):
-            raise
+    watch = namespace_of(future).setdefault(WATCH, _READ)
+    if watch is not _READ:
+        watch.exception = None
 
 
 # Up to 3.13 an exception that is false, as one with a length of zero is, is not raised but passes for no exception.
@@ -110,7 +106,7 @@ def _observed_get_result(original: Any) -> Any:
             return original(self)
         if not _RAISES_WHAT_IS_FALSE and not self._exception:
             return self._result
-        _mark_read(self)
+        guarded(_mark_read, self)
         try:
             raise self._exception
         finally:
@@ -124,7 +120,7 @@ def _observed_exception(original: Any) -> Any:
     def exception(self: Any, timeout: float | None = None) -> Any:
         found = original(self, timeout)
         if found is not None:
-            _mark_read(self)
+            guarded(_mark_read, self)
         return found
 
     return exception
@@ -135,7 +131,7 @@ def _observed_get_snapshot(original: Any) -> Any:
     def _get_snapshot(self: Any) -> Any:
         snapshot = original(self)
         if snapshot[3] is not None:
-            _mark_read(self)
+            guarded(_mark_read, self)
         return snapshot
 
     return _get_snapshot

@@ -5,6 +5,11 @@ from __future__ import annotations
 from ._backend import core
 from ._interruptions import is_interruption
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
 
 def is_fault(error: BaseException) -> bool:
     """Count an error inside the telemetry itself; False for what the program raised meanwhile, which has to reach it.
@@ -17,3 +22,13 @@ def is_fault(error: BaseException) -> bool:
         return False
     core.count_fault()
     return True
+
+
+def guarded(call: Callable[..., Any], *arguments: Any, otherwise: Any = None) -> Any:
+    """What a function of the telemetry returns; `otherwise` if it fails."""
+    try:
+        return call(*arguments)
+    except Exception as error:
+        if not is_fault(error):
+            raise
+        return otherwise

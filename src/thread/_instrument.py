@@ -12,6 +12,7 @@ from . import _blocking, _coverage, _executors, _futures, _pickling, _primitives
 
 # It has to take the interpreter's own locks and threads from `_thread` before those are replaced.
 from . import _own_threads as _own_threads
+from ._guards import guarded
 from ._importing import after_import, forget
 from ._replacing import Replacements
 
@@ -49,17 +50,19 @@ def instrument() -> None:
     is replaced then. Where that shows only when `threading` is imported, it is a RuntimeWarning. Safe to call from any
     thread.
     """
-    _primitives.check()
+    refusal = guarded(_primitives.refusal)
+    if refusal is not None:
+        raise RuntimeError(refusal)
     if not _is_active[0]:
-        _coverage.begin()
-    instrument_at_start()
+        guarded(_coverage.begin)
+    guarded(instrument_at_start)
 
 
 def instrument_at_start() -> None:
     """The same before the program's first line, when there are no locks yet that it could be told of."""
     _is_active[0] = True
     for name in _PARTS:
-        after_import(name, _replace_in, _NativeThread() if name == "threading" else None)
+        guarded(after_import, name, _replace_in, _NativeThread() if name == "threading" else None)
 
 
 def uninstrument() -> None:
@@ -70,34 +73,34 @@ def uninstrument() -> None:
     """
     _is_active[0] = False
     for name in _PARTS:
-        forget(name)
+        guarded(forget, name)
     for replacements in list(_replacements.values()):
-        replacements.undo()
+        guarded(replacements.undo)
 
 
 class _NativeThread:
     """The interpreter's own `_thread`, for the time in which `threading` takes from it what it needs for itself."""
 
     def __enter__(self) -> None:
-        _replacements["_thread"].undo()
+        guarded(_replacements["_thread"].undo)
 
     def __exit__(self, *exception: object) -> None:
-        _replacements["_thread"].put()
+        guarded(_replacements["_thread"].put)
 
 
 def _replace_in(module: ModuleType) -> None:
-    try:
-        _primitives.check()
-    except RuntimeError as error:
+    refusal = guarded(_primitives.refusal)
+    if refusal is not None:
         # Whoever imports the module has asked for nothing, and must get it.
         uninstrument()
         import warnings
 
-        warnings.warn(str(error), RuntimeWarning, stacklevel=2)
+        warnings.warn(refusal, RuntimeWarning, stacklevel=2)
         return
     name = module.__name__
     if name not in _replacements:
+        # A module may be another one than it is called, or a part of it may be missing.
         _replacements[name] = Replacements(
-            [replacement for part in _PARTS[name] for replacement in part(module)]
+            [replacement for part in _PARTS[name] for replacement in guarded(part, module, otherwise=())]
         )
     _replacements[name].put()

@@ -138,17 +138,18 @@ def _loaded() -> list[str]:
     return [name for name in GREENLETS if name in sys.modules]
 
 
-def check() -> None:
-    """Raises RuntimeError if the threads of `threading` are not the interpreter's.
+def refusal() -> str | None:
+    """Why the threads of `threading` cannot be observed: they are not the interpreter's. None where they are.
 
     A debugger's are: it puts a function of its own in the place of what starts them, which calls the interpreter's.
     """
     found = _place_of_greenlets()
-    if found is not None:
-        name, _ = found
-        suspects = f" ({' and '.join(_loaded())} is loaded)" if _loaded() else ""
-        raise RuntimeError(
-            f"cannot observe threading: expected its {name} to be the interpreter's, "
-            f"got {getattr(sys.modules['threading'], name)!r}{suspects}. "
-            "Greenlets in place of threads are not observed."
-        )
+    if found is None:
+        return None
+    name, _ = found
+    suspects = f" ({' and '.join(_loaded())} is loaded)" if _loaded() else ""
+    return (
+        f"cannot observe threading: expected its {name} to be the interpreter's, "
+        f"got {getattr(sys.modules['threading'], name)!r}{suspects}. "
+        "Greenlets in place of threads are not observed."
+    )

@@ -15,6 +15,7 @@ from ._clock import monotonic
 from ._event_reader import read_events
 from ._exporting import Exporter, Worker
 from ._faults import FaultLog, write_the_rest
+from ._guards import guarded
 from ._late import make_now
 from ._logging import guard
 from ._own_threads import Alarm, Flag, HiddenThread
@@ -169,8 +170,10 @@ class Recorder:
 
     def snapshot(self) -> Snapshot:
         """What was recorded until now."""
-        _fork.bring_back_the_missing()
-        return read_snapshot(dropped_by_exporters=self._dropped.value, exporters=self._exporter_stats())
+        guarded(_fork.bring_back_the_missing)
+        exporters = guarded(self._exporter_stats, otherwise=())
+        dropped = guarded(lambda: self._dropped.value, otherwise=0)
+        return guarded(read_snapshot, dropped, exporters, otherwise=Snapshot(taken_at=0.0))  # type: ignore[no-any-return]
 
     def _exporter_stats(self) -> tuple[ExporterStats, ...]:
         by_name: dict[str, list[ExporterStats]] = {}

@@ -12,7 +12,7 @@ from types import ModuleType
 
 from ._backend import core
 from ._foreign import set_attribute
-from ._guards import is_fault
+from ._guards import guarded, is_fault
 from ._replacing import Replacement
 
 TYPE_CHECKING = False
@@ -43,11 +43,9 @@ def _observed_init(original: Any) -> Any:
     @wraps(original)
     def __init__(self: Any, value: int = 1) -> None:
         original(self, value)
-        try:
-            set_attribute(self, RECORD, core.SemaphoreRecord())
-        except Exception as error:
-            if not is_fault(error):
-                raise
+        record = guarded(core.SemaphoreRecord)
+        if record is not None:
+            guarded(set_attribute, self, RECORD, record)
 
     return __init__
 
@@ -63,18 +61,24 @@ def record_of(semaphore: Any) -> Any:
 def _observed_acquire(original: Any) -> Any:
     @wraps(original)
     def acquire(self: Any, blocking: bool = True, timeout: float | None = None) -> bool:
-        record = record_of(self)
+        record = guarded(record_of, self)
         if record is None or (not blocking and timeout is not None):
             acquired: bool = original(self, blocking, timeout)
             return acquired
         with self._cond:
             if self._value != 0:
                 self._value -= 1
-                _tell(record.acquired)
+                guarded(record.acquired)
                 return True
         if not blocking or (timeout is not None and timeout <= 0):
             return False
-        return _acquire_contended(self, record, timeout)
+        try:
+            return _acquire_contended(self, record, timeout)
+        except Exception as error:
+            if not is_fault(error):
+                raise
+        # Nothing was acquired, and what is wrong is wrong here or not with us.
+        return bool(original(self, blocking, timeout))
 
     return acquire
 
@@ -83,26 +87,16 @@ def _observed_release(original: Any) -> Any:
     @wraps(original)
     def release(self: Any, n: int = 1) -> None:
         original(self, n)
-        record = record_of(self)
+        record = guarded(record_of, self)
         if record is not None:
-            _tell(record.released, n)
+            guarded(record.released, n)
 
     return release
 
 
-def _tell(tell: Any, *arguments: Any) -> Any:
-    """What a record answers; None where it fails, for the program's permit is not its business."""
-    try:
-        return tell(*arguments)
-    except Exception as error:
-        if not is_fault(error):
-            raise
-        return None
-
-
 def _acquire_contended(semaphore: Any, record: Any, timeout: float | None) -> bool:
     """One wait, however often the thread sleeps in it because others were faster."""
-    wait = _tell(record.begin_wait)
+    wait = guarded(record.begin_wait)
     deadline = None if timeout is None else _now() + timeout
     acquired = None
     try:
@@ -113,12 +107,12 @@ def _acquire_contended(semaphore: Any, record: Any, timeout: float | None) -> bo
                     return False
                 _sleep(semaphore._cond, wait, deadline)
             semaphore._value -= 1
-            _tell(record.acquired)
+            guarded(record.acquired)
             acquired = True
             return True
     finally:
         if wait is not None:
-            _tell(wait.end, acquired)
+            guarded(wait.end, acquired)
 
 
 def _sleep(condition: Any, wait: Any, deadline: float | None) -> None:
@@ -152,13 +146,13 @@ def _sleep_until_told(waiter: Any, wait: Any, deadline: float | None) -> bool:
     began = _now()
     look_up = began + _LOOK_UP
     while True:
-        slow = None if wait is None else _tell(wait.seconds_to_evidence)
+        slow = None if wait is None else guarded(wait.seconds_to_evidence)
         now = _now()
         limits = (look_up - now, slow, None if deadline is None else deadline - now)
         if waiter.acquire(True, max(min(limit for limit in limits if limit is not None), 0.0)):
             return True
-        if slow is not None and _tell(wait.seconds_to_evidence) == 0.0:
-            _tell(wait.give_evidence)
+        if slow is not None and guarded(wait.seconds_to_evidence) == 0.0:
+            guarded(wait.give_evidence)
         now = _now()
         if deadline is not None and now >= deadline:
             return False

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from time import sleep
-from typing import Any, TypeVar
+from typing import Any
 
 from . import _children, _clock, _coverage
 from ._accumulator import lost_records
 from ._backend import began_at, core
 from ._executors import read_executors
-from ._guards import is_fault
+from ._guards import guarded
 from ._histogram import Histogram
 from ._histogram_counts import RawHistogram
 from ._lifecycle import read_exceptions
@@ -29,11 +29,11 @@ from ._snapshot import (
     ThreadStats,
     WaitStats,
 )
+from ._targets import unnamed_targets
 from ._version import VERSION, python_version
 
-Part = TypeVar("Part")
-
 _NOTHING_RECORDED = Histogram()
+_UNKNOWN_COVERAGE = Coverage(core.NAME, False, 0, 0, False, 0)
 _LOCKS_AT_ONCE = 256
 """Then other threads may have the GIL: after a millisecond, where they would have to ask for it after five."""
 
@@ -43,37 +43,27 @@ def read_snapshot(dropped_by_exporters: int, exporters: tuple[ExporterStats, ...
 
     Takes no lock, hence safe in signal handlers, finalizers and exporters.
     """
-    _part(_clock.calibrate, None)
+    guarded(_clock.calibrate)
     sites = Sites()
     nothing: list[Any] = []
-    threads = _part(core.read_threads, nothing)
+    threads = guarded(core.read_threads, otherwise=nothing)
     # Read after the totals: a thread that ends in between is then missing from the sum for a moment, which
     # `_CpuTimes` makes good. The other way round it would be counted twice, and the sum would stay too high.
-    live = _part(read_live_threads, nothing)
+    live = guarded(read_live_threads, otherwise=nothing)
     return Snapshot(
-        taken_at=_clock.unix_time(core.monotonic_ns()),
-        locks=_part(lambda: tuple(_known_locks.read()), ()),
-        waits=_part(lambda: tuple(_waits(sites)), ()),
-        blocking=_part(lambda: tuple(_blocking(sites)), ()),
-        executors=_part(lambda: tuple(_executors()), ()),
-        threads=_part(lambda: tuple(_thread_stats(threads, live)), ()),
-        live_threads=_part(lambda: tuple([_live_thread(thread) for thread in live]), ()),
+        taken_at=guarded(_clock.unix_time, core.monotonic_ns(), otherwise=0.0),
+        locks=guarded(lambda: tuple(_known_locks.read()), otherwise=()),
+        waits=guarded(lambda: tuple(_waits(sites)), otherwise=()),
+        blocking=guarded(lambda: tuple(_blocking(sites)), otherwise=()),
+        executors=guarded(lambda: tuple(_executors()), otherwise=()),
+        threads=guarded(lambda: tuple(_thread_stats(threads, live)), otherwise=()),
+        live_threads=guarded(lambda: tuple([_live_thread(thread) for thread in live]), otherwise=()),
         exporters=exporters,
-        exceptions=_part(lambda: tuple(_exceptions()), ()),
+        exceptions=guarded(lambda: tuple(_exceptions()), otherwise=()),
         dropped_events=core.dropped_events() + dropped_by_exporters,
-        coverage=_coverage_of(live),
-        began_at=began_at(),
+        coverage=guarded(_coverage_of, live, otherwise=_UNKNOWN_COVERAGE),
+        began_at=guarded(began_at, otherwise=0.0),
     )
-
-
-def _part(read: Callable[[], Part], otherwise: Part) -> Part:
-    """One part of a snapshot. A fault in it costs no other part."""
-    try:
-        return read()
-    except Exception as error:
-        if not is_fault(error):
-            raise
-        return otherwise
 
 
 def _waits(sites: Sites) -> Iterator[WaitStats]:
@@ -98,22 +88,22 @@ def _exceptions() -> Iterator[ExceptionStats]:
 
 def _coverage_of(live: list[RawLiveThread]) -> Coverage:
     observed = sum(thread.started_ns is not None for thread in live)
-    running = thread_count() + 1
+    running = guarded(thread_count, otherwise=observed - 1) + 1
     return Coverage(
         core=core.NAME,
-        instrumented=_part(_coverage.is_instrumented, False),
+        instrumented=guarded(_coverage.is_instrumented, otherwise=False),
         observed_threads=observed,
         unobserved_threads=max(running - observed - core.hidden_count(), 0),
         sites_capped=core.sites_capped(),
-        unobserved_locks=_coverage.unobserved_locks(),
-        unobserved_modules=_part(_coverage.unobserved_modules, ()),
-        replaced_by=_part(_coverage.replaced_by, None),
-        child_processes=_part(_children.running, 0),
-        child_cpu_time=_part(_children.cpu_time, 0.0),
+        unobserved_locks=guarded(_coverage.unobserved_locks, otherwise=0),
+        unobserved_modules=guarded(_coverage.unobserved_modules, otherwise=()),
+        replaced_by=guarded(_coverage.replaced_by),
+        child_processes=guarded(_children.running, otherwise=0),
+        child_cpu_time=guarded(_children.cpu_time, otherwise=0.0),
         version=VERSION,
-        python=python_version(),
+        python=guarded(python_version, otherwise=""),
         # The last, for it counts the faults of this very look.
-        faults=core.faults() + lost_records(),
+        faults=core.faults() + guarded(lost_records, otherwise=0) + guarded(unnamed_targets, otherwise=0),
     )
 
 
