@@ -13,6 +13,7 @@ import socket
 
 from ._descriptor import OwnSocket
 from ._lent_listener import LentListener, PortOfAncestorError, has_observed_ancestor
+from ._parent import Parent
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -66,7 +67,8 @@ class FirstVisit:
         self._say = say
         self._interval = interval
         self._listener: LentListener | None = None
-        self._parent: int | None = None
+        self._process = os.getpid()
+        self._parent: Parent | None = None
         self._has_complained = False
         self._is_over = False
         self._turn = _thread.allocate_lock()
@@ -106,7 +108,7 @@ class FirstVisit:
         self._alarm.close()
         self._bell.close()
         self._make_bell()
-        self._parent = os.getppid()
+        self._parent, self._process = Parent(self._process), os.getpid()
         self._thread = self._new_thread(self._wait, self._ring)
         try:
             self._thread.start()
@@ -125,7 +127,7 @@ class FirstVisit:
             pass
 
     def _try_to_listen(self) -> None:
-        if self._parent is not None and os.getppid() == self._parent:
+        if self._parent is not None and self._parent.lives:
             return
         try:
             self._listener = LentListener(self._host, self._port)

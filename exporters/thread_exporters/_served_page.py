@@ -11,6 +11,7 @@ from typing import Any, Final
 from ._hosts import Hosts
 from ._lent_listener import LentListener, PortOfAncestorError
 from ._listener import Listener
+from ._parent import Parent
 from ._requests import Page, Site
 from ._server import MetricsServer
 from ._shared_listener import SharedListener
@@ -48,7 +49,7 @@ class ServedPage:
         self._hosts = Hosts(allowed_hosts, host)
         self._server: MetricsServer | None = None
         self._process = os.getpid()
-        self._parent: int | None = None
+        self._parent: Parent | None = None
         self._has_complained = False
         self.serve()
 
@@ -66,7 +67,7 @@ class ServedPage:
                 return
             self._server.close(_SECONDS_TO_END)
             self._server = None
-        if self._folder is not None or self._parent is None or not _exists(self._parent):
+        if self._folder is not None or self._parent is None or not self._parent.lives:
             self._begin()
 
     def _resume(self, server: MetricsServer) -> None:
@@ -119,8 +120,7 @@ class ServedPage:
 
         A child says nothing about a port that its parent, or another child, has.
         """
-        # The parent may be gone by now, as that of a daemon.
-        self._parent, self._process = self._process, os.getpid()
+        self._parent, self._process = Parent(self._process), os.getpid()
         self._has_complained = True
         server, self._server = self._server, None
         if server is not None and server.after_fork_in_child():
@@ -131,13 +131,3 @@ class ServedPage:
         server, self._server = self._server, None
         if server is not None:
             server.close(timeout)
-
-
-def _exists(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:
-        pass
-    return True

@@ -18,7 +18,8 @@ import os, sys, threading
 from thread import telemetry
 telemetry.instrument()
 guard = telemetry.named(threading.Lock(), "guard of the daemon")
-telemetry.start("prometheus", export_interval=0.1)
+if "THREAD_TELEMETRY" not in os.environ:
+    telemetry.start("prometheus", export_interval=0.1)
 for _ in range(2):
     if os.fork():
         os._exit(0)
@@ -43,19 +44,22 @@ if not hasattr(os, "fork"):
     sys.exit(77)
 folder, shared = tempfile.mkdtemp(), tempfile.mkdtemp()
 wrong = []
-for multiprocess in (False, True):
+for multiprocess, activated in ((False, False), (True, False), (False, True)):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     environment = {**os.environ, "THREAD_TELEMETRY_PORT": str(port)}
     if multiprocess:
         environment["PROMETHEUS_MULTIPROC_DIR"] = shared
+    if activated:
+        environment["THREAD_TELEMETRY"] = "1"
+        environment["THREAD_TELEMETRY_EXPORT_INTERVAL"] = "0.1"
     told = os.path.join(tempfile.mkdtemp(), "number")
     subprocess.run([sys.executable, "-W", "ignore", "-c", PROGRAM, folder, told], env=environment, timeout=60)
     page, deadline = "", time.monotonic() + 30
     while 'python_lock_name="guard of the daemon",python_lock_type="lock"} 7' not in page:
         if time.monotonic() > deadline:
-            wrong.append(f"multiprocess: {multiprocess}, no page: {page[-200:]}")
+            wrong.append(f"multiprocess: {multiprocess}, activated: {activated}, no page: {page[-200:]}")
             break
         time.sleep(0.05)
         try:
