@@ -22,6 +22,7 @@ SCRIPTS = (
     "datadog",
     "contended",
     "hand_over",
+    "waiting",
     "creation",
     "thread_start",
     "tracing",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 import time
@@ -189,6 +190,38 @@ def test_a_wait_that_became_slow_without_the_gil_names_the_owner_that_kept_the_l
     assert wait["duration"] >= 100_000_000
 
 
+def test_a_slow_wait_names_the_owner_that_kept_the_lock_for_the_longest_time(core: ModuleType) -> None:
+    lock = thread.allocate_lock(name="kept")
+    order = []
+
+    def keep_longer() -> None:
+        with lock:
+            order.append("keep_longer")
+            time.sleep(0.15)
+
+    def want() -> None:
+        with lock:
+            order.append("want")
+
+    others = [threading.Thread(target=keep_longer), threading.Thread(target=want)]
+    with lock:
+        for count, other in enumerate(others):
+            other.start()
+            while len(core.read_current_waits()) <= count:
+                time.sleep(0.001)
+        time.sleep(0.03)
+    for other in others:
+        other.join(60)
+    waits = {wait["acquire_site"][0].rpartition(".")[2]: wait for wait in slow_waits(core)}
+    assert core.NAME != "c" or order == ["keep_longer", "want"]
+    if order[0] == "keep_longer":
+        wait = waits["want"]
+        assert wait["owner_ident"] == others[0].ident
+        assert wait["owner_site"][0].endswith("keep_longer")
+        assert wait["owner_stack"][0][0].endswith("keep_longer")
+    assert waits["keep_longer"]["owner_ident"] == threading.get_ident()
+
+
 def test_nobody_listening_means_no_evidence_but_still_blame(core: ModuleType) -> None:
     core.configure(listening=False)
     Contest(thread.allocate_lock(name="unheard"), held_for=0.05).run()
@@ -316,3 +349,104 @@ def test_a_duration_below_zero_counts_as_none(core: ModuleType) -> None:
     counts.add(5)
     counts.add(-3)
     assert counts.read()[:3] == (2, 5, 5)
+
+
+def test_waits_without_success_are_blamed_to_the_nanosecond(core: ModuleType) -> None:
+    lock = thread.allocate_lock(name="in vain")
+    with lock:
+        waiters = [threading.Thread(target=lock.acquire, args=(True, 0.02 * n)) for n in range(1, 5)]
+        for each in waiters:
+            each.start()
+        for each in waiters:
+            each.join(60)
+    [wait] = [values[7] for values in core.read_locks() if values[0] == "in vain"]
+    rows = [blame for blame in core.read_blame() if blame[0] == "in vain"]
+    assert sum(blame[5] for blame in rows) == wait[1]
+    here = sum(blame[5] for blame in rows if blame[3][0].endswith("blamed_to_the_nanosecond"))
+    assert here > 0.9 * wait[1]
+
+
+def test_each_that_held_the_only_permit_is_to_blame_for_its_time(core: ModuleType) -> None:
+    record = core.SemaphoreRecord(name="permit")
+
+    def hold_shortly() -> None:
+        record.acquired()
+        begun.set()
+        time.sleep(0.03)
+        record.released()
+
+    def hold_longer() -> None:
+        record.acquired()
+        time.sleep(0.15)
+        record.released()
+
+    begun = threading.Event()
+    first = threading.Thread(target=hold_shortly)
+    first.start()
+    assert begun.wait(60)
+    wait = record.begin_wait()
+    first.join(60)
+    second = threading.Thread(target=hold_longer)
+    second.start()
+    second.join(60)
+    wait.end(True)
+    rows = {blame[3][0].rpartition(".")[2]: blame[5] for blame in core.read_blame() if blame[0] == "permit"}
+    assert rows["hold_longer"] > 2 * rows["hold_shortly"] > 0
+    [waited] = [values[7] for values in core.read_locks() if values[0] == "permit"]
+    assert sum(rows.values()) == waited[1]
+
+
+@pytest.fixture
+def handed_over(
+    core: ModuleType, one_thread_at_a_time: None
+) -> Iterator[tuple[Any, list[threading.Thread], list[int]]]:
+    """A lock that was released while two threads waited for it, the first of which did not run yet."""
+    if core.NAME != "c":
+        pytest.skip("the interpreter's own lock knows no hand-over before 3.14")
+    lock = thread.allocate_lock()
+    lock.acquire()
+    served: list[int] = []
+
+    def take() -> None:
+        lock.acquire()
+        served.append(1)
+
+    waiters = [threading.Thread(target=take), threading.Thread(target=take)]
+    for count, waiter in enumerate(waiters):
+        waiter.start()
+        while len(core.read_current_waits()) <= count:
+            time.sleep(0.001)
+    time.sleep(0.02)
+    lock.release()
+    yield lock, waiters, served
+    while any(waiter.is_alive() for waiter in waiters):
+        if lock.locked():
+            lock.release()
+        time.sleep(0.001)
+
+
+def test_who_releases_a_lock_does_not_get_it_before_one_that_has_waited_its_time(handed_over: Any) -> None:
+    lock, _, _ = handed_over
+    assert not lock.acquire(False)
+    assert lock.locked()
+
+
+def test_a_lock_that_is_released_again_while_it_is_handed_over_goes_to_the_next(handed_over: Any) -> None:
+    lock, waiters, _ = handed_over
+    lock.release()
+    for waiter in waiters:
+        waiter.join(60)
+        assert not waiter.is_alive()
+
+
+def test_a_lock_that_is_being_handed_over_is_free_in_a_forked_child(handed_over: Any) -> None:
+    lock, _, served = handed_over
+    child = os.fork()
+    if child == 0:
+        # What is to be done before a fork may have let the first waiter run.
+        os._exit(0 if served or lock.acquire(timeout=10) else 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+def test_a_thread_that_was_given_a_lock_no_longer_waits_for_it(core: ModuleType, handed_over: Any) -> None:
+    assert len(core.read_current_waits()) == 1

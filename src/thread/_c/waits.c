@@ -37,7 +37,7 @@
  * seen, to give evidence and to be recorded. */
 #include "core.h"
 
-#define TURN_NS 200000 /* 0.2 ms: see benchmarks/ for what more and less of it do */
+#define TURN_NS 50000 /* see "what a turn costs" in docs/overhead.md */
 #define LOOK_UP_NS 10000000
 #define SPARE_WAITERS 64
 
