@@ -28,6 +28,7 @@ SCRIPTS = (
     "tracing",
     "family",
     "pure_python",
+    "startup",
     "reading",
     "footprint",
     "service",
