@@ -7,7 +7,8 @@ import threading
 import pytest
 from interruptions import Interruption, interrupted_by
 
-from thread._accumulator import MOST_PENDING, Accumulator, lost_records
+from thread._accumulator import MOST_PENDING, Accumulator
+from thread._interruptions import faults_below_the_core
 
 
 def test_every_record_of_every_thread_is_folded_once() -> None:
@@ -65,24 +66,24 @@ def test_a_fold_that_fails_costs_one_record_which_is_counted() -> None:
         folded.append(record)
 
     accumulator = Accumulator(fold)
-    before = lost_records()
+    before = faults_below_the_core()
     for record in range(5):
         accumulator.add(record)
     accumulator.settle()
     assert folded == [0, 1, 3, 4]
-    assert lost_records() == before + 1
+    assert faults_below_the_core() == before + 1
 
 
 def test_what_nobody_can_fold_is_bounded_and_counted() -> None:
     accumulator = Accumulator(lambda record: None)
-    before = lost_records()
+    before = faults_below_the_core()
     with accumulator._guard:
         for record in range(MOST_PENDING + 7):
             accumulator.add(record)
-    assert lost_records() == before + 7
+    assert faults_below_the_core() == before + 7
     accumulator.settle()
     accumulator.add(1)
-    assert lost_records() == before + 7
+    assert faults_below_the_core() == before + 7
 
 
 def test_a_fold_that_is_interrupted_goes_on_the_next_time() -> None:

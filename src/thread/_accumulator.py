@@ -13,9 +13,7 @@ from __future__ import annotations
 from _thread import allocate_lock, get_ident
 from collections import deque
 
-from ._atomic import Counter
-from ._interruptions import is_interruption
-from ._resets import on_reset
+from ._interruptions import count_fault, is_fault
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,12 +21,10 @@ if TYPE_CHECKING:
     from typing import Any, Final
 
 MOST_PENDING: Final = 20_000
-"""More are lost, and counted: nobody has been able to fold for long."""
+"""More are lost, each counted as a fault: nobody has been able to fold for long."""
 
 _FOLD_AT = 256
 _READER_PATIENCE = 0.2
-
-_lost: Final = Counter()
 
 
 class Accumulator:
@@ -48,7 +44,7 @@ class Accumulator:
         """Safe in any thread, signal handler or finalizer."""
         pending = len(self._pending)
         if pending >= MOST_PENDING:
-            _lost.add()
+            count_fault()
             return
         self._pending.append(record)
         if pending >= _FOLD_AT:
@@ -83,15 +79,6 @@ class Accumulator:
             try:
                 self._fold(record)
             except Exception as error:
-                if is_interruption(error):
+                if not is_fault(error):
                     raise
-                _lost.add()
             pending.popleft()
-
-
-def lost_records() -> int:
-    """How many records were not folded, since there were too many or folding them failed."""
-    return _lost.value
-
-
-on_reset(_lost.reset)

@@ -13,7 +13,9 @@ from functools import partial
 from itertools import islice, pairwise
 from types import CodeType, FrameType, FunctionType, MethodType
 
+from ._atomic import Counter
 from ._naming import OWN_FOLDER
+from ._resets import on_reset
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,6 +24,29 @@ if TYPE_CHECKING:
 
 _MOST_FRAMES: Final = 200
 _TAKES_ANY_NUMBER: Final = 0x04
+
+_faults: Final = Counter()
+
+
+def is_fault(error: BaseException) -> bool:
+    """Count a fault of what the core is made of, which cannot call the core; False for what the program raised."""
+    if is_interruption(error):
+        return False
+    _faults.add()
+    return True
+
+
+def count_fault() -> None:
+    """Count a fault that raised nothing."""
+    _faults.add()
+
+
+def faults_below_the_core() -> int:
+    """How many faults there were in what the core is made of."""
+    return _faults.value
+
+
+on_reset(_faults.reset)
 
 
 def is_interruption(error: BaseException) -> bool:

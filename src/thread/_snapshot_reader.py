@@ -7,12 +7,12 @@ from time import sleep
 from typing import Any
 
 from . import _children, _clock, _coverage
-from ._accumulator import lost_records
 from ._backend import began_at, core
 from ._executors import read_executors
 from ._guards import guarded
 from ._histogram import Histogram
 from ._histogram_counts import RawHistogram
+from ._interruptions import faults_below_the_core
 from ._lifecycle import read_exceptions
 from ._live_threads import RawLiveThread, read_live_threads
 from ._own_threads import thread_count
@@ -29,7 +29,6 @@ from ._snapshot import (
     ThreadStats,
     WaitStats,
 )
-from ._targets import unnamed_targets
 from ._version import VERSION, python_version
 
 _NOTHING_RECORDED = Histogram()
@@ -103,7 +102,7 @@ def _coverage_of(live: list[RawLiveThread]) -> Coverage:
         version=VERSION,
         python=guarded(python_version, otherwise=""),
         # The last, for it counts the faults of this very look.
-        faults=core.faults() + guarded(lost_records, otherwise=0) + guarded(unnamed_targets, otherwise=0),
+        faults=core.faults() + guarded(faults_below_the_core, otherwise=0),
     )
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from types import BuiltinFunctionType, CellType, FunctionType, MethodType
 
-from ._atomic import Counter
 from ._foreign import (
     MISSING,
     as_text,
@@ -21,7 +20,7 @@ from ._foreign import (
     loaded,
     namespace_of,
 )
-from ._interruptions import is_interruption
+from ._interruptions import is_fault
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -42,22 +41,13 @@ _WRAPPED: Final = ("__wrapped__", "func", "original_func")
 """Where wrappers keep what they wrap: those of `functools` and wrapt, partial functions, the debugger pydevd."""
 
 
-_unnamed: Final = Counter()
-
-
-def unnamed_targets() -> int:
-    """How many could not be described."""
-    return _unnamed.value
-
-
 def describe_target(function: object) -> str:
-    """The name of what a thread runs. Never raises."""
+    """The name of what a thread runs. Raises nothing but what a signal handler does."""
     try:
         name = _describe(function)
     except Exception as error:
-        if is_interruption(error):
+        if not is_fault(error):
             raise
-        _unnamed.add()
         return UNKNOWN
     return name if len(name) <= _LONGEST else f"{name[:_LONGEST]}…"
 

@@ -385,7 +385,7 @@ rename_mutex(Mutex *mutex, PyObject *given)
     Identity *identity = name == NULL ? NULL : identity_renamed(mutex->identity, name);
     Py_XDECREF(name);
     if (identity == NULL) {
-        return NULL;
+        return absorb_fault() ? Py_NewRef(Py_None) : NULL;
     }
     mutex->identity->live--;
     mutex->identity = identity;

@@ -86,7 +86,12 @@ def _passes_an_sdk(frame: FrameType | None) -> bool:
 
 def serves_telemetry() -> bool:
     """Whether what this thread makes now is for telemetry: our own, or the SDK of a telemetry library."""
-    return is_hidden() or _passes_an_sdk(sys._getframe(1))
+    try:
+        return is_hidden() or _passes_an_sdk(sys._getframe(1))
+    except Exception as error:
+        if not is_fault(error):
+            raise
+        return False
 
 
 def identity_created(kind: str, name: str | None, frame: FrameType) -> Identity:

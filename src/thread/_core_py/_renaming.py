@@ -7,6 +7,7 @@ from typing import Any
 from ._locks import Mutex
 from ._records import identity_renamed, unobserved
 from ._semaphores import SemaphoreRecord
+from ._state import is_fault
 from ._waits import rename_waits
 
 
@@ -30,8 +31,16 @@ def rename(lock: Any, name: str, /) -> None:
         raise TypeError(f"expected an observed lock, got {type(lock).__name__}")
     if not isinstance(name, str):
         raise TypeError(f"a lock's name must be a str, not {type(name).__name__}")
+    try:
+        _rename(lock, str.__str__(name))
+    except Exception as error:
+        if not is_fault(error):
+            raise
+
+
+def _rename(lock: Any, name: str) -> None:
     former = lock._identity
-    identity = identity_renamed(former, str.__str__(name))
+    identity = identity_renamed(former, name)
     former.dropped.add()
     lock._identity = identity
     identity.created.add()

@@ -15,7 +15,7 @@ from typing import Any
 from weakref import ref
 
 from .._targets import may_hide_a_thread
-from ._state import Settings, count_fault
+from ._state import Settings, is_fault
 
 _tracing: list[Any] = [None]
 
@@ -72,9 +72,10 @@ class ThreadTrace:
         if self.starter_context is not None:
             try:
                 self._join(tracing, starter, function)
-            except Exception:
-                count_fault()
+            except Exception as error:
                 self.span = None
+                if not is_fault(error):
+                    raise
 
     def _join(self, tracing: Any, starter: Any, function: object) -> None:
         self.span = object.__new__(tracing.thread_span_type)

@@ -129,7 +129,11 @@ def is_fault(error: BaseException) -> bool:
         if not is_fault(error):
             raise
     """
-    if is_interruption(error):
+    try:
+        interrupts = is_interruption(error)
+    except Exception:
+        interrupts = False
+    if interrupts:
         return False
     count_fault()
     return True

@@ -154,6 +154,7 @@ class Wait:
         if self.owner_evidence is None or kept > self.owner_kept:
             self.owner_evidence, self.owner_kept = evidence, kept
 
+    @entered_at_once
     def enter(self) -> None:
         """Be seen waiting."""
         self.lock._queue.totals.look(self.started, self.owner_site, self.share, begins=True)
@@ -170,7 +171,11 @@ class Wait:
             del self.identity.waiting[self]
         if self in _current:
             del _current[self]
-        self.lock._queue.totals.withdraw(self.share)
+        try:
+            self.lock._queue.totals.withdraw(self.share)
+        except Exception as error:
+            if not is_fault(error):
+                raise
 
     @entered_at_once
     def end(self, frame: FrameType, outcome: str) -> None:
@@ -274,7 +279,6 @@ def acquire_contended(lock: Contended, timeout: float) -> bool:
     outcome = "interrupted"
     try:
         try:
-            wait.enter()
             acquired = _wait_in_steps(wait, lock, timeout, frame)
             outcome = "acquired" if acquired else "timed out"
         finally:
@@ -303,10 +307,15 @@ def _caller() -> FrameType:
 
 
 def _wait_for(lock: Owned, frame: FrameType) -> Wait | None:
-    """A wait to be recorded, None where it cannot be made."""
+    """A wait that is seen from now on, None where it cannot be made."""
+    wait = None
     try:
-        return Wait(lock, frame)
-    except Exception as error:
+        wait = Wait(lock, frame)
+        wait.enter()
+        return wait
+    except BaseException as error:
+        if wait is not None:
+            wait.leave()
         if not is_fault(error):
             raise
     return None
@@ -319,7 +328,6 @@ def _wait_unrecorded(lock: Contended, timeout: float) -> bool:
     acquired = False
     try:
         try:
-            wait.enter()
             acquired = _wait_in_steps(wait, lock, timeout, None)
         finally:
             wait.leave()
