@@ -54,9 +54,10 @@ def is_interruption(error: BaseException) -> bool:
     if not isinstance(error, Exception):
         return True
     frames = list(islice(_frames_of(error), _MOST_FRAMES))
-    if any(_was_handed(inner, outer) or _is_of_a_handler(inner) for outer, inner in pairwise(frames)):
-        return True
-    return bool(frames) and frames[-1].f_code.co_filename.startswith(OWN_FOLDER) and not _is_of_an_instruction(error)
+    for outer, inner in pairwise(frames):
+        if not _is_ours(inner) and (_was_handed(inner, outer) or _is_of_a_handler(inner)):
+            return True
+    return bool(frames) and _is_ours(frames[-1]) and not _is_of_an_instruction(error)
 
 
 def _frames_of(error: BaseException) -> Iterator[FrameType]:
@@ -66,10 +67,15 @@ def _frames_of(error: BaseException) -> Iterator[FrameType]:
         traceback = traceback.tb_next
 
 
+def _is_ours(frame: FrameType) -> bool:
+    return frame.f_code.co_filename.startswith(OWN_FOLDER)
+
+
 def _was_handed(frame: FrameType, interrupted: FrameType) -> bool:
     """Whether a function was given the frame of its caller, as signal handlers and tracing functions are."""
     code = frame.f_code
     count = code.co_argcount + code.co_kwonlyargcount + bool(code.co_flags & _TAKES_ANY_NUMBER)
+    # Up to 3.12 the frame keeps this dictionary. One of ours, which holds the error, would keep itself alive with it.
     values = frame.f_locals
     for name in code.co_varnames[:count]:
         value = values.get(name)

@@ -51,6 +51,7 @@ class Mutex:
         "_raw",
         "_raw_acquire",
         "_raw_release",
+        "_token",
         "_tries",
         "_waiting",
     )
@@ -74,13 +75,7 @@ class Mutex:
         self._queue = Queue(nobody=GIL_SITE)
         self._waiting = self._queue.waiting
         self._identity = identity
-        identity.created.add()
-
-    def __del__(self) -> None:
-        # Absent when the constructor of a subclass raised before it came here.
-        identity = getattr(self, "_identity", None)
-        if identity is not None:
-            identity.dropped.add()
+        self._token = identity.token
 
     def _acquire(self, limit: float | None) -> bool:
         """Acquire it within `limit` seconds, FOREVER, or None: without waiting."""

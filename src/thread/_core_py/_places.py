@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from functools import partial
 from types import CodeType, FrameType
 from typing import Final
 from weakref import ref
@@ -34,8 +35,8 @@ class _CodePlaces:
     __slots__ = ("blocks", "identities", "internal", "of_an_sdk", "reference", "sites")
 
     def __init__(self, code: CodeType) -> None:
-        identifier = id(code)
-        self.reference = ref(code, lambda _: _known.pop(identifier, None))
+        # Called with the reference, which serves as the default: no Python code runs when code goes.
+        self.reference = ref(code, partial(_known.pop, id(code)))
         self.internal = is_internal(code.co_filename)
         self.of_an_sdk = is_of_an_sdk(code.co_filename)
         self.blocks: str | None = None

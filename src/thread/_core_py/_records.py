@@ -6,6 +6,7 @@ import sys
 from collections.abc import Mapping
 from math import log
 from random import Random
+from sys import getrefcount
 from typing import Final
 
 from .._accumulator import Accumulator
@@ -27,11 +28,10 @@ class Identity:
     """All locks given one name, or created at one place."""
 
     __slots__ = (
+        "_own_references",
         "acquired",
         "contentions",
         "count_acquisition",
-        "created",
-        "dropped",
         "hold",
         "kind",
         "location",
@@ -39,6 +39,7 @@ class Identity:
         "next_sample",
         "object_name",
         "timeouts",
+        "token",
         "wait",
         "waiting",
     )
@@ -48,8 +49,10 @@ class Identity:
         self.object_name = object_name
         self.kind = kind
         self.location = location
-        self.created = Counter()
-        self.dropped = Counter()
+        # Each lock refers to it, so that when a lock goes no Python code has to run, in which what a signal handler
+        # raises would be lost.
+        self.token = object()
+        self._own_references = getrefcount(self.token)
         self.waiting: dict[object, int] = {}
         self.acquired = Counter()
         self.zero()
@@ -63,9 +66,14 @@ class Identity:
         self.hold = HistogramCounts()
         self.draw_next_sample(0)
 
+    @property
+    def live(self) -> int:
+        """How many such locks exist."""
+        return getrefcount(self.token) - self._own_references
+
     def is_unused(self) -> bool:
         """No lock of it exists, and nothing happened to one since everything was zeroed."""
-        return self.created.value == self.dropped.value and not self.acquired.value and not self.wait.count
+        return not self.live and not self.acquired.value and not self.wait.count
 
     def draw_next_sample(self, acquisitions: int) -> None:
         """Choose the next acquisition whose hold is timed.
@@ -190,7 +198,7 @@ def read_locks() -> list[tuple[str, str, str, int, int, int, int, RawHistogram |
                 identity.name,
                 identity.kind,
                 identity.location,
-                identity.created.value - identity.dropped.value,
+                identity.live,
                 identity.acquired.value,
                 identity.contentions,
                 identity.timeouts,

@@ -41,7 +41,6 @@ def rename(lock: Any, name: str, /) -> None:
 def _rename(lock: Any, name: str) -> None:
     former = lock._identity
     identity = identity_renamed(former, name)
-    former.dropped.add()
     lock._identity = identity
-    identity.created.add()
+    lock._token = identity.token
     rename_waits(lock, former, identity)

@@ -11,6 +11,7 @@ from _thread import get_ident
 from typing import Final
 
 from .._naming import UNKNOWN_SITE
+from .._uninterrupted import entered_at_once
 from ._frames import frame_of
 from ._names import checked_name
 from ._places import identity_created
@@ -25,18 +26,13 @@ MAX_HOLDERS: Final = 1024
 class SemaphoreRecord:
     """What is recorded of one semaphore, which tells it what happens."""
 
-    __slots__ = ("__weakref__", "_holders", "_identity", "_queue")
+    __slots__ = ("__weakref__", "_holders", "_identity", "_queue", "_token")
 
     def __init__(self, *, name: str | None = None) -> None:
         self._identity = identity_created("semaphore", checked_name(name, "semaphore"), sys._getframe(1))
-        self._identity.created.add()
+        self._token = self._identity.token
         self._holders: list[tuple[int, int]] = []
         self._queue = Queue(nobody=UNKNOWN_SITE)
-
-    def __del__(self) -> None:
-        identity = getattr(self, "_identity", None)
-        if identity is not None:
-            identity.dropped.add()
 
     @property
     def _owner(self) -> int:
@@ -96,8 +92,9 @@ class SemaphoreRecord:
     def begin_wait(self) -> SemaphoreWait:
         """This thread begins to wait for a permit."""
         wait = Wait(self, sys._getframe(1))
+        ended_when_dropped = SemaphoreWait(wait)
         wait.enter()
-        return SemaphoreWait(wait)
+        return ended_when_dropped
 
 
 class SemaphoreWait:
@@ -108,8 +105,11 @@ class SemaphoreWait:
     def __init__(self, wait: Wait) -> None:
         self._wait: Wait | None = wait
 
+    @entered_at_once
     def __del__(self) -> None:
-        self._finish("interrupted")
+        # What a signal handler raises in a finalizer is lost, so usually there is no call in here.
+        if self._wait is not None:
+            self._finish("interrupted")
 
     def seconds_to_evidence(self) -> float | None:
         """How long until the wait is a slow one, None once its evidence was given."""
