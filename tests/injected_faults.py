@@ -20,13 +20,12 @@ from types import CodeType, FrameType, FunctionType
 from typing import Any
 
 from thread import telemetry
-from thread._accumulator import lost_records
 from thread._backend import core
-from thread._targets import unnamed_targets
+from thread._interruptions import faults_below_the_core
 
 OWN = str(Path(telemetry.__file__).parent) + os.sep
 
-ITSELF = {"Recorder.snapshot", "Counter.value", "lost_records", "unnamed_targets"}
+ITSELF = {"Recorder.snapshot", "Counter.value", "faults_below_the_core"}
 """What makes a snapshot, and what this program counts with."""
 
 GUARDS = {"is_fault", "is_interruption", "count_fault", "_frames_of", "_is_of_an_instruction", "_guarded", "guarded"}
@@ -163,7 +162,7 @@ def inject(code: CodeType) -> None:
 
 
 def faults() -> int:
-    return core.faults() + lost_records() + unnamed_targets()
+    return core.faults() + faults_below_the_core()
 
 
 def outcome_of(code: CodeType, usual: list[Any]) -> str:

@@ -4,26 +4,36 @@ from __future__ import annotations
 
 import gc
 import sys
+from _thread import get_ident
 from operator import call
 from types import FrameType
 
-if sys.version_info >= (3, 12):
+from .._naming import OWN_FOLDER
 
-    def frame_of(ident: int) -> FrameType | None:
-        """The innermost frame of a thread, None if it has none."""
-        return sys._current_frames().get(ident)
+if sys.version_info >= (3, 12):
+    _frames = sys._current_frames
 
 else:
 
-    def frame_of(ident: int) -> FrameType | None:
-        """The innermost frame of a thread, None if it has none.
-
-        The interpreter makes objects here while it has a lock of its own. That can start the collector, and with it
+    def _frames() -> dict[int, FrameType]:
+        """The interpreter makes objects here while it has a lock of its own. That can start the collector, and with it
         finalizers which want the same lock: the process would stand still. Later ones collect between instructions.
         """
         # Three steps in one instruction, between which no other thread or signal handler runs.
         was_on, _, frames = map(call, (gc.isenabled, gc.disable, sys._current_frames))
         if was_on:
             gc.enable()
-        found: FrameType | None = frames.get(ident)
-        return found
+        return frames  # type: ignore[no-any-return]
+
+
+def frame_of(ident: int) -> FrameType | None:
+    """The innermost frame of a thread, None if it has none."""
+    return frame_of_program() if ident == get_ident() else _frames().get(ident)
+
+
+def frame_of_program() -> FrameType:
+    """The innermost frame of this thread that is not ours: one of ours would keep itself alive, and all above it."""
+    frame = sys._getframe(1)
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(OWN_FOLDER):
+        frame = frame.f_back
+    return frame

@@ -131,9 +131,7 @@ class Mutex:
         """Charge the owner, which need not be the thread that releases the lock, before another can become it."""
         try:
             owner = self._owner
-            # Its own frame would keep itself alive.
-            frame = sys._getframe(1) if owner == get_ident() else frame_of(owner)
-            self._queue.owner_leaves(owner, frame, self._owner_span)
+            self._queue.owner_leaves(owner, frame_of(owner), self._owner_span)
         except Exception as error:
             if not is_fault(error):
                 raise

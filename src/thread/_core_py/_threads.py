@@ -118,6 +118,7 @@ class _Thread:
             self._record_exception(exception)
             _print_unraisable(exception, function)
         finally:
+            _live.pop(self, None)
             _guarded(self._end)
 
     def _begin(self) -> None:
@@ -147,7 +148,6 @@ class _Thread:
         lifetime = monotonic_ns() - self.started
         start_delay = self.started - self.requested
         cpu_time = time.thread_time_ns()
-        _live.pop(self, None)
         _finished.add((self.totals, start_delay, lifetime, cpu_time))
         if Settings.listening:
             push_event(

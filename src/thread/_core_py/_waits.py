@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import sys
 from _thread import get_ident, get_native_id
 from types import CodeType, FrameType
 from typing import Final, Protocol
 
-from .._naming import GIL_SITE, OWN_FOLDER, UNKNOWN_SITE, RawSite
+from .._naming import GIL_SITE, UNKNOWN_SITE, RawSite
 from .._uninterrupted import entered_at_once, this_thread
 from . import _places
 from ._events import push_event
-from ._frames import frame_of
+from ._frames import frame_of, frame_of_program
 from ._records import Identity, unobserved, waits
 from ._shares import Share, Totals
 from ._spans import current_span
@@ -269,7 +268,7 @@ def acquire_contended(lock: Contended, timeout: float) -> bool:
     Raises nothing but what a signal handler raises, and never with the lock: that ends the wait, which is counted as
     interrupted, or gives back the lock if it was acquired just before.
     """
-    frame = _caller()
+    frame = frame_of_program()
     if frame.f_code in _reacquisitions:
         return _wait_unrecorded(lock, timeout)
     wait = _wait_for(lock, frame)
@@ -298,14 +297,6 @@ def reacquire_contended(lock: Contended) -> None:
     _wait_unrecorded(lock, FOREVER)
 
 
-def _caller() -> FrameType:
-    """The frame that wants the lock: the innermost that is not ours."""
-    frame = sys._getframe(2)
-    while frame.f_back is not None and frame.f_code.co_filename.startswith(OWN_FOLDER):
-        frame = frame.f_back
-    return frame
-
-
 def _wait_for(lock: Owned, frame: FrameType) -> Wait | None:
     """A wait that is seen from now on, None where it cannot be made."""
     wait = None
@@ -322,7 +313,7 @@ def _wait_for(lock: Owned, frame: FrameType) -> Wait | None:
 
 
 def _wait_unrecorded(lock: Contended, timeout: float) -> bool:
-    wait = _wait_for(lock, _caller())
+    wait = _wait_for(lock, frame_of_program())
     if wait is None:
         return _wait_for_raw(lock, timeout)
     acquired = False
