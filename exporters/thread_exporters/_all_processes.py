@@ -37,6 +37,7 @@ class AllProcesses:
 
     def recorded(self) -> Recorded:
         """All of it together."""
+        found = Numbers()
         for _ in range(_TRIES):
             # The files of the ended are put together while they are read: then nothing may be missing or twice.
             before = self._folder.stamp(ENDED)

@@ -33,6 +33,11 @@ class Listener:
         return self.listening.is_ours
 
     @property
+    def was_given(self) -> bool:
+        """Whether another process had the port before, and has told where the page is."""
+        return False
+
+    @property
     def is_lent(self) -> bool:
         """Whether another process is the only one that is to accept connections."""
         return False

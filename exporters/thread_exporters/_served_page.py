@@ -58,6 +58,11 @@ class ServedPage:
         """Where the page is, None while it is nowhere."""
         return None if self._server is None else self._server.url
 
+    @property
+    def is_news(self) -> bool:
+        """Whether this process is the first to serve the page there."""
+        return self._server is not None and not self._server.was_given_port
+
     def serve(self) -> None:
         """Serve the page if it is not served; called at each export. The first failure is one line in the log."""
         if self._server is not None:

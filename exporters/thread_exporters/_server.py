@@ -74,6 +74,11 @@ class MetricsServer:
         return f"{'https' if self._tls else 'http'}://{f'[{host}]' if ':' in host else host}:{port}/metrics"
 
     @property
+    def was_given_port(self) -> bool:
+        """Whether another process had the port before."""
+        return self._listener.was_given
+
+    @property
     def has_port(self) -> bool:
         """Whether nobody has closed its socket behind its back."""
         return self._listener.is_ours

@@ -37,7 +37,9 @@ class SharedListener(Listener):
     def __init__(self, folder: Path, host: str, port: int) -> None:
         self._folder = folder
         self._leading: Descriptor | None = None
-        listening, door = _shared_by_others(folder, host, port) or self._begin(host, port)
+        shared = _shared_by_others(folder, host, port)
+        self._was_given = shared is not None
+        listening, door = shared or self._begin(host, port)
         self._listen_to(listening)
         self._door = OwnSocket(door)
 
@@ -49,12 +51,17 @@ class SharedListener(Listener):
             shared = _shared_by_others(folder=self._folder, host=host, port=port)
             if shared is None:
                 raise
+            self._was_given = True
             return shared
         try:
             return listening, _new_door(self._folder, listening.getsockname()[1])
         except BaseException:
             listening.close()
             raise
+
+    @property
+    def was_given(self) -> bool:
+        return self._was_given
 
     @property
     def door(self) -> OwnSocket | None:

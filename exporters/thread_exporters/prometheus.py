@@ -127,6 +127,11 @@ class PrometheusExporter:
         """Where the metrics are served, None when they are not."""
         return None if self._page is None else self._page.url
 
+    @property
+    def is_news(self) -> bool:
+        """Whether this process is the first of several to serve the metrics there."""
+        return self._page is not None and self._page.is_news
+
     def export(self, snapshot: Snapshot, events: Sequence[Event]) -> None:
         """Write the files of this process, if it is one of several; remember which spans waited for long."""
         self._exemplars.observe(events)

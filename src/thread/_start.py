@@ -63,14 +63,19 @@ def _start(name: str) -> None:
     if name == "prometheus" and not os.environ.get(_OTHER_WAYS):
         _wait_for_the_first_visit()
     else:
-        _make(name)
+        exporter = _make(name)
+        # Of several processes that share a page, one says where it is.
+        if getattr(exporter, "is_news", False):
+            say(f"metrics at {getattr(exporter, 'url', None)}")
 
 
-def _make(name: str, **options: object) -> None:
+def _make(name: str, **options: object) -> object:
     from . import telemetry
     from ._recorder import recorder
 
-    recorder.add(name, telemetry.exporter(name, **options))
+    exporter = telemetry.exporter(name, **options)
+    recorder.add(name, exporter)
+    return exporter
 
 
 def _wait_for_the_first_visit() -> None:

@@ -6,6 +6,7 @@ import errno
 import os
 import shutil
 import signal
+import socket
 import stat
 import subprocess
 import sys
@@ -344,13 +345,14 @@ def test_the_processes_serve_their_metrics_on_one_port(tmp_path: Path, monkeypat
         files.close()
         exporter = PrometheusExporter(port={url.split(":")[2].split("/")[0]})
         exporter.export(shop, [])
-        say(exporter.url)
+        say(f"{{exporter.url}} {{exporter.is_news}}")
         exporter.shutdown(5.0)
         say("shut down")
     """
     with worker(tmp_path, source) as other:
         try:
-            assert heard(other) == url
+            assert heard(other) == f"{url} False"
+            assert mine.is_news
             mine.export(snapshot_of_a_shop(), [])
             for _ in range(20):
                 assert f'python_lock_acquisitions_total{{python_lock_name="{HOT}",{LOCK}}} 2000\n' in page(url)
@@ -362,6 +364,24 @@ def test_the_processes_serve_their_metrics_on_one_port(tmp_path: Path, monkeypat
             mine.shutdown(5.0)
     assert 'python_thread_count{python_thread_target="shop.refresh:refresh_forever"} 1\n' in alone
     assert not [*tmp_path.glob("gauge*"), *tmp_path.glob("*.gauges"), *tmp_path.glob("*.lock")]
+
+
+def test_one_of_several_processes_says_where_the_page_is(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    environment = {**os.environ, "THREAD_TELEMETRY": "1", "THREAD_TELEMETRY_PORT": str(port)}
+    environment["PROMETHEUS_MULTIPROC_DIR"] = str(tmp_path)
+    program = """
+        import os, subprocess, sys
+        if "second" not in sys.argv:
+            subprocess.run([sys.executable, *sys.argv, "second"], check=True)
+        print("end of", "second" if "second" in sys.argv else "first", file=sys.stderr)
+    """
+    script = tmp_path.parent / f"{tmp_path.name}.py"
+    script.write_text(textwrap.dedent(program))
+    ran = subprocess.run([sys.executable, script], env=environment, capture_output=True, text=True, timeout=60)
+    told = f"thread: metrics at http://127.0.0.1:{port}/metrics"
+    assert ran.stderr.splitlines() == [told, "end of second", "end of first"]
 
 
 def page(url: str) -> str:
