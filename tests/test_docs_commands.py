@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -36,7 +37,7 @@ ELSEWHERE = {
     "export THREAD_TELEMETRY=1   ": "tests/services runs servers with these",
 }
 
-THEIR_OWN = ("flask", "gunicorn", "waitress")
+THEIR_OWN = ("gunicorn", "waitress")
 """What a service has installed before it hears of thread-telemetry."""
 
 PROGRAMS = {
@@ -67,14 +68,9 @@ PROGRAMS = {
                 thread.join()
     """,
     "shop/__init__.py": """
-        from flask import Flask
-
-        application = Flask(__name__)
-
-
-        @application.get("/")
-        def price():
-            return "3"
+        def application(environ, start_response):
+            start_response("200 OK", [("Content-Type", "text/plain")])
+            return [b"3"]
     """,
     "shop/wsgi.py": "from shop import application",
 }
@@ -294,16 +290,11 @@ def install(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[
     def install(command: str) -> Path:
         if command not in made:
             folder = tmp_path_factory.mktemp("venv")
-            subprocess.run([sys.executable, "-m", "venv", folder], check=True, timeout=120)
-            made[command] = programs = folder / "bin"
-            environment = os.environ | {
-                "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}",
-                "PIP_DISABLE_PIP_VERSION_CHECK": "1",
-                "PIP_NO_COMPILE": "1",
-            }
-            theirs = f"pip install -q {' '.join(THEIR_OWN)}"
-            ours = re.sub(r"thread-telemetry(?=\[)", str(wheel), command).replace("install", "install -q")
-            subprocess.run(["/bin/sh", "-c", f"{theirs} && {ours}"], env=environment, check=True, timeout=300)
+            subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder], check=True, timeout=120)
+            pip = [sys.executable, "-m", "pip", "--python", folder / "bin" / "python", "install", "-q", "--no-compile"]
+            named = shlex.split(re.sub(r"thread-telemetry(?=\[)", str(wheel), command.removeprefix("pip install")))
+            subprocess.run([*pip, "--disable-pip-version-check", *named], check=True, timeout=300)
+            made[command] = folder / "bin"
         return made[command]
 
     return install
@@ -313,7 +304,8 @@ def install(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("block", [block for block in BLOCKS if not is_elsewhere(block)], ids=key_of)
 def test_commands_do_what_is_promised(block: CodeBlock, install: Callable[[str], Path], tmp_path: Path) -> None:
-    programs = install(what_to_install(block))
+    theirs = [name for name in THEIR_OWN if name in block.text]
+    programs = install(" ".join([what_to_install(block), *theirs]))
     for name, text in PROGRAMS.items():
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(dedent(text))
