@@ -13,7 +13,7 @@ from thread.telemetry import Snapshot
 
 from . import _scope
 from ._clock import monotonic
-from ._encodable import encodable_attributes
+from ._encodable import series_attributes
 from ._metrics import METRICS, NumberMetric
 
 _log: Final = logging.getLogger("thread.telemetry")
@@ -65,7 +65,7 @@ class Observables:
     def _observations(self, metric: NumberMetric) -> list[Observation]:
         with telemetry.hidden():
             return [
-                Observation(number, encodable_attributes(zip(metric.attributes, values)))
+                Observation(number, series_attributes(zip(metric.attributes, values)))
                 for values, number in metric.read(self._recent_snapshot())
             ]
 

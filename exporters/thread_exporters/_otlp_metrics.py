@@ -35,7 +35,7 @@ from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from thread.telemetry import Event, Histogram, Snapshot
 
 from ._clock import time_ns
-from ._encodable import encodable_attributes
+from ._encodable import series_attributes
 from ._exemplars import Exemplar, Exemplars, latest
 from ._metrics import METRICS, HistogramMetric, NumberMetric
 from ._otlp_environment import exemplars_are_wanted
@@ -288,7 +288,7 @@ def _metric(
 
 
 def _attributes(metric: NumberMetric | HistogramMetric, values: Attributes) -> dict[str, str | int]:
-    return encodable_attributes(zip(metric.attributes, values))
+    return series_attributes(zip(metric.attributes, values))
 
 
 def _sdk_exemplar(exemplar: Exemplar) -> SdkExemplar:

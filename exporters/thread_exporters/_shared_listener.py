@@ -22,7 +22,7 @@ from typing import Final, TypeAlias
 from ._descriptor import Descriptor, OwnSocket
 from ._listener import Listener, listening_socket
 
-Sockets: TypeAlias = tuple[socket.socket, socket.socket]
+Sockets: TypeAlias = tuple[socket.socket, socket.socket | None]
 """The port and the door."""
 
 _PATIENCE: Final = 0.5
@@ -41,7 +41,7 @@ class SharedListener(Listener):
         self._was_given = shared is not None
         listening, door = shared or self._begin(host, port)
         self._listen_to(listening)
-        self._door = OwnSocket(door)
+        self._door = None if door is None else OwnSocket(door)
 
     def _begin(self, host: str, port: int) -> Sockets:
         try:
@@ -55,9 +55,9 @@ class SharedListener(Listener):
             return shared
         try:
             return listening, _new_door(self._folder, listening.getsockname()[1])
-        except BaseException:
-            listening.close()
-            raise
+        except OSError:
+            # The disk is full, for example. The page is served all the same, and the door is tried again.
+            return listening, None
 
     @property
     def was_given(self) -> bool:
@@ -65,18 +65,21 @@ class SharedListener(Listener):
 
     @property
     def door(self) -> OwnSocket | None:
-        return self._door if self._door.is_ours else None
+        return self._door if self._door is not None and self._door.is_ours else None
 
     def open_door(self) -> None:
+        door = self.door
+        if door is None:
+            return
         try:
-            guest, _ = self._door.socket.accept()
+            guest, _ = door.socket.accept()
         except OSError:
             return
         with guest:
             try:
                 if _is_trusted(guest):
                     guest.settimeout(_PATIENCE)
-                    socket.send_fds(guest, [b"."], [self.listening.socket.fileno(), self._door.socket.fileno()])
+                    socket.send_fds(guest, [b"."], [self.listening.socket.fileno(), door.socket.fileno()])
             except OSError:
                 pass
 
@@ -117,7 +120,8 @@ class SharedListener(Listener):
         except OSError:
             return False
         old, self._door = self._door, new
-        old.close()
+        if old is not None:
+            old.close()
         return True
 
     def stay_in_child(self) -> bool:
@@ -130,7 +134,8 @@ class SharedListener(Listener):
         if self._leading is not None:
             self._leading.close()
             self._leading = None
-        self._door.close()
+        if self._door is not None:
+            self._door.close()
         self.listening.close()
 
 

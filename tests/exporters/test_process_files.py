@@ -23,6 +23,7 @@ from programs import output_of
 from prometheus_client import CollectorRegistry, Metric
 from prometheus_client.multiprocess import MultiProcessCollector
 
+from thread_exporters import _shared_listener
 from thread_exporters._exemplars import Exemplars
 from thread_exporters._families import family
 from thread_exporters._folder_registry import registry_of_all
@@ -364,6 +365,50 @@ def test_the_processes_serve_their_metrics_on_one_port(tmp_path: Path, monkeypat
             mine.shutdown(5.0)
     assert 'python_thread_count{python_thread_target="shop.refresh:refresh_forever"} 1\n' in alone
     assert not [*tmp_path.glob("gauge*"), *tmp_path.glob("*.gauges"), *tmp_path.glob("*.lock")]
+
+
+def test_a_forked_child_answers_when_its_parent_is_stopped(tmp_path: Path) -> None:
+    program = """
+        import os, signal, sys, time
+        from thread import telemetry
+
+        exporter = telemetry.exporter("prometheus", port=0)
+        telemetry.start(exporter, export_interval=0.05)
+        if os.fork():
+            print(exporter.url, flush=True)
+            os.kill(os.getpid(), signal.SIGSTOP)
+            os._exit(0)
+        time.sleep(0.5)
+        sys.stdin.readline()
+    """
+    with subprocess.Popen(
+        [sys.executable, "-W", "ignore", "-c", textwrap.dedent(program)],
+        env={**os.environ, "PROMETHEUS_MULTIPROC_DIR": str(tmp_path)},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        try:
+            assert "python_thread_count" in page(heard(process))
+        finally:
+            process.kill()
+            go_on(process)
+
+
+def test_a_page_is_served_where_no_door_can_be_put_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(folder: Path, port: int) -> socket.socket:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(tmp_path))
+    with monkeypatch.context() as patch:
+        patch.setattr(_shared_listener, "_new_door", fail)
+        exporter = PrometheusExporter(port=0)
+    assert "python_thread_count" in page(exporter.url or "")
+    assert not [*tmp_path.glob("*.sock")]
+    exporter.export(snapshot_of_a_shop(), [])
+    assert [*tmp_path.glob("*.sock")]
+    assert "python_thread_count" in page(exporter.url or "")
+    exporter.shutdown(5.0)
 
 
 def test_one_of_several_processes_says_where_the_page_is(tmp_path: Path) -> None:
