@@ -17,6 +17,7 @@ Page: TypeAlias = Callable[[str, str, str, str], tuple[str, Headers, bytes]]
 _TEXT: Final = ("Content-Type", "text/plain; charset=utf-8")
 _HTML: Final = ("Content-Type", "text/html; charset=utf-8")
 _START: Final = b'<!doctype html><title>thread-telemetry</title><a href="metrics">metrics</a>\n'
+_FIXED: Final = {"/": (_HTML, _START), "/-/healthy": (_TEXT, b"healthy\n")}
 
 
 class Site:
@@ -43,11 +44,13 @@ class Site:
             return "421 Misdirected Request", [_TEXT], text.encode()
         if url.path == "/metrics":
             return self._page()(method, url.query, accept, accept_encoding)
-        if url.path == "/":
-            return "200 OK", [_HTML], _START
-        if url.path == "/-/healthy":
-            return "200 OK", [_TEXT], b"healthy\n"
-        return "404 Not Found", [_TEXT], b"expected /metrics\n"
+        found = _FIXED.get(url.path)
+        if found is None:
+            return "404 Not Found", [_TEXT], b"expected /metrics\n"
+        if method not in ("GET", "HEAD"):
+            return "405 Method Not Allowed", [("Allow", "GET, HEAD"), _TEXT], b"expected GET or HEAD\n"
+        content_type, text = found
+        return "200 OK", [content_type], text
 
 
 class _Request(BaseHTTPRequestHandler):

@@ -70,10 +70,11 @@ def status(exporter: PrometheusExporter, path: str = "/metrics", method: str = "
 
 
 def test_clients_that_say_nothing_take_no_threads_and_a_bounded_number_of_descriptors(
-    exporter: PrometheusExporter, wait_until: WaitUntil
+    exporter: PrometheusExporter, wait_until: WaitUntil, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if not os.path.isdir("/proc/self/task"):
         pytest.skip("no /proc here")
+    monkeypatch.setattr(_connection, "HESITANT_AFTER", 60.0)
     threads = len(os.listdir("/proc/self/task"))
     descriptors = len(os.listdir("/proc/self/fd"))
     with ExitStack() as stack:
@@ -82,10 +83,14 @@ def test_clients_that_say_nothing_take_no_threads_and_a_bounded_number_of_descri
         assert all_of(silent[-1]).startswith(b"HTTP/1.0 503 Service Unavailable\r\n")
         assert len(os.listdir("/proc/self/task")) <= threads
         assert len(os.listdir("/proc/self/fd")) - descriptors - len(silent) <= 2 * MAX_CONNECTIONS + 1
+        monkeypatch.setattr(_connection, "HESITANT_AFTER", 0.0)
         wait_until(lambda: status(exporter) == 200)
 
 
-def test_a_client_beyond_ten_is_told_to_come_back(exporter: PrometheusExporter) -> None:
+def test_a_client_beyond_ten_is_told_to_come_back(
+    exporter: PrometheusExporter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_connection, "HESITANT_AFTER", 60.0)
     with ExitStack() as stack:
         for _ in range(MAX_CONNECTIONS):
             stack.enter_context(connect(exporter))
@@ -170,6 +175,9 @@ def test_the_page_is_at_its_path_only(path: str, expected: int, exporter: Promet
         (b"BREW /metrics HTTP/1.1\r\nHost: localhost", b"501"),
         (b"POST /metrics HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5", b"405"),
         (b"OPTIONS /metrics HTTP/1.1\r\nHost: localhost", b"204"),
+        (b"POST / HTTP/1.1\r\nHost: localhost", b"405"),
+        (b"DELETE /-/healthy HTTP/1.1\r\nHost: localhost", b"405"),
+        (b"POST /no/such HTTP/1.1\r\nHost: localhost", b"404"),
         (b"GET /metrics HTTP/1.0\r\n" + b"X: y\r\n" * 200, b"431"),
         (b"GET /" + b"x" * 40_000 + b" HTTP/1.0", b"431"),
     ],
@@ -323,7 +331,9 @@ def test_a_port_that_becomes_free_is_taken_at_the_next_export(caplog: pytest.Log
     exporter.shutdown(5.0)
 
 
-def test_a_page_whose_descriptors_were_closed_is_back_after_the_next_export(tmp_path: Path) -> None:
+def test_a_page_whose_descriptors_were_closed_is_back_after_the_next_export(
+    tmp_path: Path, wait_until: WaitUntil
+) -> None:
     exporter = PrometheusExporter(CollectorRegistry(), port=0)
     _, port = address_of(exporter)
     assert exporter._page is not None
@@ -338,8 +348,7 @@ def test_a_page_whose_descriptors_were_closed_is_back_after_the_next_export(tmp_
         mine.append(number)
     for number in mine:
         os.write(number, b"of the program")
-    for _ in range(2):
-        exporter.export(snapshot_of_a_shop(), ())
+    wait_until(lambda: exporter.export(snapshot_of_a_shop(), ()) or exporter.url)
     assert status(exporter) == 200
     exporter.shutdown(5.0)
     for number in mine:
