@@ -54,9 +54,9 @@ class Exporter(Protocol):
 
 
 class ExportError(Exception):
-    """What an exporter raises when nobody takes what it sends: one line in the log, and not a fault of its code.
+    """Raised by an exporter that could not deliver. It is one line in the log, without a traceback.
 
-    `dropped` of the events are lost.
+    `dropped` of the events are lost; for any other exception all of them count as lost.
     """
 
     def __init__(self, message: str, dropped: int = 0) -> None:
