@@ -185,6 +185,8 @@ typedef struct {
 PyCodeObject *next_code(Walk *walk, int *offset);
 /* The innermost frame (a strong reference) of a thread; NULL when it has none. */
 PyFrameObject *frame_of_thread(unsigned long ident);
+/* What called the code of a frame (a strong reference), NULL at the end of the stack. */
+PyFrameObject *frame_back(PyFrameObject *frame);
 /* The `__name__` of the module that a frame runs in: a strong reference. */
 PyObject *frame_module(PyFrameObject *frame);
 

@@ -79,6 +79,16 @@ frame_of_thread(unsigned long ident)
     return frame;
 }
 
+PyFrameObject *
+frame_back(PyFrameObject *frame)
+{
+    PyFrameObject *back = PyFrame_GetBack(frame);
+    if (back == NULL && PyErr_Occurred()) {
+        count_fault(); /* no memory for a frame object: the stack seems to end here */
+    }
+    return back;
+}
+
 PyObject *
 frame_module(PyFrameObject *frame)
 {

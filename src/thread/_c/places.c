@@ -458,7 +458,7 @@ frame_charged(PyFrameObject *innermost, bool *through_an_sdk)
         else if (known->of_an_sdk) {
             *through_an_sdk = true;
         }
-        Py_SETREF(frame, PyFrame_GetBack(frame));
+        Py_SETREF(frame, frame_back(frame));
     }
     Py_XDECREF(frame);
     return innermost;
@@ -647,7 +647,7 @@ frame_blocked(PyFrameObject *frame, PyObject *library, PyObject **kind, bool *th
             *kind = known->blocks != NULL ? known->blocks : *kind;
             *through_an_sdk |= known->of_an_sdk;
         }
-        Py_SETREF(frame, PyFrame_GetBack(frame));
+        Py_SETREF(frame, frame_back(frame));
     }
     Py_XDECREF(frame);
     return of_library;
@@ -661,7 +661,7 @@ frame_blocked_elsewhere(PyFrameObject *frame)
     PyFrameObject *caller = NULL;
     for (int steps = 0; frame != NULL && steps < MAX_STEPS; steps++) {
         const CodePlaces *known = places_of_frame(frame);
-        PyFrameObject *outer = PyFrame_GetBack(frame);
+        PyFrameObject *outer = frame_back(frame);
         if (known == NULL) {
             PyErr_Clear();
         }
@@ -746,7 +746,7 @@ stack_of_thread(unsigned long ident)
         if (stack_append(stack, frame) < 0) {
             Py_CLEAR(stack);
         }
-        Py_SETREF(frame, PyFrame_GetBack(frame));
+        Py_SETREF(frame, frame_back(frame));
     }
     Py_XDECREF(frame);
     PyObject *frozen = stack == NULL ? NULL : PyList_AsTuple(stack);
@@ -793,7 +793,7 @@ route_hash(PyFrameObject *innermost, const PyFrameObject *charged)
             hash = (hash ^ (hash >> 32) ^ (uint64_t)PyFrame_GetLasti(frame)) * UINT64_C(0x9E3779B97F4A7C15);
             Py_DECREF(code);
         }
-        Py_SETREF(frame, PyFrame_GetBack(frame));
+        Py_SETREF(frame, frame_back(frame));
     }
     Py_XDECREF(frame);
     return hash;
@@ -816,7 +816,7 @@ route_read(PyFrameObject *innermost, const PyFrameObject *charged)
         if (steps != NULL && !frame_is_ours(frame)) {
             steps = rows_with(steps, route_step(frame));
         }
-        Py_SETREF(frame, PyFrame_GetBack(frame));
+        Py_SETREF(frame, frame_back(frame));
     }
     Py_XDECREF(frame);
     return steps;

@@ -37,6 +37,8 @@
  * seen, to give evidence and to be recorded. */
 #include "core.h"
 
+#include <time.h>
+
 #define TURN_NS 50000 /* see "what a turn costs" in docs/overhead.md */
 #define LOOK_UP_NS 10000000
 #define SPARE_WAITERS 64
@@ -796,14 +798,57 @@ waiter_end(Waiter *waiter, WaitOutcome outcome)
     Py_DECREF(mutex);
 }
 
+/* ---- a wait for which memory is too short ---- */
+
+#define POLL_NS 1000000
+
+static void
+sleep_until(int64_t until)
+{
+    int64_t left = until - monotonic_ns();
+    struct timespec time = {0, (long)(left < 0 ? 0 : left < POLL_NS ? left : POLL_NS)};
+    Py_BEGIN_ALLOW_THREADS
+    nanosleep(&time, NULL);
+    Py_END_ALLOW_THREADS
+}
+
+/* Look whether the mutex can be had, sleep for a moment if not. True if that ends the wait. */
+static bool
+mutex_poll(Mutex *mutex, int64_t deadline, bool interruptible, WaitOutcome *outcome)
+{
+    bool is_free = mutex_word(mutex) == FREE;
+    if (is_free) {
+        mutex_set_word(mutex, this_thread());
+    }
+    if (is_free || mutex_take_offered(mutex)) {
+        *outcome = WAIT_ACQUIRED;
+        return true;
+    }
+    if (monotonic_ns() >= deadline) {
+        *outcome = WAIT_TIMED_OUT;
+        return true;
+    }
+    if ((interruptible && Py_MakePendingCalls() < 0) || nobody_can_release()) {
+        *outcome = WAIT_INTERRUPTED;
+        return true;
+    }
+    sleep_until(deadline);
+    return false;
+}
+
 WaitOutcome
 mutex_wait(Mutex *mutex, int64_t timeout_ns, bool interruptible, bool recorded)
 {
-    Waiter *waiter = waiter_begin(mutex, recorded, false);
-    if (waiter == NULL) {
-        return WAIT_INTERRUPTED;
+    int64_t now = monotonic_ns();
+    int64_t deadline = timeout_ns >= FOREVER - now ? FOREVER : now + timeout_ns;
+    Waiter *waiter;
+    while ((waiter = waiter_begin(mutex, recorded, false)) == NULL) {
+        WaitOutcome ended;
+        count_fault();
+        if (mutex_poll(mutex, deadline, interruptible, &ended)) {
+            return ended;
+        }
     }
-    int64_t deadline = timeout_ns >= FOREVER - waiter->started ? FOREVER : waiter->started + timeout_ns;
     WaitOutcome outcome = waiter_wait(waiter, deadline, interruptible);
     PyObject *type, *value, *traceback; /* that of the signal handler, if one raised */
     PyErr_Fetch(&type, &value, &traceback);
