@@ -34,23 +34,43 @@ def start() -> None:
     strangers = _without_strangers()
     sys.path.insert(0, _HOME)
     try:
-        import thread
+        import thread  # noqa: F401
 
         if observed:
             from thread._start import start as start_observing
 
             start_observing()
-        thread._own_modules.set_aside(
-            [name for name in sys.modules if name not in before and not (by_name and _is_ours(name))]
-        )
     except Exception as error:
         _say(f"this process is not observed: {type(error).__name__}: {error}")
+        by_name = False
     finally:
         sys.path.remove(_HOME)
+        _set_aside([name for name in sys.modules if name not in before and not (by_name and _is_ours(name))])
         if not by_name:
             sys.modules.update(strangers)
     if observed and not by_name:
         _say_what_lies_over_ours()
+
+
+def main() -> None:
+    """The command `thread`: ours, whichever package of that name the program has."""
+    _without_strangers()
+    sys.path.insert(0, _HOME)
+    try:
+        from thread.__main__ import main as run
+    finally:
+        sys.path.remove(_HOME)
+    run()
+
+
+def _set_aside(names: list[str]) -> None:
+    own_modules = sys.modules.get("thread._own_modules")
+    if own_modules is not None:
+        own_modules.set_aside(names)
+    for name in names:
+        # What could not be set aside is of no use to the program either.
+        if _is_ours(name):
+            sys.modules.pop(name, None)
 
 
 def _is_switched_on() -> bool:

@@ -173,7 +173,9 @@ def test_an_interpreter_beside_the_main_one_is_left_alone_and_told_nothing() -> 
             import _interpreters as interpreters
         except ImportError:
             import _xxsubinterpreters as interpreters
-        interpreters.run_string(interpreters.create(), "import sys; assert 'thread' not in sys.modules")
+        interpreter = interpreters.create()
+        interpreters.run_string(interpreter, "import sys; assert 'thread' not in sys.modules")
+        interpreters.destroy(interpreter)
         print("program")
     """
     assert output_of(program, THREAD_TELEMETRY="1", THREAD_TELEMETRY_EXPORTERS="none") == ["program"]

@@ -9,7 +9,7 @@ import sys
 import urllib.request
 import zipfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from textwrap import dedent
 
@@ -140,3 +140,69 @@ def test_our_own_page_and_report_are_made_of_our_own_modules(folder: Path, comma
     assert re.search(r'python_lock_acquisitions_total\{.*:guard".*\} 7\n', page)
     assert "Nobody had to wait" in stderr
     assert "Traceback" not in stderr
+
+
+PACKAGE = {
+    "__init__.py": "from ._events import VALUE\n",
+    "_events.py": "VALUE = 'its own events'\n",
+    "telemetry.py": "from . import _events\nVALUE = _events.VALUE + ' by its own telemetry'\n",
+    "__main__.py": "import sys\nprint('its own command', sys.argv[1:])\n",
+}
+
+
+@pytest.fixture
+def with_package(tmp_path: Path) -> Path:
+    package = tmp_path / "program" / "thread"
+    package.mkdir(parents=True)
+    for name, text in PACKAGE.items():
+        package.joinpath(name).write_text(text)
+    (tmp_path / "program" / "app.py").write_text(
+        "import threading\nguard = threading.Lock()\nwith guard: pass\n"
+        "from thread import telemetry, _events\nimport thread\nprint(thread.VALUE, telemetry.VALUE, _events.__file__)\n"
+    )
+    return tmp_path
+
+
+@pytest.mark.parametrize("way", ["script", "module", "search path"])
+def test_a_package_of_that_name_has_its_own_submodules(with_package: Path, way: str) -> None:
+    start = Start(["program/app.py"]) if way == "search path" else STARTS[way]
+    start = replace(start, python_path=way == "search path")
+    plain = run(with_package, start)
+    assert "its own events its own events by its own telemetry" in plain.stdout
+    activated = run(with_package, start, THREAD_TELEMETRY="1", THREAD_TELEMETRY_EXPORTERS="console")
+    assert activated.stdout == plain.stdout
+    assert "1 acquisition of 1 lock without contention" in activated.stderr
+    under_run = run(with_package, start, "-m", "thread", "run", "--exporter", "console")
+    assert under_run.stdout == plain.stdout
+    assert "1 acquisition of 1 lock without contention" in under_run.stderr
+
+
+def test_a_command_of_its_own_stays_its_own(with_package: Path) -> None:
+    start = Start(["-m", "thread", "serve"], below=True)
+    plain = run(with_package, start)
+    assert plain.stdout == "its own command ['serve']\n"
+    activated = run(with_package, start, THREAD_TELEMETRY="1", THREAD_TELEMETRY_EXPORTERS="none")
+    assert (activated.stdout, activated.stderr) == (plain.stdout, "")
+
+
+def test_our_command_is_ours_whatever_lies_over_it(with_package: Path) -> None:
+    command = with_package / "thread"
+    command.write_text("import sys\nfrom _thread_telemetry_start import main\nsys.exit(main())\n")
+    start = Start([str(command), "run", "--exporter", "none", "program/app.py"], python_path=True)
+    assert "its own events" in run(with_package, start).stdout
+
+
+def test_a_stdlib_module_of_the_programs_own_is_not_instrumented(tmp_path: Path) -> None:
+    program = tmp_path / "program"
+    program.mkdir()
+    for name in ("threading", "queue"):
+        program.joinpath(f"{name}.py").write_text("Lock = 'a padlock'\n")
+    program.joinpath("app.py").write_text(
+        "import queue, threading\nfrom thread import telemetry\nprint(threading.Lock, queue.Lock)\n"
+        "print(telemetry.snapshot().coverage.faults)\n"
+    )
+    plain = run(tmp_path, STARTS["script"])
+    assert plain.stdout == "a padlock a padlock\n0\n"
+    for command in ([], ["-m", "thread", "run", "--exporter", "none"]):
+        done = run(tmp_path, STARTS["script"], *command, THREAD_TELEMETRY="1", THREAD_TELEMETRY_EXPORTERS="none")
+        assert (done.stdout, done.stderr) == (plain.stdout, plain.stderr)

@@ -227,7 +227,7 @@ def test_help_tells_every_option_and_environment_variable(folder: Path) -> None:
 def test_the_command_is_the_same_as_the_module(folder: Path) -> None:
     command = folder / "bin" / "thread"
     command.parent.mkdir()
-    command.write_text("import sys\nfrom thread.__main__ import main\nsys.exit(main())\n")
+    command.write_text("import sys\nfrom _thread_telemetry_start import main\nsys.exit(main())\n")
     folder.joinpath("program.py").write_text("import sys\nprint(sys.path)\n1 / 0\n")
     arguments = ["run", "--exporter", "none", "program.py"]
     by_command, by_module = (

@@ -14,7 +14,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
-from typing import Final, Literal, TextIO
+from typing import Final, Literal, TextIO, cast
 
 from thread.telemetry import Event, Snapshot
 
@@ -103,12 +103,23 @@ def from_options(
 ) -> ConsoleExporter:
     """The exporter of the name `console`; `report` and `report_format` are the options of `python -m thread run`.
 
-    Raises ValueError for another format, and for a path that cannot be written to.
+    What is not given comes from `THREAD_TELEMETRY_REPORT` and `THREAD_TELEMETRY_REPORT_FORMAT`. A format there that is
+    none is one line on stderr. Raises ValueError for another format, and for a path that cannot be written to.
     """
+    path = file or report or os.environ.get("THREAD_TELEMETRY_REPORT") or None
     try:
-        return ConsoleExporter(file or report, top=top, format=report_format or format)
+        return ConsoleExporter(path, top=top, format=report_format or _format_from_environment(format))
     except OSError as error:
         raise ValueError(f"the report cannot be written to {error.filename}: {error.strerror}") from None
+
+
+def _format_from_environment(default: Format) -> Format:
+    text = os.environ.get("THREAD_TELEMETRY_REPORT_FORMAT") or default
+    if text in ("text", "json"):
+        return cast("Format", text)
+    if sys.stderr is not None:
+        sys.stderr.write(f"thread: THREAD_TELEMETRY_REPORT_FORMAT: expected text or json, got {text!r}; text is used\n")
+    return "text"
 
 
 def _is_eventful(snapshot: Snapshot) -> bool:

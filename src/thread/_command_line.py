@@ -49,6 +49,8 @@ environment variables, for what is not said on the command line
   THREAD_TELEMETRY_EXPORTERS        exporters, separated by commas                                  [prometheus,console]
   THREAD_TELEMETRY_PORT             where the metrics page is served, 0: on any free port                      [9464]
   THREAD_TELEMETRY_HOST             the address that it is served on, 0.0.0.0: on all                     [127.0.0.1]
+  THREAD_TELEMETRY_REPORT           a file for the report                                                     [stderr]
+  THREAD_TELEMETRY_REPORT_FORMAT    text, or json                                                               [text]
   THREAD_TELEMETRY_SLOW_WAIT_MS     a wait of more milliseconds is kept with the stacks of both sides            [10]
   THREAD_TELEMETRY_HOLD_SAMPLING    one acquisition in so many has its hold timed, 0: none                       [64]
   THREAD_TELEMETRY_EXPORT_INTERVAL  seconds between two exports                                                  [10]

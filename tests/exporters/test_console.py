@@ -466,7 +466,9 @@ def test_a_report_for_programs_has_everything() -> None:
     assert document["coverage"]["core"] == "c"
 
 
-def test_a_report_can_go_to_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_report_can_go_to_a_file(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     exporter = from_options(report=str(tmp_path / "report.txt"))
     exporter.export(snapshot_of_a_shop(), ())
     exporter.shutdown(5.0)
@@ -474,6 +476,16 @@ def test_a_report_can_go_to_a_file(tmp_path: Path, capsys: pytest.CaptureFixture
     assert capsys.readouterr() == ("", "")
     with pytest.raises(ValueError, match=r"^the report cannot be written to .*/nowhere/report\.txt: No such file"):
         from_options(report=str(tmp_path / "nowhere" / "report.txt"))
+    monkeypatch.setenv("THREAD_TELEMETRY_REPORT", str(tmp_path / "report.json"))
+    monkeypatch.setenv("THREAD_TELEMETRY_REPORT_FORMAT", "json")
+    exporter = from_options()
+    exporter.export(snapshot_of_a_shop(), ())
+    exporter.shutdown(5.0)
+    assert json.loads((tmp_path / "report.json").read_text())["version"] == 1
+    monkeypatch.setenv("THREAD_TELEMETRY_REPORT_FORMAT", "xml")
+    from_options()
+    expected = "thread: THREAD_TELEMETRY_REPORT_FORMAT: expected text or json, got 'xml'; text is used\n"
+    assert capsys.readouterr().err == expected
     with pytest.raises(ValueError, match=r"^format: expected text or json, got 'xml'"):
         ConsoleExporter(format="xml")  # type: ignore[arg-type]
 
