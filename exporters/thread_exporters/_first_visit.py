@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 DEFAULT_HOST: Final = "127.0.0.1"
 DEFAULT_PORT: Final = 9464
 """The port that OpenTelemetry has chosen for Prometheus exporters."""
+_DESCRIPTORS: Final = 16
+"""Descriptors that have to be free when the page is made."""
+_WITHOUT_DESCRIPTORS: Final = 1.0
+"""Seconds until the next look, where the program has none left."""
 _ORPHANED: Final = 0.5
 """Seconds between two looks of a forked child whether it has the port to itself, since the parent has ended."""
 
@@ -156,8 +160,10 @@ class FirstVisit:
                 self._listener.close()
                 self._listener = None
             if self._has_visitor():
-                self._come()
-                return
+                if self._has_descriptors():
+                    self._come()
+                    return
+                self._rest()
             with self._turn:
                 if self._listener is None and not self._is_over:
                     self._try_to_listen()
@@ -180,6 +186,24 @@ class FirstVisit:
         if door is not None and door.socket.fileno() in ready and door.is_ours:
             listener.open_door()
         return listener.listening.socket.fileno() in ready and listener.is_ours
+
+    def _has_descriptors(self) -> bool:
+        """Whether the page can be made now: what cannot be imported then, never can."""
+        copies: list[int] = []
+        try:
+            for _ in range(_DESCRIPTORS):
+                copies.append(os.dup(self._alarm.socket.fileno()))
+        except OSError:
+            return False
+        finally:
+            for copy in copies:
+                os.close(copy)
+        return True
+
+    def _rest(self) -> None:
+        poll = select.poll()
+        poll.register(self._alarm.socket.fileno(), select.POLLIN)
+        poll.poll(_WITHOUT_DESCRIPTORS * 1000)
 
     def _patience(self) -> float:
         return _ORPHANED if self._parent is not None and self._listener is None else self._interval

@@ -49,8 +49,8 @@ class Site:
             return "404 Not Found", [_TEXT], b"expected /metrics\n"
         if method not in ("GET", "HEAD"):
             return "405 Method Not Allowed", [("Allow", "GET, HEAD"), _TEXT], b"expected GET or HEAD\n"
-        content_type, text = found
-        return "200 OK", [content_type], text
+        content_type, body = found
+        return "200 OK", [content_type], body
 
 
 class _Request(BaseHTTPRequestHandler):
