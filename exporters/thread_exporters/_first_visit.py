@@ -10,6 +10,8 @@ import _thread
 import os
 import select
 import socket
+from collections import deque
+from collections.abc import Callable
 
 from ._descriptor import OwnSocket
 from ._lent_listener import LentListener, PortOfAncestorError, has_observed_ancestor
@@ -17,7 +19,6 @@ from ._parent import Parent
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from typing import Any, Final
 
 DEFAULT_HOST: Final = "127.0.0.1"
@@ -46,6 +47,22 @@ def address(say: Callable[[str], object]) -> tuple[str, int]:
 def from_environment(**options: Any) -> FirstVisit:
     """What waits at the address that the environment has. The options are those of `FirstVisit`."""
     return FirstVisit(*address(options["say"]), **options)
+
+
+_errands: Final[dict[int, deque[Callable[[], object]]]] = {}
+"""What threads are to do that received a client, by their identifiers."""
+
+
+def do_in_this_thread(errand: Callable[[], object]) -> bool:
+    """Have this thread go on with something, if it is one that received the first client. Returns whether it is.
+
+    Once the main thread has come to its end, no other can be started from 3.12 on, and those that run go on.
+    """
+    errands = _errands.get(_thread.get_ident())
+    if errands is None or errands:
+        return False
+    errands.append(errand)
+    return True
 
 
 class FirstVisit:
@@ -161,7 +178,7 @@ class FirstVisit:
                 self._listener = None
             if self._has_visitor():
                 if self._has_descriptors():
-                    self._come()
+                    self._receive()
                     return
                 self._rest()
             with self._turn:
@@ -186,6 +203,15 @@ class FirstVisit:
         if door is not None and door.socket.fileno() in ready and door.is_ours:
             listener.open_door()
         return listener.listening.socket.fileno() in ready and listener.is_ours
+
+    def _receive(self) -> None:
+        errands = _errands[_thread.get_ident()] = deque[Callable[[], object]]()
+        try:
+            self._come()
+        finally:
+            _errands.pop(_thread.get_ident(), None)
+        for errand in errands:
+            errand()
 
     def _has_descriptors(self) -> bool:
         """Whether the page can be made now: what cannot be imported then, never can."""

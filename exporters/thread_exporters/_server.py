@@ -21,6 +21,7 @@ from thread import telemetry
 from ._clock import monotonic
 from ._connection import Connection, brief_answer
 from ._descriptor import OwnSocket
+from ._first_visit import do_in_this_thread
 from ._listener import Listener
 
 Answer: TypeAlias = Callable[[bytes, tuple[str, int]], bytes]
@@ -96,7 +97,11 @@ class MetricsServer:
         if not self._thread.is_running:
             if not (self._alarm.is_ours and self._bell.is_ours):
                 self._hang_a_bell()
-            self._thread.start()
+            try:
+                self._thread.start()
+            except RuntimeError:
+                if not do_in_this_thread(self._serve):
+                    raise
 
     def close(self, timeout: float) -> None:
         """Stop listening and free the port within `timeout` seconds."""

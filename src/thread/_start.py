@@ -74,7 +74,12 @@ def _make(name: str, **options: object) -> object:
     from ._recorder import recorder
 
     exporter = telemetry.exporter(name, **options)
-    recorder.add(name, exporter)
+    try:
+        recorder.add(name, exporter)
+    except RuntimeError:
+        # No thread can be started once the main thread has ended. A page that is served all the same is worth having.
+        if getattr(exporter, "url", None) is None:
+            raise
     return exporter
 
 
