@@ -95,17 +95,20 @@ def acquiring() -> Iterator[tuple[str, Operation, Check]]:
                 pass
 
         # To look up the methods takes memory, with any lock.
-        yield "with", enter, lambda lock=lock: None if until_free(lock) else "left locked"
-        yield "acquire", use, lambda lock=lock: None if until_free(lock) else "left locked"
+        yield "with", enter, left_locked(lock)
+        yield "acquire", use, left_locked(lock)
     yield "time out", lambda: held.acquire(timeout=SHORT), nothing_wrong
     yield "time out of an rlock", lambda: held_by_another.acquire(timeout=SHORT), nothing_wrong
 
 
-def until_free(lock: Any) -> bool:
-    taken: bool = lock.acquire(False)
-    if taken:
+def left_locked(lock: Any) -> Check:
+    def check() -> object:
+        if not lock.acquire(False):
+            return "left locked"
         lock.release()
-    return taken
+        return None
+
+    return check
 
 
 def handing_over() -> Iterator[tuple[str, Operation, Check]]:
@@ -173,7 +176,7 @@ def starting() -> Iterator[tuple[str, Operation, Check]]:
             done.release()
 
     work.__qualname__ = f"work{next(numbers)}"
-    started = []
+    started: list[int] = []
 
     def start() -> None:
         started[:] = (thread.start_new_thread(work, ()),)
@@ -193,7 +196,8 @@ def reading() -> Iterator[tuple[str, Operation, Check]]:
     yield "configure", lambda: core.configure(event_capacity=capacity), nothing_wrong
     yield "reset", core.reset, nothing_wrong
     counts = core.HistogramCounts()
-    yield "histogram", lambda: (counts.add(5), counts.read()), nothing_wrong
+    yield "add", lambda: counts.add(5), nothing_wrong
+    yield "read", counts.read, nothing_wrong
     began = core.monotonic_ns()
     yield "block", lambda: core.blocking_row("event", "name").add_since(began), nothing_wrong
 
