@@ -217,19 +217,19 @@ def thread_count() -> int:
 
 def company() -> Company:
     """Who else runs in this process."""
-    running = running_threads()
+    # In this order: ours are known before they begin, and still when they have ended.
+    counted = thread_count()
     listed = tasks()
+    running = running_threads()
     if listed is None:
-        others = max(thread_count() - len(running), 0)
+        others = max(counted - len(running), 0)
         return Company(len(running), others, others)
     listed.discard(get_native_id())
     # Those that are about to begin have told no number yet.
     beginning = sum(not each.has_begun for each in running)
-    known = listed.intersection(native_ids)
-    if not running and not known:
-        native_ids.clear()
+    known = listed.intersection(native_ids.copy())
     ours = len(known) + beginning
-    return Company(ours, max(len(listed) - ours, 0), max(thread_count() - ours, 0))
+    return Company(ours, max(len(listed) - ours, 0), max(counted - ours, 0))
 
 
 def tasks() -> set[int] | None:
