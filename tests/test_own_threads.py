@@ -7,7 +7,7 @@ from types import ModuleType
 
 import pytest
 from conftest import WaitUntil
-from programs import output_of
+from programs import output_of, run
 
 from thread._own_threads import Alarm, Flag, start_own_thread
 
@@ -162,7 +162,7 @@ def test_small_stacks_are_for_the_programs_own_threads() -> None:
 
 
 def test_locks_and_threads_of_ours_are_not_observed_from_the_start_of_the_interpreter() -> None:
-    lines = output_of(
+    finished = run(
         """
         from thread import telemetry
         telemetry.configure(export_interval=0.01)
@@ -175,4 +175,4 @@ def test_locks_and_threads_of_ours_are_not_observed_from_the_start_of_the_interp
         THREAD_TELEMETRY="1",
         THREAD_TELEMETRY_PORT="0",
     )
-    assert lines == ["[]", "[]"]
+    assert finished.stdout.splitlines() == ["[]", "[]"], finished.stderr
