@@ -171,10 +171,10 @@ def test_a_package_of_that_name_has_its_own_submodules(with_package: Path, way: 
     assert "its own events its own events by its own telemetry" in plain.stdout
     activated = run(with_package, start, THREAD_TELEMETRY="1", THREAD_TELEMETRY_EXPORTERS="console")
     assert activated.stdout == plain.stdout
-    assert "1 acquisition of 1 lock without contention" in activated.stderr
+    assert re.search(r"[1-9] acquisitions? of [1-9] locks? without contention", activated.stderr)
     under_run = run(with_package, start, "-m", "thread", "run", "--exporter", "console")
     assert under_run.stdout == plain.stdout
-    assert "1 acquisition of 1 lock without contention" in under_run.stderr
+    assert re.search(r"[1-9] acquisitions? of [1-9] locks? without contention", under_run.stderr)
 
 
 def test_a_command_of_its_own_stays_its_own(with_package: Path) -> None:
@@ -205,4 +205,6 @@ def test_a_stdlib_module_of_the_programs_own_is_not_instrumented(tmp_path: Path)
     assert plain.stdout == "a padlock a padlock\n0\n"
     for command in ([], ["-m", "thread", "run", "--exporter", "none"]):
         done = run(tmp_path, STARTS["script"], *command, THREAD_TELEMETRY="1", THREAD_TELEMETRY_EXPORTERS="none")
-        assert (done.stdout, done.stderr) == (plain.stdout, plain.stderr)
+        assert done.stdout == plain.stdout
+        # Newer versions add a guess at the cause, which they base on the folder that they were started in.
+        assert done.stderr.partition(" (consider")[0].strip() == plain.stderr.partition(" (consider")[0].strip()
