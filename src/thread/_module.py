@@ -1,7 +1,7 @@
 """The class of the module `thread`: an assignment to it reaches the interpreter.
 
 Debuggers try `import thread` first, as it was called in Python 2, and replace there what starts threads. They mean the
-functions that the program calls, which are those of `_thread`.
+functions that the program calls, which are those of `_thread`, and keep the originals there under names of their own.
 """
 
 from __future__ import annotations
@@ -17,21 +17,38 @@ _MISSING: Final = object()
 
 
 class ThreadModule(ModuleType):
-    """What is assigned to a name that `_thread` has too is assigned there as well."""
+    """What is assigned here, or deleted, is so in `_thread` as well, except for modules of the package."""
 
     def __setattr__(self, name: str, value: Any) -> None:
         before = vars(self).get(name, _MISSING)
+        native = _native_of(self, value)
         super().__setattr__(name, value)
-        if before is not _MISSING and name in vars(_thread) and not name.startswith("__"):
-            _reach(name, before, value)
+        if not name.startswith("__") and not isinstance(value, ModuleType):
+            _reach(name, before, value, native)
+
+    def __delattr__(self, name: str) -> None:
+        super().__delattr__(name)
+        if _replaced.pop(name, None) is not None:
+            vars(_thread).pop(name, None)
 
 
 _replaced: Final[dict[str, tuple[object, object]]] = {}
 """What the two modules had under a name, `thread` first, before it was assigned to."""
 
 
-def _reach(name: str, before: object, value: object) -> None:
-    own, native = _replaced.setdefault(name, (before, vars(_thread)[name]))
-    if value is own:
+def _reach(name: str, before: object, value: object, native: object) -> None:
+    own, original = _replaced.setdefault(name, (before, vars(_thread).get(name, _MISSING)))
+    if value is own and original is not _MISSING:
+        # Whoever had replaced it gives it back.
         del _replaced[name]
-    setattr(_thread, name, native if value is own else value)
+        setattr(_thread, name, original)
+    else:
+        setattr(_thread, name, native)
+
+
+def _native_of(module: ModuleType, value: object) -> object:
+    """What `_thread` has where `thread` has this: to keep the one is to keep the other."""
+    for name, native in vars(_thread).items():
+        if vars(module).get(name) is value:
+            return native
+    return value

@@ -44,6 +44,8 @@ for _ in range(3):
     except RuntimeError:
         pass
 threading.stack_size(0)
+if sys.version_info >= (3, 13):
+    thread = threading.Thread(target=int, args=("x",))  # One whose start failed cannot be started again.
 thread.start()
 thread.join()
 snapshot = telemetry.snapshot()
