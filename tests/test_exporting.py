@@ -456,3 +456,19 @@ def test_a_call_that_hangs_is_a_failure(harness: Harness, wait_until: WaitUntil)
     exporter.gate.set()
     wait_until(lambda: worker.stats.exports > 1)
     assert worker.stats.failures == 1
+
+
+def test_what_fails_beside_the_exporter_does_not_end_its_worker(
+    harness: Harness, core: ModuleType, wait_until: WaitUntil
+) -> None:
+    def fail() -> Settings:
+        raise MemoryError
+
+    exporter = RecordingExporter()
+    worker = harness.worker(exporter)
+    worker._settings, settings = fail, worker._settings
+    worker.start()
+    wait_until(lambda: core.faults() > 0)
+    worker._settings = settings
+    harness.stop(worker)
+    assert len(exporter.snapshots) == len(exporter.timeouts) == 1

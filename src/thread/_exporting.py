@@ -17,6 +17,8 @@ from ._own_threads import Alarm, Flag, HiddenThread, forget_in_threading
 from ._settings import Settings
 from ._snapshot import ExporterStats, Snapshot
 
+_BREATHER: Final = 0.1
+"""Seconds of rest after something failed that is not the exporter."""
 _SETTLING: Final = 0.1
 """Seconds for which an exporter is left alone in a forked child: most children that are to be another program are by
 then, and what it had begun to write would stay behind."""
@@ -211,7 +213,12 @@ class Worker:
         self._ident = get_ident()
         try:
             while not (self._finished.is_set or self._thread.is_leaving):
-                self._step()
+                try:
+                    self._step()
+                except Exception:
+                    # Out of memory, for one. It goes on, but not at once.
+                    core.count_fault()
+                    self._alarm.sleep(_BREATHER)
         finally:
             self._ident = 0
 

@@ -22,10 +22,15 @@ class FaultLog:
     def report(self, message: str, error: BaseException | None = None) -> None:
         """Count a fault; log it to `thread.telemetry` if it is the first. Never raises, never waits."""
         core.count_fault()
-        if self._logged:
-            return
-        self._logged = True
-        self._written = written = Flag()
+        if not self._logged:
+            self._logged = True
+            try:
+                self._have_written(message, error)
+            except MemoryError:
+                core.count_fault()
+
+    def _have_written(self, message: str, error: BaseException | None) -> None:
+        written = Flag()
 
         def write() -> None:
             _write(message, error, written)
@@ -34,6 +39,7 @@ class FaultLog:
             start_own_thread(write)
         except RuntimeError:
             _unwritten.append(write)
+        self._written = written
 
     def wait_until_written(self, timeout: float) -> None:
         """Give the log a chance before the process ends."""

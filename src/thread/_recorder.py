@@ -95,7 +95,12 @@ class Drain:
 
     def _run(self) -> None:
         while not (self._finished.is_set or self._thread.is_leaving):
-            self._step()
+            try:
+                self._step()
+            except Exception:
+                # Out of memory, for one. It goes on, but not at once.
+                core.count_fault()
+                self._alarm.sleep(_BATCH_SECONDS)
 
     def _step(self) -> None:
         while self._errands:
