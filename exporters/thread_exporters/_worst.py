@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from typing import Final
 
@@ -16,6 +17,8 @@ _MOST: Final = 3
 _SECONDS_FOR_AN_EXCEPTION: Final = 1.0
 """Where it stands among what cost time: before a second that was waited, behind an hour."""
 _LEAST_SECONDS: Final = 1e-3
+_NOTABLE_SHARE: Final = 0.1
+"""Of this process's own CPU time."""
 
 
 def worst(snapshot: Snapshot, highlights: Highlights, paths: Paths) -> Iterator[Text]:
@@ -25,10 +28,18 @@ def worst(snapshot: Snapshot, highlights: Highlights, paths: Paths) -> Iterator[
     yield from (sentence for _, sentence in found[:_MOST])
     if not found:
         yield text("No lock made anybody wait for long, and no exception was unhandled.")
-    children = snapshot.coverage.child_processes
+    yield from _children(snapshot)
+
+
+def _children(snapshot: Snapshot) -> Iterator[Text]:
+    """Children whose part of the work cannot be passed over: nothing found here says nothing of them."""
+    children, cpu_time = snapshot.coverage.child_processes, snapshot.coverage.child_cpu_time
     if children:
         processes = "1 child process runs" if children == 1 else f"{children:,} child processes run"
         yield text(Span("NOT IN HERE", ALARM), f"  {processes}; what happens there is no part of this report")
+    elif cpu_time >= time.process_time() * _NOTABLE_SHARE and cpu_time:
+        what = f"  child processes, which have ended after {duration(cpu_time)} of CPU time, are no part of this report"
+        yield text(Span("NOT IN HERE", ALARM), what)
 
 
 def _locks(snapshot: Snapshot, paths: Paths) -> Iterator[tuple[float, Text]]:

@@ -105,7 +105,10 @@ def changes_from(environment: Mapping[str, str]) -> tuple[dict[str, float], list
     return changes, complaints
 
 
-_TRUTHS: Final[dict[str, bool]] = dict.fromkeys(("1", "true", "yes", "on"), True) | dict.fromkeys(("0", "false", "no", "off"), False)
+_TRUTHS: Final[dict[str, bool]] = {
+    **dict.fromkeys(("1", "true", "yes", "on"), True),
+    **dict.fromkeys(("0", "false", "no", "off"), False),
+}
 
 
 def _parsed(name: str, rule: Rule, text: str) -> float:

@@ -376,12 +376,14 @@ def test_the_worst_comes_first() -> None:
 
 
 def test_child_processes_are_said_not_to_be_in_it() -> None:
-    coverage = Coverage("c", True, 0, 1, False, 0, child_processes=2, child_cpu_time=3.0)
+    coverage = Coverage("c", True, 0, 1, False, 0, child_processes=2, child_cpu_time=3600.0)
     text = report(Snapshot(taken_at=NOON, coverage=coverage))
     assert text.splitlines()[2].startswith("NOT IN HERE  2 child processes run;")
     ended = report(Snapshot(taken_at=NOON, coverage=replace(coverage, child_processes=0)))
-    assert "NOT IN HERE" not in ended
-    assert "are child processes: those that have ended, after 3.00 s of CPU time." in " ".join(ended.split())
+    assert "NOT IN HERE  child processes, which have ended after 60 min 0 s of CPU time, are no" in ended
+    few = report(Snapshot(taken_at=NOON, coverage=replace(coverage, child_processes=0, child_cpu_time=1e-6)))
+    assert "NOT IN HERE" not in few
+    assert "are child processes: those that have ended, after 60 min 0 s of CPU time." in " ".join(ended.split())
 
 
 def test_threads_that_wait_for_work_come_last() -> None:
