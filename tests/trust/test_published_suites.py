@@ -29,6 +29,7 @@ SUITES = (
     "test_contextlib",
     "test_importlib",
     "test_fork1",
+    "test_code",
 )
 THOSE_THERE = [suite for suite in SUITES if find_spec(f"test.{suite}") is not None]
 
