@@ -28,8 +28,8 @@ class ThreadModule(ModuleType):
 
     def __delattr__(self, name: str) -> None:
         super().__delattr__(name)
-        if _replaced.pop(name, None) is not None:
-            vars(_thread).pop(name, None)
+        if _replaced.pop(name, None) is not None and name in vars(_thread):
+            delattr(_thread, name)
 
 
 _replaced: Final[dict[str, tuple[object, object]]] = {}

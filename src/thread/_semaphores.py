@@ -151,7 +151,7 @@ def _sleep_until_told(waiter: Any, wait: Any, deadline: float | None) -> bool:
         limits = (look_up - now, slow, None if deadline is None else deadline - now)
         if waiter.acquire(True, max(min(limit for limit in limits if limit is not None), 0.0)):
             return True
-        if slow is not None and guarded(wait.seconds_to_evidence) == 0.0:
+        if wait is not None and slow is not None and guarded(wait.seconds_to_evidence) == 0.0:
             guarded(wait.give_evidence)
         now = _now()
         if deadline is not None and now >= deadline:
