@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import multiprocessing
+import os
 import shutil
 import subprocess
 import sys
@@ -250,3 +251,29 @@ def test_settings_hold_from_the_first_line(tmp_path: Path) -> None:
     )
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.splitlines() == ["3 False 7"]
+
+
+HEAVY = {
+    *("argparse", "ast", "dataclasses", "importlib.metadata", "inspect", "json", "logging", "prometheus_client", "re"),
+    *("signal", "tempfile", "thread.telemetry", "threading", "traceback", "typing"),
+}
+"""What must not be imported by each Python process that is observed from its start."""
+
+
+@pytest.mark.parametrize("exporters", ["none", "prometheus"])
+def test_the_start_imports_only_what_observes(exporters: str) -> None:
+    environment = {"THREAD_TELEMETRY": "1", "THREAD_TELEMETRY_EXPORTERS": exporters, "THREAD_TELEMETRY_PORT": "0"}
+    if core := os.environ.get("THREAD_TELEMETRY_PURE"):
+        environment["THREAD_TELEMETRY_PURE"] = core
+    command = [sys.executable, "-X", "importtime", "-c", ""]
+    plain, started = (
+        {
+            line.rpartition("|")[2].strip()
+            for line in subprocess.run(command, env=each, capture_output=True, text=True).stderr.splitlines()
+        }
+        for each in ({}, environment)
+    )
+    assert "_thread_telemetry_start" in started
+    unneeded = (started - plain) & HEAVY
+    # The twin is the readable one of the two cores, and there where speed is not to be had.
+    assert not unneeded - ({"dataclasses", "inspect", "ast", "re", "typing"} if core == "1" else set())

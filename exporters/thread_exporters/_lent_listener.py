@@ -50,10 +50,12 @@ class LentListener(Listener):
         except OSError:
             borrowed = _borrowed(host, port)
             if borrowed is None:
+                _stand_by()
                 raise
             listening, lender = borrowed
             self._lender = OwnSocket(lender)
         self._listen_to(listening)
+        leave_standby()
         door = _new_door()
         self._door = None if door is None else OwnSocket(door)
 
@@ -102,6 +104,26 @@ class LentListener(Listener):
                 each.close()
         self._guest = self._lender = None
         self.listening.close()
+
+
+_standby: Final[list[OwnSocket]] = []
+"""The door of a process that has no port, which has said so: its children need not say it again."""
+
+
+def _stand_by() -> None:
+    door = None if _standby else _new_door()
+    if door is not None:
+        _standby.append(OwnSocket(door))
+
+
+def leave_standby() -> None:
+    """Keep no door for a port that this process does not have, since it wants none any more."""
+    while _standby:
+        _standby.pop().close()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=leave_standby)
 
 
 def has_observed_ancestor() -> bool:

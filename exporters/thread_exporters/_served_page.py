@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from ._hosts import Hosts
-from ._lent_listener import LentListener, PortOfAncestorError
+from ._lent_listener import LentListener, PortOfAncestorError, leave_standby
 from ._listener import Listener
 from ._parent import Parent
 from ._requests import Page, Site
@@ -136,3 +136,4 @@ class ServedPage:
         server, self._server = self._server, None
         if server is not None:
             server.close(timeout)
+        leave_standby()

@@ -202,6 +202,26 @@ def test_other_children_leave_the_port_where_it_is_and_say_nothing(start: Start,
 
 
 @linux
+@pytest.mark.parametrize("command", [[], ["-m", "thread", "run", "--exporter", "prometheus"]])
+def test_children_of_a_process_without_a_port_do_not_complain_once_more(
+    tmp_path: Path, port: int, command: list[str]
+) -> None:
+    program = tmp_path / "program.py"
+    program.write_text("import subprocess, sys; subprocess.run([sys.executable, '-c', 'print(1)'], check=True)")
+    with socket.create_server(("127.0.0.1", port)):
+        done = subprocess.run(
+            [sys.executable, *command, str(program)],
+            env={**os.environ, "THREAD_TELEMETRY": "0" if command else "1", "THREAD_TELEMETRY_PORT": str(port)},
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+    assert (done.returncode, done.stdout) == (0, "1\n")
+    [line] = done.stderr.splitlines()
+    assert f"port {port} of 127.0.0.1 cannot be had" in line
+
+
+@linux
 def test_a_daemon_has_the_port_once_its_parent_has_ended(start: Start, port: int, wait_until: WaitUntil) -> None:
     process = start(
         """
