@@ -1,7 +1,8 @@
 """Many threads that want one lock, whose owner gives up the GIL while it has it: how often a second they get it.
 
 The owner sleeps, if only for a moment, and the lock changes hands each time. Or it makes a short system call, and
-whether another thread gets ahead of it in that time is a matter of luck.
+whether another thread gets ahead of it in that time is a matter of luck. There a short turn costs speed, and less is
+promised, since no thread may wait longer than for the interpreter's lock.
 """
 
 from __future__ import annotations
@@ -45,7 +46,10 @@ def row(name: str, threads: int, what: str, work: partial[Side], promise: Promis
 
 ROWS = (
     *(row("hand-over", threads, "sleeps a moment", SLEEP, at_least(0.97)) for threads in THREADS),
-    *(row("system-call", threads, "makes a system call", READ, at_least(0.97)) for threads in THREADS),
+    *(
+        row("system-call", threads, "makes a system call", READ, at_least({(3, 11): 0.85, (3, 14): 0.7}))
+        for threads in THREADS
+    ),
 )
 
 if __name__ == "__main__":

@@ -65,10 +65,12 @@ class ThreadFinished:
 class SlowWait:
     """A wait for a lock took longer than `slow_wait`. Evidence was taken while the thread was still waiting.
 
-    A thread that got no GIL to look with before the lock was free says so with an owner of 0 and no stack of an owner.
+    The owner is the one that kept the lock for the longest part of the wait, seen while it held the lock or, where
+    nobody could look, as it gave the lock back. Where each held it for less than `slow_wait`, it is one that was seen.
+    Without any, the owner is 0 with an empty stack, and its site is the one with the largest share.
 
-    So is a wait for a condition, an event or a queue in a span, or for one that a library made, as a connection pool
-    is. Nobody holds those: `owner_ident` and `waiters` are 0, and `gil_wait` is None.
+    A wait for a condition, an event or a queue is one too if it is in a span, or for what a library made, such as a
+    connection pool. Nobody holds those: `owner_ident` and `waiters` are 0, and `gil_wait` is None.
     """
 
     lock: str
@@ -84,11 +86,11 @@ class SlowWait:
     acquire_site: Site
     """The frame of that stack that the wait is charged to: the innermost outside the standard library."""
     owner_ident: int
-    """The thread that held the lock, 0 if nobody did at that moment or it was not seen."""
+    """The thread that kept the lock for the longest part of the wait, 0 if none was seen."""
     owner_stack: Stack
-    """Where the owner was at that moment, innermost first; empty if it has no Python frames."""
+    """Where that owner was, innermost first; empty if it has no Python frames."""
     owner_site: Site
-    """Where the owner was at that moment, or where it was last seen before."""
+    """Where that owner was, or where it was last seen before."""
     waiters: int
     """How many threads were waiting for this lock at that moment, this one included."""
     started_at: float
@@ -101,7 +103,7 @@ class SlowWait:
     span: SpanContext | None = None
     """The span that the waiting thread was in; None without one, or while nothing traces."""
     owner_span: SpanContext | None = None
-    """The span that the owner was in at that moment."""
+    """The span that the owner was in."""
 
     @property
     def blocked_event_loop(self) -> bool:

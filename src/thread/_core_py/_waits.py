@@ -26,6 +26,8 @@ class RawAcquire(Protocol):
     def __call__(self, blocking: bool = True, timeout: float = -1) -> bool: ...
 
 
+Evidence = tuple[tuple[RawSite, ...], int, object, object]
+"""A waiter: its stack, how many waited, its asyncio task and the context of its span."""
 OwnerEvidence = tuple[int, tuple[RawSite, ...], RawSite, object]
 """An owner: its ident, its stack, its site and the context of its span."""
 
@@ -116,7 +118,7 @@ class Wait:
         self.ident = get_ident()
         self.started = monotonic_ns()
         self.share = Share(self.started)
-        self.evidence: tuple[object, ...] | None = None
+        self.evidence: Evidence | None = None
         self.owner_evidence: OwnerEvidence | None = None
         self.owner_kept = 0
         self.evidence_due: int | None = None if self.identity is unobserved else self.started + Settings.slow_wait_ns
@@ -213,11 +215,11 @@ class Wait:
         shares = [(self.acquire_site, site, 1, nanoseconds) for site, nanoseconds in parts.items()]
         waits.add((self.identity, outcome, duration, shares))
         if self.evidence is not None:
-            self._push_event(parts, outcome, duration)
+            self._push_event(self.evidence, parts, outcome, duration)
 
-    def _push_event(self, parts: dict[RawSite, int], outcome: str, duration: int) -> None:
+    def _push_event(self, evidence: Evidence, parts: dict[RawSite, int], outcome: str, duration: int) -> None:
         owner, owner_stack, owner_site, owner_span = self.owner_evidence or (0, (), _most_to_blame(parts), None)
-        stack, waiters, task, span = self.evidence or ()
+        stack, waiters, task, span = evidence
         identity = self.identity
         push_event(
             (
