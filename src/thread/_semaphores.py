@@ -61,14 +61,22 @@ def record_of(semaphore: Any) -> Any:
 def _observed_acquire(original: Any) -> Any:
     @wraps(original)
     def acquire(self: Any, blocking: bool = True, timeout: float | None = None) -> bool:
-        record = guarded(record_of, self)
+        # Without calls of Python code, which would take as long as the rest.
+        try:
+            record: Any = _attribute(self, RECORD)
+        except AttributeError:
+            record = None  # Observation has ended.
         if record is None or (not blocking and timeout is not None):
             acquired: bool = original(self, blocking, timeout)
             return acquired
         with self._cond:
             if self._value != 0:
                 self._value -= 1
-                guarded(record.acquired)
+                try:
+                    record.acquired()
+                except Exception as error:
+                    if not is_fault(error):
+                        raise
                 return True
         if not blocking or (timeout is not None and timeout <= 0):
             return False
@@ -87,9 +95,15 @@ def _observed_release(original: Any) -> Any:
     @wraps(original)
     def release(self: Any, n: int = 1) -> None:
         original(self, n)
-        record = guarded(record_of, self)
-        if record is not None:
-            guarded(record.released, n)
+        try:
+            record = _attribute(self, RECORD)
+            if record is not None:
+                record.released(n)
+        except AttributeError:
+            pass  # Observation has ended.
+        except Exception as error:
+            if not is_fault(error):
+                raise
 
     return release
 

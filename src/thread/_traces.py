@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 from collections import deque
 from itertools import islice
-from types import TracebackType
+from types import CodeType, TracebackType
 
 from ._foreign import as_text, class_name, is_a, namespace_of
 from ._interruptions import is_interruption
@@ -182,8 +182,25 @@ def _source_of(filename: str) -> list[str]:
     return content.decode(errors="replace").splitlines()
 
 
+_known_frames: Final[dict[tuple[object, ...], Frame]] = {}
+"""By all that a frame is made from, which is faster to look up than to work out."""
+_MOST_KNOWN: Final = 2000
+
+
 def _frame_of(traceback: TracebackType) -> Frame:
     code = traceback.tb_frame.f_code
+    offset, line = traceback.tb_lasti, traceback.tb_lineno
+    key = (code.co_filename, code.co_name, code.co_firstlineno, code.co_linetable, offset, line)
+    known = _known_frames.get(key)
+    if known is not None:
+        return known
+    made = _frame_made_of(traceback, code)
+    if len(_known_frames) < _MOST_KNOWN:
+        _known_frames[key] = made
+    return made
+
+
+def _frame_made_of(traceback: TracebackType, code: CodeType) -> Frame:
     line, end_line, column, end_column = next(
         islice(code.co_positions(), traceback.tb_lasti // 2, None), (None, None, None, None)
     )
