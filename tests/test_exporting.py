@@ -58,13 +58,13 @@ class Harness:
 
 @pytest.fixture
 def harness(core: ModuleType, wait_until: WaitUntil) -> Iterator[Harness]:
-    harness = Harness()
+    harness, before = Harness(), running_threads()
     yield harness
     for worker in harness.workers:
         if isinstance(worker.exporter, HangingExporter):
             worker.exporter.gate.set()
         worker.stop(0.0)
-    wait_until(lambda: not running_threads())
+    wait_until(lambda: all(each in before for each in running_threads()))
 
 
 def events(count: int) -> list[Any]:

@@ -142,17 +142,18 @@ def test_stop_is_not_held_up_by_exporters_that_hang_or_raise(
     telemetry: ModuleType, core: ModuleType, caplog: pytest.LogCaptureFixture, wait_until: WaitUntil
 ) -> None:
     hanging, other, failing = HangingExporter(), RecordingExporter(), FailingExporter()
-    telemetry.start(hanging, other, failing, export_interval=3600, export_timeout=0.3)
+    telemetry.start(hanging, other, failing, export_interval=3600, export_timeout=1)
     began = time.monotonic()
     telemetry.stop()
-    assert time.monotonic() - began < 0.3 + 0.2
+    took = time.monotonic() - began
+    hanging.gate.set()
+    assert took < 10
     assert len(other.snapshots) == len(other.timeouts) == 1
     assert core.faults() == 3
     assert sorted(record.getMessage() for record in caplog.records) == [
         "the exporter FailingExporter failed; further failures are counted, not logged",
         "the exporter HangingExporter did not come to its end in time, the program goes on",
     ]
-    hanging.gate.set()
     wait_until(lambda: core.hidden_count() == 0)
 
 
@@ -163,9 +164,10 @@ def test_a_second_stop_does_not_wait_for_what_was_left_behind(
     telemetry.start(hanging)
     telemetry.stop(timeout=0.01)
     began = time.monotonic()
-    telemetry.stop(timeout=10)
-    assert time.monotonic() - began < 5
+    telemetry.stop(timeout=20)
+    took = time.monotonic() - began
     hanging.gate.set()
+    assert took < 10
     wait_until(lambda: core.hidden_count() == 0)
 
 
@@ -673,13 +675,14 @@ def test_where_no_thread_can_be_started_nothing_is_started(
         return int(start(*arguments))
 
     monkeypatch.setattr(_own_threads, "start_new_thread", refuse)
+    before = _own_threads.running_threads()
     first, second = RecordingExporter(), RecordingExporter()
     with pytest.raises(RuntimeError, match="can't start new thread"):
         telemetry.start(first, second, stack_depth=3)
     monkeypatch.undo()
     assert telemetry.configure().stack_depth == 64
     assert not (recorder._workers or recorder._drains or recorder.exporter_names)
-    wait_until(lambda: not _own_threads.running_threads())
+    wait_until(lambda: all(each in before for each in _own_threads.running_threads()))
     assert not first.timeouts  # Nobody has shut down what can be started again.
     telemetry.start(first, second)
     telemetry.stop()
