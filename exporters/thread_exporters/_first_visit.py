@@ -107,8 +107,7 @@ class FirstVisit:
         if self._listener is None:
             return None
         host, port = self._listener.address
-        scheme = "https" if os.environ.get("THREAD_TELEMETRY_CERTFILE") else "http"
-        return f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}/metrics"
+        return f"http://{f'[{host}]' if ':' in host else host}:{port}/metrics"
 
     def end(self) -> LentListener | None:
         """Give the port away, with the client that may wait there. None if there is no port."""

@@ -26,8 +26,9 @@ if TYPE_CHECKING:
 EXPORTERS: Final = "THREAD_TELEMETRY_EXPORTERS"
 """Names separated by commas, `none` to record only. Without it: prometheus."""
 
-_OTHER_WAYS: Final = "PROMETHEUS_MULTIPROC_DIR"
-"""Where this is set, the page is not all: files are written at each export."""
+_OTHER_WAYS: Final = ("PROMETHEUS_MULTIPROC_DIR", "THREAD_TELEMETRY_CERTFILE", "THREAD_TELEMETRY_KEYFILE")
+"""Where one of these is set, the page is made at once: files are written at each export, and who has asked for HTTPS is
+to be told at the start what is wrong with it."""
 
 __all__ = ["_process_end", "start"]
 
@@ -60,12 +61,12 @@ def _configure_core() -> None:
 
 
 def _start(name: str) -> None:
-    if name == "prometheus" and not os.environ.get(_OTHER_WAYS):
+    if name == "prometheus" and not any(map(os.environ.get, _OTHER_WAYS)):
         _wait_for_the_first_visit()
     else:
         exporter = _make(name)
         # Of several processes that share a page, one says where it is.
-        if getattr(exporter, "is_news", False):
+        if getattr(exporter, "is_news", False) and not load("thread_exporters._lent_listener:has_observed_ancestor")():
             say(f"metrics at {getattr(exporter, 'url', None)}")
 
 

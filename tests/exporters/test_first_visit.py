@@ -147,6 +147,13 @@ def test_a_port_that_is_none_is_one_line(start: Start) -> None:
     assert second.startswith("thread: no metrics are served, since port 9464 of a..b cannot be had: ")
 
 
+def test_what_is_wrong_with_https_is_said_at_the_start(start: Start) -> None:
+    process = start("print('runs')", THREAD_TELEMETRY_CERTFILE="certificate.pem")
+    stdout, stderr = process.communicate(timeout=30)
+    assert (process.returncode, stdout) == (0, "runs\n")
+    assert "expected both THREAD_TELEMETRY_CERTFILE and THREAD_TELEMETRY_KEYFILE, got one of them" in stderr
+
+
 @linux
 @pytest.mark.parametrize("visited", [False, True])
 def test_a_reloaders_child_has_the_port_as_long_as_it_lives(
