@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from types import ModuleType
 
 from ._backend import core
 
@@ -12,7 +13,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from contextlib import AbstractContextManager
     from importlib.machinery import ModuleSpec
-    from types import ModuleType
     from typing import Any, Final
 
 
@@ -30,7 +30,9 @@ class _Finder:
             finders: list[Any] = list(sys.meta_path)
             # Those before this one have been asked already.
             for finder in finders[finders.index(self) + 1 :] if self in finders else finders:
-                spec: Any = finder.find_spec(name, path, target)
+                # As the interpreter does, pass over what finds no specs.
+                find_spec = getattr(finder, "find_spec", None)
+                spec: Any = None if find_spec is None else find_spec(name, path, target)
                 if spec is not None:
                     if spec.loader is not None and _is_meant(name, spec):
                         spec.loader = _Loader(spec.loader)
@@ -86,7 +88,8 @@ def after_import(
 
     The module is executed in the context `during`.
     """
-    if name in sys.modules:
+    # Something else in its place, such as None or a test's stand-in, is no module to do anything to.
+    if issubclass(type(sys.modules.get(name)), ModuleType):
         __import__(name)  # It may be half-way through its import in another thread: this waits.
         module = sys.modules[name]
         spec = getattr(module, "__spec__", None)

@@ -85,6 +85,12 @@ strange: dict[Any, Any] = {
     3: types.ModuleType("three"),
     "early": early("early"),
 }
+class OldFinder:
+    """Finds no specs, as finders did before Python 3.4."""
+
+
+sys.meta_path.insert(0, OldFinder())  # type: ignore[arg-type]
+sys.modules["dill._dill"] = sys.modules["concurrent.futures.thread"] = None  # type: ignore[assignment]
 kept = [Proxy(), Compared(), Liar(), *strange.values()]
 holder = types.ModuleType("holder")
 vars(holder).update(proxy=Proxy(), compared=Compared(), liar=Liar(), __file__=Liar())
