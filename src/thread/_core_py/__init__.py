@@ -2,8 +2,9 @@
 
 `_state` holds what all of it shares, `_places` maps code to identities and sites, `_records` keeps the totals,
 `_events` the bounded buffer, `_locks` the two lock types, `_waits` what happens when one has to wait, `_blocking` the
-waits that are no contention, `_threads` what starts threads, `_spans` which span of a trace a thread runs in. Both
-cores have the same names and pass one test suite.
+waits that are no contention, `_threads` what starts threads, `_spans` which span of a trace a thread runs in, `_frames`
+what other threads are at. Both cores have the same names and pass one test suite, and
+`tests/conformance/test_twins.py` compares them.
 """
 
 from __future__ import annotations
