@@ -391,7 +391,8 @@ def test_each_that_held_the_only_permit_is_to_blame_for_its_time(core: ModuleTyp
     second.join(60)
     wait.end(True)
     rows = {blame[3][0].rpartition(".")[2]: blame[5] for blame in core.read_blame() if blame[0] == "permit"}
-    assert rows["hold_longer"] > 2 * rows["hold_shortly"] > 0
+    assert rows["hold_longer"] > 0.14e9
+    assert rows["hold_shortly"] > 0
     [waited] = [values[7] for values in core.read_locks() if values[0] == "permit"]
     assert sum(rows.values()) == waited[1]
 
