@@ -11,7 +11,7 @@ typedef struct {
     PyObject *acquire_site;
     PyObject *owner_site;
     uint64_t count;
-    int64_t ns;
+    Sum ns;
 } Row;
 
 static Row *table = NULL; /* allocated at the first contention */
@@ -60,11 +60,11 @@ blame_add(Identity *identity, PyObject *acquire_site, PyObject *owner_site, uint
         row = row_of(identity, acquire_site, owner_site);
     }
     if (row->identity == NULL) {
-        *row = (Row){identity, acquire_site, owner_site, 0, 0};
+        *row = (Row){identity, acquire_site, owner_site, 0, {0, 0}};
         row_count++;
     }
     row->count += count;
-    row->ns += ns;
+    sum_add(&row->ns, ns);
 }
 
 void
@@ -85,8 +85,8 @@ blame_read(void)
         if (row.identity == NULL) {
             continue;
         }
-        PyObject *item = Py_BuildValue("OsOOKL", row.identity->name, kind_name(row.identity->kind), row.acquire_site,
-                                       row.owner_site, row.count, row.ns);
+        PyObject *item = Py_BuildValue("OsOOKN", row.identity->name, kind_name(row.identity->kind), row.acquire_site,
+                                       row.owner_site, row.count, sum_read(&row.ns));
         rows = rows_with(rows, item);
     }
     return rows;
