@@ -41,24 +41,20 @@ class _CallHandlers:
         self._logger = logger
 
     def __call__(self, record: LogRecord) -> None:
-        changed = [each for each in _handlers_of(self._logger) if "handleError" not in vars(each)]
-        for each in changed:
-            vars(each)["handleError"] = _HandleError(each)
-        try:
-            type(self._logger).callHandlers(self._logger, record)
-        finally:
-            for each in changed:
-                vars(each).pop("handleError", None)
+        for each in _handlers_of(self._logger):
+            # It stays there, since another thread may be handling a record of ours when this one is done.
+            if "handleError" not in vars(each):
+                vars(each)["handleError"] = _HandleError(each)
+        type(self._logger).callHandlers(self._logger, record)
 
 
 class _HandleError:
-    """In place of the method of a handler, for as long as it handles a record of ours."""
+    """In place of the method of a handler that has handled a record of ours."""
 
     def __init__(self, handler: Handler) -> None:
         self._handler = handler
 
     def __call__(self, record: LogRecord) -> None:
-        # Others may log at the same time.
         if record.name != NAME:
             type(self._handler).handleError(self._handler, record)
         elif "is_said" not in vars(record):
