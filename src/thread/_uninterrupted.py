@@ -34,11 +34,13 @@ _AFTER_YIELD_FROM: Final = 2
 
 def entered_at_once(function: Function) -> Function:
     """Make a function begin without a look for signals: what raises comes after its first call at the earliest."""
-    assert isinstance(function, FunctionType)
-    instructions = bytearray(function.__code__.co_code)
+    written_in_python: Any = function
+    assert type(written_in_python) is FunctionType
+    code = written_in_python.__code__
+    instructions = bytearray(code.co_code)
     first = next(at for at in range(0, len(instructions), 2) if instructions[at] == _RESUME)
     instructions[first + 1] = _AFTER_YIELD_FROM
-    function.__code__ = function.__code__.replace(co_code=bytes(instructions))
+    written_in_python.__code__ = code.replace(co_code=bytes(instructions))
     return function
 
 

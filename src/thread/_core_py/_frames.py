@@ -7,6 +7,7 @@ import sys
 from _thread import get_ident
 from operator import call
 from types import FrameType
+from typing import Any
 
 from .._naming import OWN_FOLDER
 
@@ -20,10 +21,12 @@ else:
         finalizers which want the same lock: the process would stand still. Later ones collect between instructions.
         """
         # Three steps in one instruction, between which no other thread or signal handler runs.
-        was_on, _, frames = map(call, (gc.isenabled, gc.disable, sys._current_frames))
+        steps: Any = map(call, (gc.isenabled, gc.disable, sys._current_frames))
+        frames: dict[int, FrameType]
+        was_on, _, frames = steps
         if was_on:
             gc.enable()
-        return frames  # type: ignore[no-any-return]
+        return frames
 
 
 def frame_of(ident: int) -> FrameType | None:
