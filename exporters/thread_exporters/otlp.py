@@ -54,14 +54,14 @@ class OtlpExporter:
         check_protocol([signal for signal in _EXPORTERS if is_wanted(signal)])
         self._metric_interval = metric_interval()
         self._metric_timeout = metric_timeout()
+        self._resource = self._given_resource or Resource.create()
         self._open()
         self._tracing = opentelemetry_tracing()
         if is_wanted("traces"):
             telemetry.begin_tracing(self._tracing)
 
     def _open(self) -> None:
-        # A child reads the environment again: each process is an instance of its own.
-        resource = self._given_resource or Resource.create()
+        resource = self._resource
         self._deadline = Deadline()
         self._senders = [
             Sender(signal, make, self._deadline) for signal, make in _EXPORTERS.items() if is_wanted(signal)
@@ -134,6 +134,13 @@ class OtlpExporter:
 
     def after_fork_in_child(self) -> bool:
         """Open connections of its own, and send its own data from zero, the last of it when the child exits."""
+        if self._given_resource is None:
+            try:
+                # It reads the environment again: each process is an instance of its own.
+                self._resource = Resource.create()
+            except RuntimeError:
+                # The SDK asks in threads, and none can be started in a child that is at its end already.
+                pass
         self._open()
         return True
 

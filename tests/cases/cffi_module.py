@@ -85,8 +85,12 @@ strange: dict[Any, Any] = {
     3: types.ModuleType("three"),
     "early": early("early"),
 }
+
 class OldFinder:
-    """Finds no specs, as finders did before Python 3.4."""
+    """Finds no specs, as finders did before Python 3.4. Up to 3.11 they are still asked."""
+
+    def find_module(self, name: str, path: object = None) -> None:
+        return None
 
 
 sys.meta_path.insert(0, OldFinder())  # type: ignore[arg-type]
