@@ -79,7 +79,7 @@ def test_the_pool_of_sqlalchemy_keeps_its_limits_and_says_so() -> None:
         """
         waits = [each for each in recorded.blocking if each.name == "sqlalchemy.util.queue:Queue.mutex"]
         print({(each.kind, each.duration.count > 0) for each in waits})
-            print(sorted(each.site.function for each in waits))
+        print(sorted(each.site.function for each in waits))
         print([each.kind for each in recorded.locks if each.name == "sqlalchemy.util.queue:Queue.mutex"])
         print([each.acquisitions > 0 for each in recorded.locks if each.name.endswith("QueuePool._overflow_lock")])
         print([(each.name, each.submitted, each.finished, each.unread_exceptions) for each in recorded.executors])
