@@ -72,7 +72,7 @@ test-prometheus: build
 test-services: build
 	@scripts/install_services
 	@$(BIN)/python -m pip -qq install -r tests/services/requirements.txt
-	@$(BIN)/python -m pytest --slow $(ARGS) tests/services
+	@$(BIN)/python -m pytest --services $(ARGS) tests/services
 
 # What develops the project is more than a demo needs, and takes minutes to install.
 DEMO := $(if $(wildcard $(BUILT)),$(BUILT),$(VENV)/.demo)

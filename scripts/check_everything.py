@@ -3,7 +3,7 @@
 The tests run with the C core and with its twin on every supported Python; lint, types, sanitizers and the real services
 run once. Two jobs run side by side. At the end stand a table of all jobs and pytest's closing line.
 
-What does not depend on the version is tested on the oldest and on the newest Python. The interpreter's own suites and
+What stands above the core is tested on the oldest and on the newest Python. The interpreter's own suites and
 the sanitizers take two versions in turn, chosen by the number of commits. `SLOW=1` in the environment runs all of it
 on every version.
 """
@@ -158,7 +158,7 @@ class Plan:
             built[version] = self._build(interpreter, after)
         there = list(interpreters)
         for version, interpreter in interpreters.items():
-            self._tests(interpreter, built[version], whole=version in (there[0], there[-1], SLOW_TESTS_ON))
+            self._tests(interpreter, built[version], whole=version in (there[-1], SLOW_TESTS_ON))
         for version in two_in_turn(there):
             self._add(f"{version} suites", interpreters[version].make("test-suites"), built[version])
         for version in two_in_turn(there):
@@ -183,7 +183,7 @@ class Plan:
         slow = version == SLOW_TESTS_ON or everything_asked_for()
         arguments = "" if whole or everything_asked_for() else CORE_ONLY
         self._add(f"{version} C", interpreter.make("test", f"SLOW={int(slow)}", f"ARGS={arguments}"), built)
-        # The oldest tests what stands above the core with the twin, too.
+        # On the oldest, what stands above the core is tested with the twin.
         arguments = "" if version == VERSIONS[0] or everything_asked_for() else CORE_ONLY
         self._add(f"{version} pure", interpreter.make("test", "PURE=1", f"ARGS={arguments}"), built)
 

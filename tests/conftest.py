@@ -11,7 +11,7 @@ from typing import Protocol
 
 import pytest
 
-GROUPS = ("suites", "prometheus")
+GROUPS = ("suites", "prometheus", "services")
 """Marked tests that run by themselves, when they are asked for, and not with the others."""
 
 
@@ -23,6 +23,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--slow", action="store_true", help="run the tests marked slow too")
     parser.addoption("--suites", action="store_true", help="run only the interpreter's own suites, observed")
     parser.addoption("--prometheus", action="store_true", help="run only the tests against a real Prometheus")
+    parser.addoption("--services", action="store_true", help="run only the tests of real services")
 
 
 def pytest_configure(config: pytest.Config) -> None:

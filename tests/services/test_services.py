@@ -28,7 +28,7 @@ HERE = Path(__file__).parent
 PATIENCE = 40.0
 """Seconds that a service has to start and to show what it should, on a busy machine."""
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.services
 
 
 @dataclass(frozen=True)
