@@ -44,6 +44,17 @@ def refuse() -> None:
     raise Refused
 
 
+class Pool:
+    """Makes something new for each wait, as pools of connections do."""
+
+    def __init__(self) -> None:
+        self.guard = threading.Lock()
+        self.waiting = [threading.Event()]
+
+    def wait(self) -> bool:
+        return threading.Event().wait(0.001) or self.waiting[0].wait(0.001)
+
+
 def use_everything() -> list[Any]:
     """What a program sees of all that is observed; the same each time, observed or not."""
     found: list[Any] = []
@@ -90,6 +101,7 @@ def use_everything() -> list[Any]:
     found.extend((simple.get(), event.wait(20)))
     run(lambda: found.append(barrier.wait(20) < 2), lambda: found.append(barrier.wait(20) < 2))
     run(refuse)
+    found.append(telemetry.named(Pool(), "pool").wait())
     with concurrent.futures.ThreadPoolExecutor(1) as pool:
         found.append(pool.submit(int, "7").result(20))
         found.append(type(pool.submit(refuse).exception(20)).__name__)

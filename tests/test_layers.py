@@ -30,7 +30,10 @@ FLOORS = (
     ("replacing", {"_guards", "_importing", "_replacing"}),
     (
         "what is replaced",
-        {"_blocking", "_coverage", "_executors", "_futures", "_pickling", "_primitives", "_semaphores"},
+        {
+            *("_blocking", "_coverage", "_executors", "_futures", "_named_waits", "_pickling", "_primitives"),
+            "_semaphores",
+        },
     ),
     (
         "around the core",

@@ -145,7 +145,8 @@ class Report:
     def _blocking(self) -> Iterator[Text]:
         own_loops = {stats.target.replace(":", ".", 1) for stats in self._snapshot.threads}
         rows = sorted(self._snapshot.blocking, key=lambda row: row.duration.sum, reverse=True)
-        idle = [row for row in rows if _is_idle(row, own_loops)]
+        of_libraries = {lock.name.partition(" (")[0] for lock in self._snapshot.locks if _is_library(lock.location)}
+        idle = [row for row in rows if _is_idle(row, own_loops, of_libraries)]
         busy = [row for row in rows if row not in idle]
         if busy:
             yield heading("Blocking", "waits for something else than a lock, the longest in total first")
@@ -313,7 +314,7 @@ def _from(site: Site, stack: tuple[Site, ...]) -> tuple[Site, ...]:
     return stack[stack.index(site) :] if site in stack else stack or (site,)
 
 
-def _is_idle(row: BlockingStats, own_loops: set[str]) -> bool:
+def _is_idle(row: BlockingStats, own_loops: set[str], of_libraries: set[str]) -> bool:
     """True for a thread that waited in the very function that it runs: that is how workers wait for work.
 
     What a library made is no work: whoever waits for it waits for a connection or a permit.
@@ -321,7 +322,8 @@ def _is_idle(row: BlockingStats, own_loops: set[str]) -> bool:
     if row.kind not in ("queue", "condition", "event") or row.site.function not in own_loops:
         return False
     made_in = sys.modules.get(row.name.partition(":")[0])
-    return not _is_library(getattr(made_in, "__file__", None)) or _is_library(row.site.file)
+    is_of_a_library = row.name in of_libraries or _is_library(getattr(made_in, "__file__", None))
+    return not is_of_a_library or _is_library(row.site.file)
 
 
 def _is_library(file: object) -> bool:

@@ -7,13 +7,15 @@ wait that does not happen, since the queue has something or the event is set, ne
 
 from __future__ import annotations
 
+import sys
 from _thread import get_ident, get_native_id
 from functools import wraps
 from types import ModuleType
 
 from ._backend import core
-from ._foreign import attribute
+from ._foreign import as_text, attribute, module_namespace
 from ._guards import guarded
+from ._named_waits import name_of_wait
 from ._naming import UNKNOWN_SITE, library_of
 from ._replacing import Replacement
 from ._targets import describe_target
@@ -143,10 +145,13 @@ class _Wait:
         if kind == "join":
             # A thread that has ended no longer knows what it ran.
             name = describe_target(waited_for._bootstrap)
+            self._library = _library_of_target(name)
         elif kind == "condition":
             lock = attribute(waited_for, "_lock")
             name, self._location = core.object_name(lock), core.object_location(lock)
-            self._library = None if self._location is None else _library_at(self._location)
+            if self._location is not None:
+                self._library = _library_at(self._location)
+                name = guarded(name_of_wait, name, self._location, self._library) or name
         self._row = core.blocking_row(kind, name, self._library)
         self._began = core.monotonic_ns()
 
@@ -173,6 +178,13 @@ class _Wait:
             + (core.current_stack(), site, 0, (), UNKNOWN_SITE, 0, core.current_task(), span, None)
             + (self._began, duration, None, outcome)
         )
+
+
+def _library_of_target(target: str) -> tuple[str, ...] | None:
+    """The library whose own function a thread runs: who calls it may have to wait for that thread."""
+    module = sys.modules.get(target.partition(":")[0])
+    file = as_text(module_namespace(module).get("__file__"))
+    return _library_at(f"{file}:1") if file else None
 
 
 _WITH_EVIDENCE: Final = ("condition", "event", "queue")

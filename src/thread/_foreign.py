@@ -11,6 +11,7 @@ from types import GetSetDescriptorType, MemberDescriptorType, ModuleType
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from typing import Any, Final
 
 MISSING: Final = object()
@@ -74,6 +75,11 @@ def attribute(obj: object, name: str, default: Any = None) -> Any:
         except (AttributeError, TypeError):
             return default
     return default if found is MISSING else found
+
+
+def namespace_of_class(cls: type) -> Mapping[str, Any]:
+    """What a class itself keeps, whatever its metaclass says."""
+    return _namespace_of_class(cls)  # type: ignore[no-any-return]
 
 
 def module_namespace(module: object) -> dict[str, Any]:

@@ -6,9 +6,10 @@ import sys
 from types import ModuleType
 from typing import Any, Final, TypeVar
 
-from . import _executors, _semaphores
+from . import _executors, _named_waits, _semaphores
 from ._backend import core
 from ._foreign import as_text, class_name, is_a, loaded, module_namespace, namespace_of, set_attribute
+from ._guards import guarded
 from ._naming import library_of
 from ._targets import NAME
 
@@ -22,21 +23,32 @@ def named(obj: T, name: str) -> T:
 
     `obj` is a lock, RLock, semaphore, condition, event, barrier, queue, thread, timer or executor, or an object that
     keeps some of these in itself, as connection pools do: an engine or pool of SQLAlchemy, a ConnectionPool of
-    psycopg_pool. The locks inside it keep the names of their parts: `jobs (Queue.mutex)`. A thread has to be named
-    before it is started; it is counted under this name instead of its target. What is not observed, since it was made
-    before, is returned as it is.
+    psycopg_pool. The locks inside it keep the names of their parts: `jobs (Queue.mutex)`. Waits in its methods for what
+    these make anew each time go by the name too, unless that was given another one. A thread has to be named before it
+    is started; it is counted under this name instead of its target. What is not observed, since it was made before, is
+    returned as it is.
 
     Raises TypeError for another object, and for a name that is no str. Thread-safe.
     """
     if not isinstance(name, str):
         raise TypeError(f"a name must be a str, not {type(name).__name__}")
-    found = _name_executor(obj, name) or _name_thread(obj, name) or _name_locks(obj, name) or _name_parts(obj, name)
-    if not found:
+    if not guarded(_name, obj, str.__str__(name), otherwise=True):
         raise TypeError(
             "expected a lock, RLock, semaphore, condition, event, barrier, queue, thread, timer or executor, "
             f"or an object that keeps one of them, as a connection pool does, got {type(obj).__name__}"
         )
     return obj
+
+
+def _name(obj: object, name: str) -> bool:
+    """False for what has no name in the records."""
+    _named_waits.note_given(name)
+    if _name_executor(obj, name) or _name_thread(obj, name) or _name_locks(obj, name):
+        return True
+    found = _name_parts(obj, name)
+    if found:
+        _named_waits.remember(obj, name)
+    return found
 
 
 _MOST_PARTS: Final = 500
@@ -88,7 +100,7 @@ def _name_thread(thread: Any, name: str) -> bool:
     if not _is_a(thread, "threading", "Thread"):
         return False
     # Where `describe_target` looks for it when the thread starts.
-    set_attribute(thread, NAME, str.__str__(name))
+    set_attribute(thread, NAME, name)
     return True
 
 

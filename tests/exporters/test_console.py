@@ -404,6 +404,18 @@ def test_threads_that_wait_for_a_connection_do_not_wait_for_work() -> None:
     assert "\nIdle" not in text
 
 
+def test_neither_do_those_that_wait_for_one_of_a_pool_with_a_name_of_its_own() -> None:
+    target = ThreadStats("__main__:login", 1, 0, 1, histogram(), histogram(), 1.0)
+    of_a_pool = BlockingStats("condition", "orders", Site("__main__.login", "/app/shop.py", 3), histogram(3.0))
+    part = replace(lock("orders (Condition._lock)"), location="/usr/lib/python3/dist-packages/pools/pool.py:17")
+    text = report(Snapshot(taken_at=NOON, locks=(part,), threads=(target,), blocking=(of_a_pool,)))
+    assert "Blocking" in text
+    assert "\nIdle" not in text
+    of_the_program = replace(part, location="/app/shop.py:9")
+    text = report(Snapshot(taken_at=NOON, locks=(of_the_program,), threads=(target,), blocking=(of_a_pool,)))
+    assert "\nIdle" in text
+
+
 def test_a_wait_in_a_library_begins_with_the_caller_that_it_is_charged_to() -> None:
     pool, caller = Site("pool.Pool.get", "/lib/pool.py", 1), Site("shop.login", "/app/shop.py", 3)
     wait = replace(slow_wait(acquire_site=caller), acquire_stack=(pool, caller))

@@ -189,6 +189,9 @@ PyFrameObject *frame_of_thread(unsigned long ident);
 PyFrameObject *frame_back(PyFrameObject *frame);
 /* The `__name__` of the module that a frame runs in: a strong reference. */
 PyObject *frame_module(PyFrameObject *frame);
+/* What the code of a frame was called with first, as methods are with their object; None where it has none. A strong
+ * reference; NULL with an exception set. */
+PyObject *first_argument(PyObject *module, PyObject *frame);
 
 /* ---- places.c ---- */
 

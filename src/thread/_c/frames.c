@@ -8,6 +8,7 @@
 #if PY_VERSION_HEX < 0x030D0000
 #define WITH_INTERNAL_HEADERS
 #define Py_BUILD_CORE 1
+#include <internal/pycore_code.h>
 #include <internal/pycore_frame.h>
 #undef Py_BUILD_CORE
 #endif
@@ -97,4 +98,39 @@ frame_module(PyFrameObject *frame)
     name = name != NULL && PyUnicode_CheckExact(name) ? Py_NewRef(name) : PyUnicode_FromString("unknown");
     Py_XDECREF(globals);
     return name;
+}
+
+/* ---- what a method was called with ---- */
+
+/* A strong reference, NULL if there is none (any more). The variables are not copied, as by `f_locals` up to 3.12: such
+ * a copy stays with the frame and keeps alive what the program has let go of. */
+static PyObject *
+first_variable(PyFrameObject *frame, PyCodeObject *code)
+{
+#if PY_VERSION_HEX < 0x030C0000
+    PyObject *value = frame->f_frame->localsplus[0];
+    bool is_captured = _PyLocals_GetKind(code->co_localspluskinds, 0) & CO_FAST_CELL;
+    bool is_cell = value != NULL && is_captured && PyCell_Check(value);
+    return Py_XNewRef(is_cell ? PyCell_GET(value) : value);
+#else
+    PyObject *names = PyCode_GetVarnames(code);
+    PyObject *value = names == NULL ? NULL : PyFrame_GetVar(frame, PyTuple_GET_ITEM(names, 0));
+    Py_XDECREF(names);
+    if (value == NULL && PyErr_ExceptionMatches(PyExc_NameError)) {
+        PyErr_Clear();
+    }
+    return value;
+#endif
+}
+
+PyObject *
+first_argument(PyObject *Py_UNUSED(module), PyObject *frame)
+{
+    if (!PyFrame_Check(frame)) {
+        return PyErr_Format(PyExc_TypeError, "expected a frame, got %.100s", Py_TYPE(frame)->tp_name);
+    }
+    PyCodeObject *code = PyFrame_GetCode((PyFrameObject *)frame);
+    PyObject *value = code->co_argcount > 0 ? first_variable((PyFrameObject *)frame, code) : NULL;
+    Py_DECREF(code);
+    return value != NULL || PyErr_Occurred() ? value : Py_NewRef(Py_None);
 }

@@ -500,6 +500,7 @@ static PyMethodDef functions[] = {
     {"object_name", py_object_name, METH_O, NULL},
     {"object_location", py_object_location, METH_O, NULL},
     {"current_stack", py_current_stack, METH_NOARGS, NULL},
+    {"first_argument", first_argument, METH_O, NULL},
     {"current_task", py_current_task, METH_NOARGS, NULL},
     {"observed_run", observed_run, METH_VARARGS, NULL},
     {"pass_on", pass_on, METH_VARARGS, NULL},

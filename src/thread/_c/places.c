@@ -572,7 +572,7 @@ site_of_this_thread(void)
 /* ---- waits that are no contention ---- */
 
 /* What was made by a library, as a connection pool is, is waited for by whoever called the library: its own frames are
- * passed over, unless there are no others. */
+ * passed over, or in its own threads all but the last. */
 static bool
 is_of_library(PyCodeObject *code, PyObject *library)
 {
@@ -624,7 +624,7 @@ frame_is_of_library(PyFrameObject *frame, PyObject *library)
     return found;
 }
 
-/* The nearest frame of the program itself, else the nearest of the library, NULL if there is none. Takes and returns a
+/* The nearest frame of the program itself, else the outermost of the library, NULL if there is none. Takes and returns a
  * strong reference. `kind` becomes what the outermost function on the way there was declared to wait for. */
 static PyFrameObject *
 frame_blocked(PyFrameObject *frame, PyObject *library, PyObject **kind, bool *through_an_sdk)
@@ -637,7 +637,7 @@ frame_blocked(PyFrameObject *frame, PyObject *library, PyObject **kind, bool *th
             PyErr_Clear();
         }
         else if (frame_is_of_library(frame, library)) {
-            of_library = of_library != NULL ? of_library : (PyFrameObject *)Py_NewRef(frame);
+            Py_XSETREF(of_library, (PyFrameObject *)Py_NewRef(frame));
         }
         else if (!known->internal) {
             Py_XDECREF(of_library);

@@ -15,6 +15,7 @@ from .._histogram_counts import HistogramCounts
 from ._blocking import blocking_row, read_blocking
 from ._clocks import time_ns
 from ._events import dropped_events, push_event, take_events, wait_for_events, wake
+from ._frames import first_argument
 from ._locks import LockType, RLock, allocate_lock
 from ._places import current_stack, mark_blocking, serves_telemetry
 from ._records import read_blame, read_locks, sites_capped
@@ -62,6 +63,7 @@ __all__ = [
     "dropped_events",
     "enter_hidden",
     "faults",
+    "first_argument",
     "hidden_count",
     "is_hidden",
     "leave_hidden",

@@ -40,3 +40,14 @@ def frame_of_program() -> FrameType:
     while frame.f_back is not None and frame.f_code.co_filename.startswith(OWN_FOLDER):
         frame = frame.f_back
     return frame
+
+
+def first_argument(frame: FrameType, /) -> object:
+    """What the code of a frame was called with first, as methods are with their object; None where it has none.
+
+    Up to 3.12 the interpreter keeps a copy of the local variables with the frame that was asked for them.
+    """
+    if not isinstance(frame, FrameType):
+        raise TypeError(f"expected a frame, got {type(frame).__name__}")
+    code = frame.f_code
+    return frame.f_locals.get(code.co_varnames[0]) if code.co_argcount else None

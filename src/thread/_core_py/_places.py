@@ -158,15 +158,14 @@ def blocking_of(kind: str, frame: FrameType, library: tuple[str, ...] | None = N
 
     Where nothing of the program runs, as in the thread of a timer, the site is what called that function. None if that
     wait is not to be recorded. What was made by a library, whose code is in these folders, as a connection pool is, is
-    waited for by whoever called the library: its own frames are passed over, unless there are no others.
+    waited for by whoever called the library: its own frames are passed over, or in its own threads all but the last.
     """
     waiting = next((each for each in _frames_from(frame) if not each.f_code.co_filename.startswith(OWN_FOLDER)), None)
     in_library = False
     for outer in _frames_from(frame):
         places = _places_of(outer.f_code)
         if library is not None and outer.f_code.co_filename.startswith(library):
-            waiting = waiting if in_library else outer
-            in_library = True
+            waiting, in_library = outer, True
         elif not places.internal:
             waiting = outer
             break

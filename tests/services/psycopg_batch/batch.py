@@ -2,7 +2,9 @@ import threading
 
 from psycopg_pool import ConnectionPool
 
-pool = ConnectionPool("dbname=postgres", min_size=1, max_size=1, open=True)
+from thread import telemetry
+
+pool = telemetry.named(ConnectionPool("dbname=postgres", min_size=1, max_size=1, open=True), "orders-db")
 
 
 def yearly_report() -> None:

@@ -1,0 +1,143 @@
+"""Waits inside the methods of an object that the program has named, for what they make anew each time.
+
+A pool may make a condition, an event or a future for each wait: a name given to the pool before does not reach it. So
+who is about to wait looks at the methods that run, and at the object that each of them was called with.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections import deque
+from functools import partial
+from types import CodeType, FunctionType
+from weakref import ref
+
+from ._backend import core
+from ._foreign import classes_of, namespace_of, namespace_of_class
+from ._naming import is_internal
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from types import FrameType
+    from typing import Any, Final
+
+_MOST_NAMED: Final = 2000
+_MOST_FRAMES: Final = 100
+_MOST_WRAPPERS: Final = 8
+
+_names: Final[dict[int, tuple[ref[Any], str]]] = {}
+"""By the identity of the object, which is not kept alive: its name goes with it."""
+_methods: Final[dict[int, ref[CodeType]]] = {}
+_given: Final[set[str]] = set()
+
+
+def remember(obj: object, name: str) -> None:
+    """Have waits in the methods of an object recorded under its name, unless it allows no weak reference."""
+    if len(_names) >= _MOST_NAMED and id(obj) not in _names:
+        return
+    try:
+        # Called with the reference, which serves as the default: no Python code runs when the object goes.
+        _names[id(obj)] = ref(obj, partial(_names.pop, id(obj))), name
+    except TypeError:
+        return
+    for cls in classes_of(obj):
+        for code in _codes_of(cls):
+            if id(code) not in _methods:
+                _methods[id(code)] = ref(code, partial(_methods.pop, id(code)))
+
+
+def note_given(name: str) -> None:
+    """What has this name was named by the program itself: it is not called after what it is a part of."""
+    if len(_given) < _MOST_NAMED:
+        _given.add(name)
+
+
+def name_of_wait(name: str | None, location: str, library: tuple[str, ...] | None) -> str | None:
+    """What a wait that begins now is for, by the named object whose method waits; None without one.
+
+    `name` and `location` are those of what is waited for, `library` the folders of the library that made it.
+    """
+    if not _names or name is None or name in _given:
+        return None
+    return _in_library(library) if library is not None else _in_program(location)
+
+
+def _in_library(library: tuple[str, ...]) -> str | None:
+    """Only the library itself may be on the way: what its caller has named may keep many things of that library."""
+    for frame in _frames():
+        filename = frame.f_code.co_filename
+        if filename.startswith(library):
+            _, name = _named(frame)
+            if name is not None:
+                return name
+        elif not is_internal(filename):
+            return None
+    return None
+
+
+def _in_program(location: str) -> str | None:
+    """What the running method of a named object has made, or is the part that it keeps among others and waits in."""
+    inner: list[FrameType] = []
+    for frame in _frames():
+        obj, name = _named(frame)
+        if name is not None:
+            is_its_own = _is_made_in(frame.f_code, location) or _keeps_one_of(obj, map(core.first_argument, inner))
+            return name if is_its_own else None
+        inner.append(frame)
+    return None
+
+
+def _frames() -> Iterator[FrameType]:
+    frame: FrameType | None = sys._getframe(4)
+    for _ in range(_MOST_FRAMES):
+        if frame is None:
+            return
+        yield frame
+        frame = frame.f_back
+
+
+def _named(frame: FrameType) -> tuple[Any, str | None]:
+    """The named object whose method a frame runs, and its name."""
+    code = frame.f_code
+    known = _methods.get(id(code))
+    if known is None or known() is not code:
+        return None, None
+    obj = core.first_argument(frame)
+    kept, name = _names.get(id(obj), (None, None))
+    return (obj, name) if kept is not None and kept() is obj else (None, None)
+
+
+def _is_made_in(code: CodeType, location: str) -> bool:
+    filename, _, line = location.rpartition(":")
+    if filename != code.co_filename or not line.isdecimal():
+        return False
+    last = max(line or 0 for _, _, line in code.co_lines())
+    return code.co_firstlineno <= int(line) <= last
+
+
+def _keeps_one_of(obj: object, parts: Iterator[object]) -> bool:
+    """Whether an object has one of these in a list or the like of its own."""
+    kept = {id(each) for container in list(namespace_of(obj).values()) for each in _members_of(container)}
+    return any(part is not None and id(part) in kept for part in parts)
+
+
+def _members_of(container: Any) -> list[Any]:
+    try:
+        if type(container) is dict:
+            return list(container.values())
+        return list(container) if type(container) in (list, tuple, set, frozenset, deque) else []
+    except RuntimeError:
+        return []  # It changes just now.
+
+
+def _codes_of(cls: type) -> Iterator[CodeType]:
+    """The code of the methods that a class defines, behind decorators such as `contextmanager`."""
+    for value in list(namespace_of_class(cls).values()):
+        function = value.fget if type(value) is property else value
+        for _ in range(_MOST_WRAPPERS):
+            if type(function) is not FunctionType:
+                break
+            if function.__code__.co_argcount:
+                yield function.__code__
+            function = namespace_of(function).get("__wrapped__")
