@@ -19,7 +19,7 @@ import pytest
 
 from thread.telemetry import named, snapshot
 
-WAIT = 0.001
+WAIT = 0.05
 
 LIBRARY = """
 import queue, threading
@@ -81,6 +81,15 @@ def close():
     thread.start()
     thread.join()
 
+class PoolOfQueue:
+    def __init__(self):
+        self._free = queue.SimpleQueue()
+    def get(self, timeout):
+        try:
+            self._free.get(timeout=timeout)
+        except queue.Empty:
+            pass
+
 class Facade:
     def __init__(self):
         self.pool = Pool()
@@ -136,6 +145,16 @@ def test_the_parts_of_what_is_named_go_by_its_name(library: Any) -> None:
     named(library.Facade(), "orders").fetch("condition", WAIT)
     [(_, name, site)] = waits()
     assert (name, site) == ("orders", "test_the_parts_of_what_is_named_go_by_its_name")
+
+
+def test_a_simple_queue_has_a_name_too(library: Any, instrumented: ModuleType) -> None:
+    if instrumented.NAME == "python":
+        pytest.skip("waits for it are seen by the C core alone")
+    named(library.PoolOfQueue(), "orders").get(WAIT)
+    with pytest.raises(queue.Empty):
+        named(queue.SimpleQueue(), "jobs").get(timeout=WAIT)
+    function = "test_a_simple_queue_has_a_name_too"
+    assert sorted(waits()) == [("queue", "jobs", function), ("queue", "orders", function)]
 
 
 def test_a_thread_of_a_library_is_waited_for_by_its_caller(library: Any) -> None:

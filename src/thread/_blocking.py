@@ -15,7 +15,7 @@ from types import ModuleType
 from ._backend import core
 from ._foreign import as_text, attribute, module_namespace
 from ._guards import guarded
-from ._named_waits import name_of_wait
+from ._named_waits import name_given, name_of_wait
 from ._naming import UNKNOWN_SITE, library_of
 from ._replacing import Replacement
 from ._targets import describe_target
@@ -116,7 +116,7 @@ def _observed_get(original: Any) -> Any:
     def get(self: Any, block: bool = True, timeout: float | None = None) -> object:
         if not block or (timeout is not None and timeout <= 0):
             return original(self, block, timeout)
-        wait = guarded(_Wait, "queue", None)
+        wait = guarded(_Wait, "queue", self)
         try:
             item: object = original(self, block, timeout)
         except BaseException as error:
@@ -146,6 +146,8 @@ class _Wait:
             # A thread that has ended no longer knows what it ran.
             name = describe_target(waited_for._bootstrap)
             self._library = _library_of_target(name)
+        elif kind == "queue":
+            name, self._library = name_given(waited_for)
         elif kind == "condition":
             lock = attribute(waited_for, "_lock")
             name, self._location = core.object_name(lock), core.object_location(lock)

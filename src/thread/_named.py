@@ -56,7 +56,7 @@ _MOST_PARTS: Final = 500
 
 def _name_parts(obj: object, name: str) -> bool:
     """The locks that an object keeps. In one of a library, also those of its parts that come from the same library."""
-    package = _package_of(obj)
+    library = _library_of(obj)
     parts, seen = [obj], {id(obj)}
     found = False
     while parts and len(seen) < _MOST_PARTS:
@@ -64,20 +64,20 @@ def _name_parts(obj: object, name: str) -> bool:
             if id(part) in seen:
                 continue
             seen.add(id(part))
-            if _name_locks(part, name):
+            if _name_locks(part, name, library):
                 found = True
-            elif package is not None and _package_of(part) == package:
+            elif library is not None and _library_of(part) == library:
                 parts.append(part)
     return found
 
 
-def _package_of(obj: object) -> str | None:
-    """The package of the library that defines the type of an object; None for one of the program or the interpreter."""
+def _library_of(obj: object) -> tuple[str, ...] | None:
+    """The folders of the library that defines the type of an object; None for one of the program or the interpreter."""
     if issubclass(type(obj), (type, ModuleType)):
         return None
     module, _ = class_name(type(obj))
     file = as_text(module_namespace(sys.modules.get(module)).get("__file__"))
-    return module.partition(".")[0] if library_of(f"{file}:1") is not None else None
+    return library_of(f"{file}:1")
 
 
 def _is_a(obj: object, module: str, *names: str) -> bool:
@@ -104,7 +104,7 @@ def _name_thread(thread: Any, name: str) -> bool:
     return True
 
 
-def _name_locks(obj: Any, name: str) -> bool:
+def _name_locks(obj: Any, name: str, library: tuple[str, ...] | None = None) -> bool:
     if core.object_name(obj) is not None:
         core.rename(obj, name)
     elif _is_a(obj, "threading", "Semaphore"):
@@ -116,8 +116,10 @@ def _name_locks(obj: Any, name: str) -> bool:
         _rename(obj._lock, name)
     elif _is_a(obj, "queue", "Queue"):
         _rename(obj.mutex, name)
+    elif _is_a(obj, "queue", "SimpleQueue"):
+        _named_waits.remember(obj, name, library)
     else:
-        return type(obj).__name__ in ("lock", "RLock") or _is_a(obj, "queue", "SimpleQueue")
+        return type(obj).__name__ in ("lock", "RLock")
     return True
 
 

@@ -26,19 +26,23 @@ _MOST_NAMED: Final = 2000
 _MOST_FRAMES: Final = 100
 _MOST_WRAPPERS: Final = 8
 
-_names: Final[dict[int, tuple[ref[Any], str]]] = {}
+Library = tuple[str, ...] | None
+"""The folders of the library that made something; None for what the program made."""
+
+_names: Final[dict[int, tuple[ref[Any], str, Library]]] = {}
 """By the identity of the object, which is not kept alive: its name goes with it."""
+_UNNAMED: Final[tuple[None, None, None]] = (None, None, None)
 _methods: Final[dict[int, ref[CodeType]]] = {}
 _given: Final[set[str]] = set()
 
 
-def remember(obj: object, name: str) -> None:
-    """Have waits in the methods of an object recorded under its name, unless it allows no weak reference."""
+def remember(obj: object, name: str, library: Library = None) -> None:
+    """Have waits for an object, and in its methods, recorded under its name, unless it allows no weak reference."""
     if len(_names) >= _MOST_NAMED and id(obj) not in _names:
         return
     try:
         # Called with the reference, which serves as the default: no Python code runs when the object goes.
-        _names[id(obj)] = ref(obj, partial(_names.pop, id(obj))), name
+        _names[id(obj)] = ref(obj, partial(_names.pop, id(obj))), name, library
     except TypeError:
         return
     for cls in classes_of(obj):
@@ -53,10 +57,16 @@ def note_given(name: str) -> None:
         _given.add(name)
 
 
-def name_of_wait(name: str | None, location: str, library: tuple[str, ...] | None) -> str | None:
+def name_given(obj: object) -> tuple[str | None, Library]:
+    """The name of an object that no lock of ours is a part of, and the library that keeps it."""
+    kept, name, library = _names.get(id(obj), _UNNAMED)
+    return (name, library) if kept is not None and kept() is obj else (None, None)
+
+
+def name_of_wait(name: str | None, location: str, library: Library) -> str | None:
     """What a wait that begins now is for, by the named object whose method waits; None without one.
 
-    `name` and `location` are those of what is waited for, `library` the folders of the library that made it.
+    `name`, `location` and `library` are those of what is waited for.
     """
     if not _names or name is None or name in _given:
         return None
@@ -104,8 +114,7 @@ def _named(frame: FrameType) -> tuple[Any, str | None]:
     if known is None or known() is not code:
         return None, None
     obj = core.first_argument(frame)
-    kept, name = _names.get(id(obj), (None, None))
-    return (obj, name) if kept is not None and kept() is obj else (None, None)
+    return obj, name_given(obj)[0]
 
 
 def _is_made_in(code: CodeType, location: str) -> bool:
