@@ -70,12 +70,16 @@ def name_of_wait(name: str | None, location: str, library: Library) -> str | Non
     """
     if not _names or name is None or name in _given:
         return None
-    return _in_library(library) if library is not None else _in_program(location)
+    waiting = sys._getframe(3)
+    return _in_program(waiting, location) if library is None else _in_library(waiting, library)
 
 
-def _in_library(library: tuple[str, ...]) -> str | None:
+def _in_library(waiting: FrameType, library: tuple[str, ...]) -> str | None:
     """Only the library itself may be on the way: what its caller has named may keep many things of that library."""
-    for frame in _frames():
+    frame: FrameType | None = waiting
+    for _ in range(_MOST_FRAMES):
+        if frame is None:
+            return None
         filename = frame.f_code.co_filename
         if filename.startswith(library):
             _, name = _named(frame)
@@ -83,27 +87,29 @@ def _in_library(library: tuple[str, ...]) -> str | None:
                 return name
         elif not is_internal(filename):
             return None
+        frame = frame.f_back
     return None
 
 
-def _in_program(location: str) -> str | None:
+def _in_program(waiting: FrameType, location: str) -> str | None:
     """What the running method of a named object has made, or is the part that it keeps among others and waits in."""
-    inner: list[FrameType] = []
-    for frame in _frames():
-        obj, name = _named(frame)
-        if name is not None:
-            is_its_own = _is_made_in(frame.f_code, location) or _keeps_one_of(obj, map(core.first_argument, inner))
-            return name if is_its_own else None
-        inner.append(frame)
-    return None
-
-
-def _frames() -> Iterator[FrameType]:
-    frame: FrameType | None = sys._getframe(4)
+    frame: FrameType | None = waiting
     for _ in range(_MOST_FRAMES):
         if frame is None:
-            return
-        yield frame
+            return None
+        if id(frame.f_code) in _methods:
+            obj, name = _named(frame)
+            if name is not None:
+                is_its_own = _is_made_in(frame.f_code, location) or _keeps_one_of(obj, _arguments(waiting, frame))
+                return name if is_its_own else None
+        frame = frame.f_back
+    return None
+
+
+def _arguments(frame: FrameType | None, outer: FrameType) -> Iterator[Any]:
+    """What the code of the frames on the way to an outer one was called with first."""
+    while frame is not None and frame is not outer:
+        yield core.first_argument(frame)
         frame = frame.f_back
 
 
