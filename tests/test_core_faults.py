@@ -1,4 +1,4 @@
-"""Nothing of ours raises into a program: an exception is injected into every function that the core calls.
+"""Nothing of ours raises into a program: an exception is injected into every function that the core in C calls.
 
 The code of one function at a time is replaced by code that raises. Whatever the program does with locks and threads
 meanwhile has to end as it does without us, and the fault has to be counted.
@@ -8,17 +8,16 @@ from __future__ import annotations
 
 import importlib
 import inspect
-import pkgutil
 import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from contextvars import ContextVar
 from traceback import extract_tb
 from types import CodeType, FunctionType, ModuleType
 from typing import Any
 
 import pytest
+from injected_faults import Span, Tracing
 
 import thread
 from thread._backend import core as the_core
@@ -28,44 +27,8 @@ CALLED = [
     *("thread._naming", "thread._targets", "thread._lifecycle", "thread._traces"),
     *("thread._accumulator", "thread._atomic", "thread._buckets", "thread._histogram_counts", "thread._tracing"),
 ]
-if the_core.NAME == "python":
-    folder = importlib.import_module("thread._core_py").__path__
-    CALLED.extend(sorted(f"thread._core_py.{module.name}" for module in pkgutil.iter_modules(folder)))
-
-ARE_THE_LOCK = {
-    *("LockType.acquire", "LockType.release", "LockType.locked", "LockType.__enter__", "LockType.__exit__"),
-    *("RLock.__new__", "RLock.acquire", "RLock.release", "RLock.__enter__", "RLock.__exit__", "RLock._enter_again"),
-    *("RLock._release_save", "RLock._acquire_restore", "RLock._reacquire", "RLock._is_owned", "RLock._recursion_count"),
-    *("Mutex._initialize", "Mutex._acquire", "Mutex._release", "Mutex._give_back", "Mutex._unlock", "_new_lock"),
-    *("Queue.__init__", "Totals.__init__"),
-    *("_AllocateLock.__call__", "checked_name", "_checked", "_native_class_of_rlock", "<lambda>"),
-    *("_StartNewThread.__call__", "_StartJoinableThread.__call__", "_Thread.__init__", "_Thread.run", "_started"),
-    *("_Thread.abandon", "_run_hidden", "_print_unraisable", "_guarded", "Wait.leave", "Wait.end"),
-    *(
-        "frame_of_program",
-        "acquire_contended",
-        "reacquire_contended",
-        "_wait_unrecorded",
-        "_wait_for_raw",
-        "_wait_in_steps",
-    ),
-    *("frame_of_program", "_is_passed_on", "object_name", "_Hook.__call__", "SemaphoreWait._finish"),
-}
-"""What acquires, releases, creates and starts: without these functions there is no lock and no thread."""
-
-ARE_THE_GUARD = {
-    *("is_fault", "count_fault", "serves_telemetry", "identity_created", "rename", "blocking_row"),
-    *(
-        "BlockingRow.add_since",
-        "Mutex._record_acquisition",
-        "Mutex._charge_owner",
-        "_take_evidence",
-        "record_hold",
-        "_wait_for",
-        "_Thread._record_exception",
-    ),
-}
-"""What keeps the faults of all that it calls to itself."""
+CALLS_THE_HOOK = "_Hook.__call__"
+"""What `threading` calls in place of its own hook."""
 
 
 class Injected(Exception):
@@ -87,7 +50,7 @@ def functions_of(module: ModuleType) -> Iterator[FunctionType]:
     for value in list(vars(module).values()):
         if own(value):
             yield value  # type: ignore[misc]
-        elif inspect.isclass(value) and value.__module__ in (module.__name__, "_thread"):
+        elif inspect.isclass(value) and value.__module__ == module.__name__:
             for member in vars(value).values():
                 if inspect.isfunction(member):
                     yield member
@@ -105,27 +68,6 @@ def failing(function: FunctionType) -> Iterator[None]:
         function.__code__ = code
         for name in "reached", "Injected":
             globals_of.pop(name, None)
-
-
-class Span:
-    def __init__(self) -> None:
-        self._context = (1, 2)
-
-
-class ThreadSpan:
-    pass
-
-
-class Tracing:
-    variable: ContextVar[Any] = ContextVar("span")
-    span_key = "span"
-    context_attribute = "_context"
-    context_type = dict
-    thread_span_type = ThreadSpan
-
-    @staticmethod
-    def prepare_thread(function: object, span: object) -> bool:
-        return True
 
 
 def new_function(number: int) -> Any:
@@ -223,7 +165,7 @@ def test_a_program_goes_on_whatever_function_of_ours_fails(quiet: ModuleType, na
     wrong = []
     for number, function in enumerate(functions_of(module)):
         qualname = function.__qualname__
-        if qualname in ARE_THE_LOCK | ARE_THE_GUARD or qualname.endswith("__del__") or function.__code__.co_freevars:
+        if qualname == CALLS_THE_HOOK or function.__code__.co_freevars:
             continue
         reached.clear()
         before = quiet.faults() + faults_below_the_core()

@@ -6,7 +6,7 @@ import os
 import sys
 from types import ModuleType
 
-from ._backend import core
+from ._guards import guarded
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,17 +26,18 @@ class _Finder:
     def find_spec(
         self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        if name in self.waiting:
-            finders: list[Any] = list(sys.meta_path)
-            # Those before this one have been asked already.
-            for finder in finders[finders.index(self) + 1 :] if self in finders else finders:
-                # As the interpreter does, pass over what finds no specs.
-                find_spec = getattr(finder, "find_spec", None)
-                spec: Any = None if find_spec is None else find_spec(name, path, target)
-                if spec is not None:
-                    if spec.loader is not None and _is_meant(name, spec):
-                        spec.loader = _Loader(spec.loader)
-                    return spec  # type: ignore[no-any-return]
+        if name not in self.waiting:
+            return None
+        # What the other finders raise is for who imports the module.
+        finders: list[Any] = list(sys.meta_path)
+        # Those before this one have been asked already.
+        for finder in finders[finders.index(self) + 1 :] if self in finders else finders:
+            # As the interpreter does, pass over what finds no specs.
+            find_spec = getattr(finder, "find_spec", None)
+            spec: Any = None if find_spec is None else find_spec(name, path, target)
+            if spec is not None:
+                guarded(_take_over, name, spec)
+                return spec  # type: ignore[no-any-return]
         return None
 
 
@@ -61,13 +62,19 @@ class _Loader:
         else:
             with during:
                 self._loader.exec_module(module)
-        then = forget(module.__name__)
-        if then is not None:
-            try:
-                then(module)
-            except Exception:
-                # Whoever imports the module has asked for nothing, and must get it.
-                core.count_fault()
+        # Whoever imports the module has asked for nothing, and must get it.
+        guarded(_finish, module)
+
+
+def _take_over(name: str, spec: Any) -> None:
+    if spec.loader is not None and _is_meant(name, spec):
+        spec.loader = _Loader(spec.loader)
+
+
+def _finish(module: ModuleType) -> None:
+    then = forget(module.__name__)
+    if then is not None:
+        then(module)
 
 
 _finder: Final = _Finder()

@@ -6,6 +6,7 @@ import sys
 
 from ._accumulator import Accumulator
 from ._foreign import is_a, namespace_of, set_attribute
+from ._interruptions import is_fault
 from ._naming import RawSite
 from ._resets import on_reset
 from ._targets import TARGET, thread_of
@@ -95,7 +96,11 @@ class _Hook:
     def __call__(self, thread: object) -> None:
         exception = sys.exc_info()[1]
         if exception is not None and not is_a(exception, SystemExit):
-            self._record(exception)
+            try:
+                self._record(exception)
+            except Exception as error:
+                if not is_fault(error):
+                    raise
         del exception
         self._original(thread)
 

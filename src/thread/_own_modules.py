@@ -19,7 +19,7 @@ import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from importlib.machinery import ModuleSpec
     from types import ModuleType
     from typing import Any, Final
@@ -54,6 +54,15 @@ class _Finder:
     def find_spec(
         self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
+        try:
+            return self._find(name, path, target)
+        except Exception as error:
+            if not _is_fault(error):
+                raise
+            # The other finders are asked next, as without us, and what one of them raised is raised there.
+            return None
+
+    def _find(self, name: str, path: Sequence[str] | None, target: ModuleType | None) -> ModuleSpec | None:
         top, _, rest = name.partition(".")
         if name in self.aside:
             if rest or self.is_shared(top):
@@ -163,6 +172,13 @@ def set_aside(names: Iterable[str]) -> None:
     for name in names:
         if getattr(sys.modules.get(name), "__spec__", None) is not None:
             _finder.aside[name] = sys.modules.pop(name)
+
+
+def _is_fault(error: BaseException) -> bool:
+    # By then it is imported, unless what fails is our own import, which the other finders can do as well.
+    interruptions = sys.modules.get(f"{__package__}._interruptions")
+    is_fault: Callable[[BaseException], bool] | None = getattr(interruptions, "is_fault", None)
+    return is_fault is None or is_fault(error)
 
 
 def _found_by_others(name: str, path: Sequence[str] | None, target: ModuleType | None) -> ModuleSpec | None:

@@ -200,7 +200,8 @@ class Coverage:
     sites_capped: bool
     """Whether the cap on sites or identities was reached, so that the rest is counted under `other`."""
     faults: int
-    """Errors inside the telemetry itself, exporters included; the first of each kind was logged."""
+    """Errors inside the telemetry itself, exporters included. None has reached the program: what was to be recorded is
+    missing. Of those of exporters, the first of each kind was logged."""
     unobserved_locks: int = 0
     """Locks that existed when observation began. They stay unobserved: a live lock is never swapped."""
     unobserved_modules: tuple[str, ...] = ()

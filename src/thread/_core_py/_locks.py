@@ -23,7 +23,7 @@ from ._places import identity_created
 from ._records import Identity, record_hold
 from ._spans import current_span
 from ._state import Settings, clock, is_fault, monotonic_ns
-from ._waits import FOREVER, Queue, RawAcquire, acquire_contended, reacquire_contended
+from ._waits import FOREVER, Queue, RawAcquire, acquire_contended
 
 _raw_allocate = _thread.allocate_lock
 _RawRLock = _thread.RLock
@@ -371,7 +371,7 @@ class RLock(Mutex, metaclass=_LockMeta):
             for acquired in self._tries:
                 break
             if not acquired:
-                reacquire_contended(self)
+                acquire_contended(self, FOREVER, is_recorded=False)
         except BaseException as interruption:
             self._reacquire()
             return interruption

@@ -91,7 +91,7 @@ class SemaphoreRecord:
 
     def begin_wait(self) -> SemaphoreWait:
         """This thread begins to wait for a permit."""
-        wait = Wait(self, sys._getframe(1))
+        wait = Wait(self)
         ended_when_dropped = SemaphoreWait(wait)
         wait.enter()
         return ended_when_dropped
@@ -122,7 +122,7 @@ class SemaphoreWait:
         """Record who holds a permit now and what this thread and that one do."""
         if self._wait is not None:
             try:
-                self._wait.take_evidence(sys._getframe(1))
+                self._wait.take_evidence()
             except Exception as error:
                 if not is_fault(error):
                     raise
@@ -134,4 +134,4 @@ class SemaphoreWait:
     def _finish(self, outcome: str) -> None:
         wait, self._wait = self._wait, None
         if wait is not None:
-            wait.end(sys._getframe(1), outcome)
+            wait.end(outcome)

@@ -57,13 +57,13 @@ def on_configure(function: Callable[[Mapping[str, int]], None]) -> Callable[[Map
 def reset() -> None:
     """Return every count to zero. Objects that exist stay valid."""
     for function in _zeroed:
-        function()
-    _resets.reset()
+        guarded(function)
+    guarded(_resets.reset)
 
 
 def _after_fork_in_child() -> None:
     for function in _forks:
-        function()
+        guarded(function)
     reset()
 
 
@@ -83,7 +83,7 @@ def configure(**settings: int) -> None:
     for name, value in settings.items():
         setattr(Settings, name, bool(value) if name == "listening" else int(value))
     for function in _reconfigurations:
-        function(settings)
+        guarded(function, settings)
 
 
 def listening() -> bool:
@@ -137,6 +137,15 @@ def is_fault(error: BaseException) -> bool:
         return False
     count_fault()
     return True
+
+
+def guarded(step: Callable[..., object], *arguments: object) -> None:
+    """A step of the record: its faults are not the program's."""
+    try:
+        step(*arguments)
+    except Exception as error:
+        if not is_fault(error):
+            raise
 
 
 def faults() -> int:

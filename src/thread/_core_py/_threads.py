@@ -21,7 +21,7 @@ from ._events import push_event
 from ._names import checked_name
 from ._records import note_cap
 from ._spans import ThreadTrace, current_span
-from ._state import Settings, enter_hidden, is_fault, leave_hidden, monotonic_ns, on_fork, on_reset
+from ._state import Settings, enter_hidden, guarded, leave_hidden, monotonic_ns, on_fork, on_reset
 
 MAX_TARGETS = 1000
 
@@ -88,9 +88,9 @@ class _Thread:
         self.totals: _Target | None = None
         self.ident = self.native_id = self.started = self.requested = 0
         self.outcome = "returned"
-        _guarded(self._request, function, name)
+        guarded(self._request, function, name)
         if self.totals is not None:
-            _guarded(_lifecycle.watch_excepthook, function, self._record_exception, self.target)
+            guarded(_lifecycle.watch_excepthook, function, self._record_exception, self.target)
 
     def _request(self, function: Any, name: str | None) -> None:
         """What is recorded from here on; nothing where that fails."""
@@ -108,18 +108,18 @@ class _Thread:
         function, (args, kwargs) = self.function, self.invocation
         # A thread may outlive its arguments: what the function itself let go of must not be kept here.
         self.function = self.invocation = None
-        _guarded(self._begin)
+        guarded(self._begin)
         try:
             function(*args, **kwargs)
         except SystemExit:
             self.outcome = "exited"
         except BaseException as exception:
             exception.__traceback__ = exception.__traceback__ and exception.__traceback__.tb_next
-            self._record_exception(exception)
+            guarded(self._record_exception, exception)
             _print_unraisable(exception, function)
         finally:
             _live.pop(self, None)
-            _guarded(self._end)
+            guarded(self._end)
 
     def _begin(self) -> None:
         if self.totals is None:
@@ -132,10 +132,8 @@ class _Thread:
 
     def _record_exception(self, exception: BaseException) -> None:
         self.outcome = "raised"
-        if self.totals is not None:
-            _guarded(self._describe_exception, exception)
-
-    def _describe_exception(self, exception: BaseException) -> None:
+        if self.totals is None:
+            return
         event = _lifecycle.record_exception(
             exception, self.target, self.ident, self.native_id, monotonic_ns(), current_span()
         )
@@ -155,15 +153,6 @@ class _Thread:
                 + (self.requested, start_delay, lifetime, cpu_time, self.outcome)
                 + self.trace.end()
             )
-
-
-def _guarded(step: Callable[..., object], *arguments: object) -> None:
-    """A step of the record: its faults are not the program's."""
-    try:
-        step(*arguments)
-    except Exception as error:
-        if not is_fault(error):
-            raise
 
 
 _live: dict[_Thread, int] = {}

@@ -104,6 +104,7 @@ class Wait:
         "evidence_due",
         "ident",
         "identity",
+        "is_recorded",
         "lock",
         "owner_evidence",
         "owner_kept",
@@ -112,16 +113,18 @@ class Wait:
         "started",
     )
 
-    def __init__(self, lock: Owned, frame: FrameType) -> None:
+    def __init__(self, lock: Owned, is_recorded: bool = True) -> None:
+        frame = frame_of_program()
         self.lock = lock
         self.identity = lock._identity
+        self.is_recorded = is_recorded and self.identity is not unobserved and frame.f_code not in _reacquisitions
         self.ident = get_ident()
         self.started = monotonic_ns()
         self.share = Share(self.started)
         self.evidence: Evidence | None = None
         self.owner_evidence: OwnerEvidence | None = None
         self.owner_kept = 0
-        self.evidence_due: int | None = None if self.identity is unobserved else self.started + Settings.slow_wait_ns
+        self.evidence_due: int | None = self.started + Settings.slow_wait_ns if self.is_recorded else None
         self.acquire_site = _places.site_charged(frame)
         owner = lock._owner
         self.owner_site = self._site_of(owner, frame_of(owner))
@@ -129,7 +132,7 @@ class Wait:
     def _site_of(self, owner: int, frame: FrameType | None) -> RawSite:
         return _places.site_charged(frame) if owner else self.lock._queue.nobody
 
-    def take_evidence(self, frame: FrameType) -> None:
+    def take_evidence(self) -> None:
         """Record who holds the lock and what that thread does at this moment, while it still holds it."""
         self.evidence_due = None
         queue = self.lock._queue
@@ -138,17 +141,17 @@ class Wait:
         now = monotonic_ns()
         site = self._site_of(owner, owner_frame)
         queue.totals.look(now, site, self.share, begins=False)
-        self._give_evidence(frame)
+        self._give_evidence()
         if owner and self.evidence is not None:
             span = getattr(self.lock, "_owner_span", None)
             queue.owner_evidence = (owner, _places.stack_of(owner_frame), site, span)
             self.weigh(queue.owner_evidence, now - max(queue.owner_since, self.started))
 
-    def _give_evidence(self, frame: FrameType) -> None:
+    def _give_evidence(self) -> None:
         self.evidence_due = None
         if Settings.listening and not is_hidden():
             waiters = len(self.identity.waiting)
-            self.evidence = (_places.stack_of(frame), waiters, current_task(), current_span())
+            self.evidence = (_places.stack_of(frame_of_program()), waiters, current_task(), current_span())
 
     def weigh(self, evidence: OwnerEvidence, kept: int) -> None:
         """The evidence of the owner that kept the lock for the longest part of the wait is that of the wait."""
@@ -179,12 +182,11 @@ class Wait:
                 raise
 
     @entered_at_once
-    def end(self, frame: FrameType, outcome: str) -> None:
+    def end(self, outcome: str) -> None:
         """Leave, and be recorded, unless it is that of a thread of the parent process."""
-        is_recorded = self.identity is not unobserved and self in _current
         try:
-            if is_recorded:
-                self._record(frame, outcome, monotonic_ns())
+            if self.is_recorded and self in _current:
+                self._record(outcome, monotonic_ns())
         except Exception as error:
             if not is_fault(error):
                 raise
@@ -202,13 +204,13 @@ class Wait:
         site = self._site_of(owner, frame_of(owner))
         return queue.totals.preview(site, now).parts(self.share, now)
 
-    def _record(self, frame: FrameType, outcome: str, now: int) -> None:
+    def _record(self, outcome: str, now: int) -> None:
         parts = self._parts(outcome, now)
         duration = now - self.started
         if self.evidence_due is not None and now >= self.evidence_due:
             # It became a slow one while it had no GIL to look with.
             try:
-                self._give_evidence(frame)
+                self._give_evidence()
             except Exception as error:
                 if not is_fault(error):
                     raise
@@ -264,26 +266,24 @@ def mark_reacquisition(code: CodeType) -> None:
     _reacquisitions.add(code)
 
 
-def acquire_contended(lock: Contended, timeout: float) -> bool:
+def acquire_contended(lock: Contended, timeout: float, *, is_recorded: bool = True) -> bool:
     """Wait for a lock that somebody holds, `timeout` seconds or FOREVER. True if it was acquired.
 
     Raises nothing but what a signal handler raises, and never with the lock: that ends the wait, which is counted as
-    interrupted, or gives back the lock if it was acquired just before.
+    interrupted, or gives back the lock if it was acquired just before. What no wait can be made for is waited for
+    without one. In Condition.wait, a wait for the lock that was given up there is part of that one, and not recorded.
     """
-    frame = frame_of_program()
-    if frame.f_code in _reacquisitions:
-        return _wait_unrecorded(lock, timeout)
-    wait = _wait_for(lock, frame)
+    wait = _wait_for(lock, is_recorded)
     if wait is None:
         return _wait_for_raw(lock, timeout)
     acquired = False
     outcome = "interrupted"
     try:
         try:
-            acquired = _wait_in_steps(wait, lock, timeout, frame)
+            acquired = _wait_in_steps(wait, lock, timeout)
             outcome = "acquired" if acquired else "timed out"
         finally:
-            wait.end(frame, outcome)
+            wait.end(outcome)
         return acquired
     except BaseException:
         if acquired:
@@ -291,19 +291,11 @@ def acquire_contended(lock: Contended, timeout: float) -> bool:
         raise
 
 
-def reacquire_contended(lock: Contended) -> None:
-    """Wait for the lock that was given up in Condition.wait. Not recorded, for it is a part of that wait.
-
-    Raises only what a signal handler raises, and never with the lock.
-    """
-    _wait_unrecorded(lock, FOREVER)
-
-
-def _wait_for(lock: Owned, frame: FrameType) -> Wait | None:
+def _wait_for(lock: Owned, is_recorded: bool) -> Wait | None:
     """A wait that is seen from now on, None where it cannot be made."""
     wait = None
     try:
-        wait = Wait(lock, frame)
+        wait = Wait(lock, is_recorded)
         wait.enter()
         return wait
     except BaseException as error:
@@ -312,23 +304,6 @@ def _wait_for(lock: Owned, frame: FrameType) -> Wait | None:
         if not is_fault(error):
             raise
     return None
-
-
-def _wait_unrecorded(lock: Contended, timeout: float) -> bool:
-    wait = _wait_for(lock, frame_of_program())
-    if wait is None:
-        return _wait_for_raw(lock, timeout)
-    acquired = False
-    try:
-        try:
-            acquired = _wait_in_steps(wait, lock, timeout, None)
-        finally:
-            wait.leave()
-        return acquired
-    except BaseException:
-        if acquired:
-            lock._give_back()
-        raise
 
 
 @entered_at_once
@@ -347,30 +322,30 @@ def _wait_for_raw(lock: Contended, timeout: float) -> bool:
 LOOK_UP_NS: Final = 10_000_000
 
 
-def _wait_in_steps(wait: Wait, lock: Contended, timeout: float, frame: FrameType | None) -> bool:
-    """Wait, and look up after LOOK_UP_NS, after twice that time, and so on. Without a frame, evidence is never due.
+def _wait_in_steps(wait: Wait, lock: Contended, timeout: float) -> bool:
+    """Wait, and look up after LOOK_UP_NS, after twice that time, and so on, and when evidence is due.
 
     A signal that arrives when a thread is about to sleep ends no sleep: its handler runs when the thread looks up.
     """
     deadline = None if timeout == FOREVER else wait.started + int(timeout * 1e9)
     look_up = wait.started + LOOK_UP_NS
     while True:
-        evidence_due = None if frame is None else wait.evidence_due
+        evidence_due = wait.evidence_due
         until = min(each for each in (look_up, deadline, evidence_due) if each is not None)
         if _wait_for_raw(lock, max(until - monotonic_ns(), 0) * 1e-9):
             return True
         now = monotonic_ns()
-        if frame is not None and evidence_due is not None and now >= evidence_due:
-            _take_evidence(wait, frame)
+        if evidence_due is not None and now >= evidence_due:
+            _take_evidence(wait)
         if deadline is not None and now >= deadline:
             return False
         if now >= look_up:
             look_up = now + (now - wait.started)
 
 
-def _take_evidence(wait: Wait, frame: FrameType) -> None:
+def _take_evidence(wait: Wait) -> None:
     try:
-        wait.take_evidence(frame)
+        wait.take_evidence()
     except Exception as error:
         if not is_fault(error):
             raise
