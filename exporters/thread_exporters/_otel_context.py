@@ -11,7 +11,6 @@ Only the API of OpenTelemetry is used here.
 
 from __future__ import annotations
 
-import time
 from contextvars import ContextVar
 from typing import Any, Final, cast
 from weakref import ref
@@ -31,6 +30,7 @@ from opentelemetry.trace import (
 
 from thread import telemetry
 
+from ._clock import time_ns
 from ._identifiers import system
 
 _CONTEXT_ATTRIBUTE: Final = "_context"
@@ -57,7 +57,7 @@ class ThreadSpan(NonRecordingSpan):
         """The parent for what is done now: none once the starter's span has ended."""
         if not self.is_open():
             return INVALID_SPAN_CONTEXT
-        self.read_at = time.time_ns()
+        self.read_at = time_ns()
         return self.joined()
 
     @property
@@ -81,7 +81,7 @@ class ThreadSpan(NonRecordingSpan):
     def is_open(self) -> bool:
         """True while the starter's span is open, and the one in which the starter itself was started."""
         if self.end_time is None and not _is_open(self.starter()):
-            self._leave(time.time_ns())
+            self._leave(time_ns())
         return self.end_time is None
 
     def context_at(self, at_ns: int) -> SpanContext | None:

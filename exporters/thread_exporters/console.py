@@ -34,8 +34,8 @@ class ConsoleExporter:
 
     Tables end after `top` rows and say how many more there were; with the format `json` nothing is left out. Colours
     are used on a terminal only, and not with `NO_COLOR` in the environment; what is no terminal gets lines of `COLUMNS`
-    characters, 100 if that is not set. A forked child writes a report of its own if there is anything to tell, to the
-    path with its process id behind it.
+    characters, 100 if that is not set. A forked child writes a report only where it calls `telemetry.stop()` and there
+    is anything to tell: its own, to the path with its process id behind it.
 
     Raises ValueError for another format, OSError for a path that cannot be written to.
     """
