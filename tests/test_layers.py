@@ -27,7 +27,7 @@ FLOORS = (
     ("core", {"_backend", "_core", "_core_py"}),
     ("the thread module", {""}),
     ("vocabulary", {"_events", "_setting_rules", "_settings", "_snapshot"}),
-    ("replacing", {"_guards", "_importing", "_replacing"}),
+    ("replacing", {"_guards", "_importing", "_living_on", "_replacing"}),
     (
         "what is replaced",
         {

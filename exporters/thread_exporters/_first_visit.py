@@ -65,11 +65,19 @@ def do_in_this_thread(errand: Callable[[], object]) -> bool:
     return True
 
 
+def _session() -> int:
+    return os.getsid(0) if hasattr(os, "getsid") else 0
+
+
 class FirstVisit:
     """Listens on `host` and `port`, now or as soon as they can be had, and calls `come` when a client comes.
 
-    `thread` makes a thread from what it runs and from what wakes it. `say` is told where the page is, or why it is
-    nowhere, but not in children of a process that has one. `interval` seconds after that it is tried again.
+    `thread` makes a thread from what it runs and from what wakes it; `once_it_lives_on` has something done once a
+    forked child shows that it does. `say` is told where the page is, or why it is nowhere, but not in children of a
+    process that has one. `interval` seconds after that it is tried again.
+
+    A forked child takes the port over when its parents have ended. It looks for that in a thread, which it has once it
+    lives on, and from the beginning if it is a daemon that has forked twice.
     """
 
     def __init__(
@@ -80,6 +88,7 @@ class FirstVisit:
         come: Callable[[], object],
         say: Callable[[str], object],
         thread: Callable[[Callable[[], object], Callable[[], object]], Any],
+        once_it_lives_on: Callable[[Callable[[], object]], object],
         interval: float,
     ) -> None:
         self._host = host
@@ -89,6 +98,7 @@ class FirstVisit:
         self._interval = interval
         self._listener: LentListener | None = None
         self._process = os.getpid()
+        self._session = _session()
         self._parent: Parent | None = None
         self._has_complained = False
         self._is_over = False
@@ -97,6 +107,7 @@ class FirstVisit:
         self._make_bell()
         self._is_silent = has_observed_ancestor()
         self._try_to_listen()
+        self._once_it_lives_on = once_it_lives_on
         self._new_thread = thread
         self._thread = thread(self._wait, self._ring)
         self._thread.start()
@@ -130,6 +141,16 @@ class FirstVisit:
         self._make_bell()
         self._parent, self._process = Parent(self._process), os.getpid()
         self._thread = self._new_thread(self._wait, self._ring)
+        before, self._session = self._session, _session()
+        if self._session in (before, self._process):
+            self._once_it_lives_on(self._look_out)
+        else:
+            # Its parent has left the session and leads the new one.
+            self._look_out()
+
+    def _look_out(self) -> None:
+        if self._is_over or self._thread.is_running:
+            return
         try:
             self._thread.start()
         except RuntimeError:
@@ -162,6 +183,7 @@ class FirstVisit:
                     "program runs on, THREAD_TELEMETRY_PORT and THREAD_TELEMETRY_HOST choose another address"
                 )
         else:
+            self._session = _session()
             self._tell(f"metrics at {self.url}")
 
     def _tell(self, line: str) -> None:

@@ -15,6 +15,7 @@ from types import ModuleType
 from ._backend import core
 from ._foreign import as_text, attribute, module_namespace
 from ._guards import guarded
+from ._living_on import do_what_is_due, due
 from ._named_waits import name_given, name_of_wait
 from ._naming import UNKNOWN_SITE, library_of
 from ._replacing import Replacement
@@ -140,6 +141,8 @@ class _Wait:
     __slots__ = ("_began", "_library", "_location", "_row")
 
     def __init__(self, kind: str, waited_for: Any) -> None:
+        if due:
+            guarded(do_what_is_due)
         name: str | None = None
         self._library = self._location = None
         if kind == "join":

@@ -14,6 +14,7 @@ from ._backend import core
 from ._importing import after_import
 from ._instrument import instrument_at_start
 from ._late import load, make_late, make_now
+from ._living_on import once_it_lives_on
 from ._own_threads import HiddenThread
 from ._saying import say
 from ._setting_rules import RULES, from_environment
@@ -94,6 +95,7 @@ def _wait_for_the_first_visit() -> None:
             come=make_now,
             say=say,
             thread=HiddenThread,
+            once_it_lives_on=once_it_lives_on,
             interval=from_environment().get("export_interval", RULES["export_interval"].default),
         )
     finally:
