@@ -55,7 +55,7 @@ ABOVE_THE_CORE: Final = (
 CORE_ONLY: Final = " ".join(f"--ignore-glob={pattern}" for pattern in ABOVE_THE_CORE)
 
 SIDE_BY_SIDE: Final = 2
-LIMIT: Final = 20 * 60.0
+LIMIT: Final = 15 * 60.0
 """Seconds for one job, far beyond what it takes."""
 
 CLOSING_LINE: Final = re.compile(
