@@ -8,7 +8,8 @@ from functools import partial
 from selectors import EVENT_READ, EVENT_WRITE
 from typing import Any, Final, TypeAlias, TypeVar
 
-from ._clock import monotonic
+from thread.telemetry import monotonic
+
 from ._descriptor import OwnSocket
 
 Result = TypeVar("Result")

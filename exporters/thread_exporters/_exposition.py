@@ -18,9 +18,8 @@ from typing import Any, Final, TypeAlias
 from prometheus_client import utils
 from prometheus_client.core import Metric
 
-from thread.telemetry import Histogram
+from thread.telemetry import Histogram, monotonic
 
-from ._clock import monotonic
 from ._encodable import label_value
 from ._exemplars import Exemplar, latest
 from ._families import add_distribution, add_number, edges, empty_family

@@ -10,7 +10,8 @@ import os
 import re
 from typing import Final, Literal
 
-from ._clock import time_ns
+from thread.telemetry import time_ns
+
 from ._descriptor import Descriptor
 from ._folder import Folder
 

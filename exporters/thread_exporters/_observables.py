@@ -9,10 +9,9 @@ from typing import Final
 from opentelemetry.metrics import CallbackOptions, Meter, MeterProvider, Observation
 
 from thread import telemetry
-from thread.telemetry import Snapshot
+from thread.telemetry import Snapshot, monotonic
 
 from . import _scope
-from ._clock import monotonic
 from ._encodable import series_attributes
 from ._metrics import METRICS, NumberMetric
 

@@ -29,8 +29,8 @@ from opentelemetry.trace import (
 )
 
 from thread import telemetry
+from thread.telemetry import time_ns
 
-from ._clock import time_ns
 from ._identifiers import system
 
 _CONTEXT_ATTRIBUTE: Final = "_context"

@@ -9,7 +9,7 @@ from typing import Any, Final
 import requests
 from requests.adapters import HTTPAdapter
 
-from ._clock import monotonic
+from thread.telemetry import monotonic
 
 _RETRIED: Final = frozenset(
     {

@@ -32,9 +32,8 @@ from opentelemetry.sdk.metrics.export import Histogram as ExplicitHistogram
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 
-from thread.telemetry import Event, Histogram, Snapshot
+from thread.telemetry import Event, Histogram, Snapshot, time_ns
 
-from ._clock import time_ns
 from ._encodable import series_attributes
 from ._exemplars import Exemplar, Exemplars, latest
 from ._metrics import METRICS, HistogramMetric, NumberMetric

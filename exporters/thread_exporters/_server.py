@@ -17,8 +17,8 @@ from time import sleep
 from typing import Any, Final, TypeAlias
 
 from thread import telemetry
+from thread.telemetry import monotonic
 
-from ._clock import monotonic
 from ._connection import Connection, brief_answer
 from ._descriptor import OwnSocket
 from ._first_visit import do_in_this_thread

@@ -8,10 +8,9 @@ from operator import add
 from time import sleep
 from typing import Final, TypeVar
 
-from thread.telemetry import Histogram
+from thread.telemetry import Histogram, monotonic
 
 from ._attributes import ATTRIBUTES, MOST_SERIES
-from ._clock import monotonic
 from ._exemplars import Exemplar, exemplars_of
 from ._metrics import METRICS, HistogramMetric, NumberMetric
 from ._numbers_file import Numbers

@@ -21,9 +21,8 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 
 from thread import telemetry
-from thread.telemetry import Event, Snapshot
+from thread.telemetry import Event, Snapshot, monotonic
 
-from ._clock import monotonic
 from ._otel_context import opentelemetry_tracing
 from ._otlp_connection import Deadline
 from ._otlp_environment import Signal, check_protocol, is_wanted, metric_interval, metric_timeout

@@ -4,12 +4,6 @@ from __future__ import annotations
 
 from ._backend import core
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from typing import Final
-
-time_ns: Final = core.time_ns
-
 _STEP_NS = 1_000_000
 
 _offset_ns = 0
@@ -31,8 +25,13 @@ def calibrate() -> None:
         _offset_ns = offset
 
 
+def time_ns() -> int:
+    """Nanoseconds since the epoch. It goes on where a test has stopped the clocks of the module `time`."""
+    return core.time_ns()
+
+
 def monotonic() -> float:
-    """Seconds by the clock that records use. It goes on where a test has stopped that of the module `time`."""
+    """Seconds since some point in the past. It goes on where a test has stopped the clocks of the module `time`."""
     return core.monotonic_ns() * 1e-9
 
 

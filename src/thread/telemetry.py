@@ -40,6 +40,7 @@ from typing import Any, Unpack, cast
 
 from . import _fork, _multiprocessing
 from ._backend import core
+from ._clock import monotonic, time_ns
 from ._entry_points import create_exporter, let_go, resolve
 from ._events import Event, SlowWait, SpanContext, ThreadFinished, UnhandledException
 from ._exporting import Exporter, ExportError
@@ -96,10 +97,12 @@ __all__ = [
     "exporter",
     "hidden",
     "instrument",
+    "monotonic",
     "named",
     "snapshot",
     "start",
     "stop",
+    "time_ns",
     "uninstrument",
 ]
 
