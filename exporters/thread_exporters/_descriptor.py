@@ -62,3 +62,10 @@ class OwnSocket:
             self.socket.close()
         else:
             self.socket.detach()
+
+    def __del__(self) -> None:
+        # The socket itself, when it goes, would close what has its number by now.
+        try:
+            self.close()
+        except Exception:
+            pass  # When the interpreter ends, what this needs may be gone.

@@ -29,7 +29,8 @@ _DESCRIPTORS: Final = 16
 _WITHOUT_DESCRIPTORS: Final = 1.0
 """Seconds until the next look, where the program has none left."""
 _ORPHANED: Final = 0.5
-"""Seconds between two looks of a forked child whether it has the port to itself, since the parent has ended."""
+"""Seconds between two looks of a forked child whether it has the port to itself, since the parent has ended. As long it
+is left alone at first: a daemon begins by closing every descriptor, and one could be in the making meanwhile."""
 
 
 def address(say: Callable[[str], object]) -> tuple[str, int]:
@@ -69,6 +70,12 @@ def _session() -> int:
     return os.getsid(0) if hasattr(os, "getsid") else 0
 
 
+def _locked() -> _thread.LockType:
+    lock = _thread.allocate_lock()
+    lock.acquire()
+    return lock
+
+
 class FirstVisit:
     """Listens on `host` and `port`, now or as soon as they can be had, and calls `come` when a client comes.
 
@@ -104,6 +111,7 @@ class FirstVisit:
         self._is_over = False
         self._turn = _thread.allocate_lock()
         """Held by who changes what listens."""
+        self._nap = _locked()
         self._make_bell()
         self._is_silent = has_observed_ancestor()
         self._try_to_listen()
@@ -136,6 +144,7 @@ class FirstVisit:
             self._listener.stay_in_child()
             self._listener = None
         self._turn = _thread.allocate_lock()
+        self._nap = _locked()
         self._alarm.close()
         self._bell.close()
         self._make_bell()
@@ -161,6 +170,10 @@ class FirstVisit:
         self._alarm, self._bell = OwnSocket(here), OwnSocket(there)
 
     def _ring(self) -> None:
+        try:
+            self._nap.release()
+        except RuntimeError:
+            pass
         try:
             if self._bell.is_ours:
                 self._bell.socket.send(b".")
@@ -191,20 +204,34 @@ class FirstVisit:
             self._say(line)
 
     def _wait(self) -> None:
+        if self._parent is not None and self._listener is None:
+            self._rest(_ORPHANED)
         while not (self._is_over or self._thread.is_leaving):
-            if not self._alarm.is_ours:
-                self._make_bell()
-            if self._listener is not None and not self._listener.is_ours:
-                self._listener.close()
-                self._listener = None
-            if self._has_visitor():
-                if self._has_descriptors():
-                    self._receive()
-                    return
-                self._rest()
-            with self._turn:
-                if self._listener is None and not self._is_over:
-                    self._try_to_listen()
+            try:
+                visited = self._is_visited()
+            except OSError:
+                # Somebody has closed a descriptor between the look at it and its use.
+                self._rest(_WITHOUT_DESCRIPTORS)
+                continue
+            if visited:
+                self._receive()
+                return
+
+    def _is_visited(self) -> bool:
+        """Have what is needed, and wait for a client. Returns whether one is there, and the page can be made."""
+        if not self._alarm.is_ours:
+            self._make_bell()
+        if self._listener is not None and not self._listener.is_ours:
+            self._listener.close()
+            self._listener = None
+        if self._has_visitor():
+            if self._has_descriptors():
+                return True
+            self._rest(_WITHOUT_DESCRIPTORS)
+        with self._turn:
+            if self._listener is None and not self._is_over:
+                self._try_to_listen()
+        return False
 
     def _has_visitor(self) -> bool:
         """Sleep until a client comes, or it is time for something else."""
@@ -247,10 +274,8 @@ class FirstVisit:
                 os.close(copy)
         return True
 
-    def _rest(self) -> None:
-        poll = select.poll()
-        poll.register(self._alarm.socket.fileno(), select.POLLIN)
-        poll.poll(_WITHOUT_DESCRIPTORS * 1000)
+    def _rest(self, seconds: float) -> None:
+        self._nap.acquire(timeout=seconds)
 
     def _patience(self) -> float:
         return _ORPHANED if self._parent is not None and self._listener is None else self._interval
