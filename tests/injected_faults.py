@@ -237,7 +237,7 @@ def explore() -> str:
     later = [place for place in places_reached_by(observed) if place not in at_first]
     begin()
     modules = [name for name, module in sys.modules.items() if str(getattr(module, "__file__", "")).startswith(OWN)]
-    return repr((at_first, later, observed(), modules))
+    return repr((at_first, later, observed(), modules, faults()))
 
 
 def raiser(free: int) -> CodeType:
@@ -341,7 +341,9 @@ def run_with_each(places: list[Place], run: Callable[[list[FunctionType]], str])
 
 
 def main() -> None:
-    at_first, later, usual, modules = ast.literal_eval(Child(explore).outcome())
+    at_first, later, usual, modules, faults_of_its_own = ast.literal_eval(Child(explore).outcome())
+    if faults_of_its_own:
+        print(f"{faults_of_its_own} faults without any that was injected")
     for module in modules:
         importlib.import_module(module)
     reached = run_with_each(at_first, lambda functions: outcome_of(functions, usual, has_begun=False))
