@@ -320,7 +320,7 @@ def test_a_lock_that_is_got_back_slowly_was_acquired_but_not_contended(
         wait_until(seen_waiting)
         time.sleep(0.02)
     waiting.join()
-    [found] = [lock for lock in snapshot().locks if lock.name.endswith("got_back")]
+    [found] = [each for each in snapshot().locks if each.name.endswith("got_back") and each.kind == lock.lower()]
     assert owned == [True]
     assert (found.acquisitions, found.contentions, found.timeouts, found.wait.count) == (3, 0, 0, 0)
     assert not [row for row in snapshot().waits if row.lock.endswith("got_back")]

@@ -16,6 +16,7 @@ from typing import Any, Final
 from opentelemetry.exporter.otlp.proto.http._log_exporter import OTLPLogExporter
 from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+from opentelemetry.sdk import resources
 from opentelemetry.sdk._logs import LoggerProvider
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
@@ -134,14 +135,23 @@ class OtlpExporter:
     def after_fork_in_child(self) -> bool:
         """Open connections of its own, and send its own data from zero, the last of it when the child exits."""
         if self._given_resource is None:
-            try:
-                # It reads the environment again: each process is an instance of its own.
-                self._resource = Resource.create()
-            except RuntimeError:
-                # The SDK asks in threads, and none can be started in a child that is at its end already.
-                pass
+            self._resource = _resource_of_child(self._resource)
         self._open()
         return True
+
+
+def _resource_of_child(parents: Resource) -> Resource:
+    """A resource by the environment as it is now: each process is an instance of its own."""
+    try:
+        return Resource.create()
+    except RuntimeError:
+        # The SDK asks in threads, and none can be started in a child that is at its end already.
+        own = parents
+        # The first came after 1.40.
+        for name in ("ServiceInstanceIdResourceDetector", "OTELResourceDetector"):
+            detector = getattr(resources, name, None)
+            own = own if detector is None else own.merge(detector().detect())
+        return own
 
 
 _EXPORTERS: Final[dict[Signal, Callable[..., Any]]] = {
