@@ -240,7 +240,7 @@ def _coverage() -> list[AnyPanel]:
             "Errors inside the telemetry itself, those of exporters included. The first of each kind is in the log of "
             "the service.",
             NUMBER,
-            query(f"{total(growth('faults'), *INSTANCE)} > 0", EACH_INSTANCE),
+            query(total(growth("faults"), *INSTANCE), EACH_INSTANCE),
             span=6,
             bars=True,
         ),
@@ -248,7 +248,7 @@ def _coverage() -> list[AnyPanel]:
             "Caps reached, by instance",
             "What there is more of than is told apart. The rest is counted under `other`.",
             NUMBER,
-            query(f"{total(_SELECTED.now('python.thread.telemetry.capped'), *INSTANCE, *_CAP)} > 0", _EACH_CAP),
+            query(total(_SELECTED.now("python.thread.telemetry.capped"), *INSTANCE, *_CAP), _EACH_CAP),
             span=6,
         ),
     ]
