@@ -52,7 +52,37 @@ ABOVE_THE_CORE: Final = (
     "tests/test_layers.py",
     "tests/test_provisioning.py",
 )
-CORE_ONLY: Final = " ".join(f"--ignore-glob={pattern}" for pattern in ABOVE_THE_CORE)
+# How a program is started and what the command line takes is the same with either core.
+BESIDE_THE_CORE: Final = (
+    "tests/test_activation.py",
+    "tests/test_check_everything.py",
+    "tests/test_entry_points.py",
+    "tests/test_own_modules.py",
+    "tests/test_program.py",
+    "tests/test_run.py",
+    "tests/test_settings.py",
+)
+# What spends its time in the C core.
+SANITIZED: Final = (
+    "tests/conformance",
+    "tests/trust",
+    "tests/test_blocking.py",
+    "tests/test_core_*.py",
+    "tests/test_executors.py",
+    "tests/test_histogram.py",
+    "tests/test_live_threads.py",
+    "tests/test_named*.py",
+    "tests/test_out_of_memory.py",
+    "tests/test_recorder.py",
+    "tests/test_semaphores.py",
+    "tests/test_snapshot_reader.py",
+)
+
+
+def without(*patterns: str) -> str:
+    """Arguments of pytest that leave these tests out."""
+    return " ".join(f"--ignore-glob={pattern}" for pattern in patterns)
+
 
 SIDE_BY_SIDE: Final = 2
 LIMIT: Final = 15 * 60.0
@@ -162,7 +192,7 @@ class Plan:
         for version in two_in_turn(there):
             self._add(f"{version} suites", interpreters[version].make("test-suites"), built[version])
         for version in two_in_turn(there):
-            sanitize = interpreters[version].make("sanitize", f"ARGS={CORE_ONLY}")
+            sanitize = interpreters[version].make("sanitize", f"ARGS={' '.join(SANITIZED)}")
             self._add(f"{version} sanitizers", sanitize, built[version])
         one = ONCE_ON if ONCE_ON in interpreters else there[0]
         for name, target in ONCE.items():
@@ -181,10 +211,11 @@ class Plan:
     def _tests(self, interpreter: Interpreter, built: Job, *, whole: bool) -> None:
         version = interpreter.version
         slow = version == SLOW_TESTS_ON or everything_asked_for()
-        arguments = "" if whole or everything_asked_for() else CORE_ONLY
+        arguments = "" if whole or everything_asked_for() else without(*ABOVE_THE_CORE)
         self._add(f"{version} C", interpreter.make("test", f"SLOW={int(slow)}", f"ARGS={arguments}"), built)
         # On the oldest, what stands above the core is tested with the twin.
-        arguments = "" if version == VERSIONS[0] or everything_asked_for() else CORE_ONLY
+        whole = version == VERSIONS[0] or everything_asked_for()
+        arguments = "" if whole else without(*ABOVE_THE_CORE, *BESIDE_THE_CORE)
         self._add(f"{version} pure", interpreter.make("test", "PURE=1", f"ARGS={arguments}"), built)
 
     def _add(self, name: str, command: Sequence[str], built: Job) -> None:
