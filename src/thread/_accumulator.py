@@ -1,7 +1,8 @@
 """Adding records from anywhere, folding them into totals by whoever gets there first.
 
 A record may come from a signal handler or a finalizer that interrupted the very code that folds. So adding takes no
-lock: it appends to a deque, which is atomic. Folding is guarded, and nobody who merely adds ever waits for the guard.
+lock: it appends to a deque, which is atomic. Folding is guarded, and who merely adds does not wait for the guard, unless
+records come faster than they are folded: then it waits a moment, which lets the other thread catch up.
 
 What interrupts a fold may also raise. So a record stays where it is until it was folded, and `fold` first works out all
 that can be interrupted and then changes the totals by instructions that cannot: loads, sums and stores, no calls. A
@@ -24,6 +25,8 @@ MOST_PENDING: Final = 20_000
 """More are lost, each counted as a fault: nobody has been able to fold for long."""
 
 _FOLD_AT = 256
+_CROWDED_AT = MOST_PENDING // 10
+_ADDER_PATIENCE = 0.0005
 _READER_PATIENCE = 0.2
 
 
@@ -48,7 +51,7 @@ class Accumulator:
             return
         self._pending.append(record)
         if pending >= _FOLD_AT:
-            self.settle(patience=0)
+            self.settle(patience=_ADDER_PATIENCE if pending >= _CROWDED_AT else 0)
 
     def settle(self, patience: float = _READER_PATIENCE) -> None:
         """Fold what is pending, waiting `patience` seconds at most for another thread that does.
