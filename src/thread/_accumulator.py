@@ -1,8 +1,8 @@
 """Adding records from anywhere, folding them into totals by whoever gets there first.
 
 A record may come from a signal handler or a finalizer that interrupted the very code that folds. So adding takes no
-lock: it appends to a deque, which is atomic. Folding is guarded, and who merely adds does not wait for the guard, unless
-records come faster than they are folded: then it waits a moment, which lets the other thread catch up.
+lock: it appends to a deque, which is atomic. Folding is guarded, and who merely adds does not wait for the guard,
+unless records come faster than they are folded: then it waits a moment, which lets the other thread catch up.
 
 What interrupts a fold may also raise. So a record stays where it is until it was folded, and `fold` first works out all
 that can be interrupted and then changes the totals by instructions that cannot: loads, sums and stores, no calls. A
