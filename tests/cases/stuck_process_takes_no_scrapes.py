@@ -43,6 +43,18 @@ def start() -> subprocess.Popen:
     return process
 
 
+def stop(process: subprocess.Popen) -> None:
+    """Stop every thread of a process: until it has noticed, one of them may still accept a client."""
+    process.send_signal(signal.SIGSTOP)
+    while any(status_of(task) != "T" for task in os.listdir(f"/proc/{process.pid}/task")):
+        time.sleep(0.001)
+
+
+def status_of(task: str) -> str:
+    with open(f"/proc/{task}/stat") as file:
+        return file.read().rpartition(")")[2].split()[0]
+
+
 def failed(scrapes: int) -> int:
     failures = 0
     for _ in range(scrapes):
@@ -56,7 +68,7 @@ def failed(scrapes: int) -> int:
 # The first to come leads.
 processes = [start() for _ in range(4)]
 results = {"all": failed(3)}
-processes[0].send_signal(signal.SIGSTOP)
+stop(processes[0])
 results["one stopped"] = failed(4)
 processes[1].stdin.write(b"go\n")
 processes[1].stdin.flush()
