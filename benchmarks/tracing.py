@@ -36,7 +36,7 @@ def tracing() -> Iterator[None]:
     if not CALIBRATING:
         telemetry.start(SpansExporter(provider), export_interval=0.1)
         # The threads of the benchmark are waited for by how many there are.
-        while core.hidden_count() < OWN_THREADS:
+        while core.untracked_count() < OWN_THREADS:
             time.sleep(0.001)
     with provider.get_tracer(__name__).start_as_current_span("benchmark"):
         yield

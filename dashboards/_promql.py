@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
-from thread_exporters._metrics import METRICS, HistogramMetric, NumberMetric
+from thread_exporters._schema.metrics import METRICS, HistogramMetric, NumberMetric
 
 Part: TypeAlias = Literal["sum", "count", "bucket"]
 

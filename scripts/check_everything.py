@@ -40,42 +40,17 @@ ONCE: Final = {
 """Targets of `make` that say the same on every version."""
 
 # Exporters, dashboards, examples and documents see snapshots only, whichever core made them.
-ABOVE_THE_CORE: Final = (
-    "tests/exporters",
-    "tests/test_alert_rules.py",
-    "tests/test_benchmarks.py",
-    "tests/test_compose*",
-    "tests/test_dashboard*",
-    "tests/test_docs.py",
-    "tests/test_document_metrics.py",
-    "tests/test_example*",
-    "tests/test_layers.py",
-    "tests/test_provisioning.py",
-)
+ABOVE_THE_CORE: Final = ("tests/dashboards", "tests/examples", "tests/exporters", "tests/project")
 # How a program is started and what the command line takes is the same with either core.
-BESIDE_THE_CORE: Final = (
-    "tests/test_activation.py",
-    "tests/test_check_everything.py",
-    "tests/test_entry_points.py",
-    "tests/test_own_modules.py",
-    "tests/test_program.py",
-    "tests/test_run.py",
-    "tests/test_settings.py",
-)
+BESIDE_THE_CORE: Final = ("tests/cli",)
 # What spends its time in the C core.
 SANITIZED: Final = (
     "tests/conformance",
+    "tests/core",
+    "tests/export",
+    "tests/observed",
     "tests/trust",
-    "tests/test_blocking.py",
-    "tests/test_core_*.py",
-    "tests/test_executors.py",
-    "tests/test_histogram.py",
-    "tests/test_live_threads.py",
-    "tests/test_named*.py",
-    "tests/test_out_of_memory.py",
-    "tests/test_recorder.py",
-    "tests/test_semaphores.py",
-    "tests/test_snapshot_reader.py",
+    "tests/views",
 )
 
 

@@ -9,8 +9,8 @@ from itertools import groupby
 from pathlib import Path
 from typing import Final, get_args
 
-from thread_exporters._attributes import ATTRIBUTES, MOST_SERIES, Attribute, Carrier
-from thread_exporters._metrics import METRICS, HistogramMetric, NumberMetric
+from thread_exporters._schema.attributes import ATTRIBUTES, MOST_SERIES, Attribute, Carrier
+from thread_exporters._schema.metrics import METRICS, HistogramMetric, NumberMetric
 
 PAGE: Final = Path(__file__).parent.parent / "docs" / "metrics.md"
 
@@ -18,8 +18,8 @@ INTRODUCTION: Final = """\
 # Metrics and attributes
 
 Everything that the exporters send, by the names that it has there. `make docs` writes this page from the lists in
-[`_metrics.py`](../exporters/thread_exporters/_metrics.py) and
-[`_attributes.py`](../exporters/thread_exporters/_attributes.py).
+[`_metrics.py`](../exporters/thread_exporters/_schema/metrics.py) and
+[`_attributes.py`](../exporters/thread_exporters/_schema/attributes.py).
 
 In OpenTelemetry a metric has its name with dots. In Prometheus it has the standard translation of it: dots become
 underscores, the unit is appended, and `total` if it is a counter; labels are attributes with underscores. What goes up

@@ -37,7 +37,7 @@ def start() -> None:
         import thread  # noqa: F401
 
         if observed:
-            from thread._start import start as start_observing
+            from thread._cli.activation import start as start_observing
 
             start_observing()
     except Exception as error:

@@ -75,7 +75,7 @@ def core() -> Iterator[ModuleType]:
 @pytest.fixture
 def instrumented(core: ModuleType) -> Iterator[ModuleType]:
     """The core, while everything in this process is instrumented."""
-    from thread._instrument import instrument, uninstrument
+    from thread._observed.instrument import instrument, uninstrument
 
     instrument()
     yield core

@@ -24,7 +24,7 @@ from opentelemetry.instrumentation.instrumentor import BaseInstrumentor  # type:
 
 from thread import telemetry
 
-from ._observables import Observables
+from ._otel.observables import Observables
 from .spans import SpansExporter
 
 __all__ = ["ThreadInstrumentor"]

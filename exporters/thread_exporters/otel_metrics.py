@@ -31,11 +31,11 @@ from opentelemetry.sdk.resources import Resource
 from thread import telemetry
 from thread.telemetry import Event, Snapshot
 
-from ._exemplars import Exemplars
-from ._metrics import METRICS, NumberMetric
-from ._otlp_environment import exemplars_are_wanted, sdk_is_disabled
-from ._otlp_metrics import MetricsOfSnapshots, MetricsProducer, Temporality
-from ._scope import NAME, SCHEMA_URL, VERSION
+from ._otel.metric_data import MetricsOfSnapshots, MetricsProducer, Temporality
+from ._otel.scope import NAME, SCHEMA_URL, VERSION
+from ._otlp.environment import exemplars_are_wanted, sdk_is_disabled
+from ._schema.exemplars import Exemplars
+from ._schema.metrics import METRICS, NumberMetric
 
 __all__ = ["OtlpMetrics", "ThreadMetricExporter"]
 

@@ -22,9 +22,9 @@ from opentelemetry.trace import TracerProvider
 from thread import telemetry
 from thread.telemetry import Event, Snapshot
 
-from ._otel_context import opentelemetry_tracing
-from ._spans import DEFAULT_PER_SECOND, SpanBuilder
-from ._suppression import suppressed
+from ._otel.context import opentelemetry_tracing
+from ._otel.span_builder import DEFAULT_PER_SECOND, SpanBuilder
+from ._otel.suppression import suppressed
 
 __all__ = ["SpansExporter"]
 

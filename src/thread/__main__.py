@@ -11,7 +11,7 @@ def main() -> None:
         # Here stands the current folder, or that of the command. What we import must not come from there.
         del sys.path[0]
 
-    from ._run import run
+    from ._cli.run import run
 
     run(sys.argv[1:])
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 
-from ._resets import on_reset
+from ._base.resets import on_reset
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

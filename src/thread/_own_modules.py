@@ -57,7 +57,7 @@ class _Finder:
         try:
             return self._find(name, path, target)
         except Exception as error:
-            if not _is_fault(error):
+            if not _is_internal_error(error):
                 raise
             # The other finders are asked next, as without us, and what one of them raised is raised there.
             return None
@@ -174,11 +174,11 @@ def set_aside(names: Iterable[str]) -> None:
             _finder.aside[name] = sys.modules.pop(name)
 
 
-def _is_fault(error: BaseException) -> bool:
+def _is_internal_error(error: BaseException) -> bool:
     # By then it is imported, unless what fails is our own import, which the other finders can do as well.
-    interruptions = sys.modules.get(f"{__package__}._interruptions")
-    is_fault: Callable[[BaseException], bool] | None = getattr(interruptions, "is_fault", None)
-    return is_fault is None or is_fault(error)
+    interruptions = sys.modules.get(f"{__package__}._base.interruptions")
+    is_internal_error: Callable[[BaseException], bool] | None = getattr(interruptions, "is_internal_error", None)
+    return is_internal_error is None or is_internal_error(error)
 
 
 def _found_by_others(name: str, path: Sequence[str] | None, target: ModuleType | None) -> ModuleSpec | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from _thread import TIMEOUT_MAX
 
-from ._saying import say
+from ._base.stderr import say
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

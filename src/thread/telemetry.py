@@ -38,21 +38,22 @@ import os
 from contextlib import AbstractContextManager
 from typing import Any, Unpack, cast
 
-from . import _fork, _multiprocessing
 from ._backend import core
-from ._clock import monotonic, time_ns
-from ._entry_points import create_exporter, let_go, resolve
-from ._events import Event, SlowWait, SpanContext, ThreadFinished, UnhandledException
-from ._exporting import Exporter, ExportError
-from ._histogram import Histogram
-from ._instrument import instrument, uninstrument
-from ._named import named
-from ._own_threads import HiddenThread
-from ._process_end import at_end
-from ._recorder import recorder
+from ._base.at_exit import at_end
+from ._export.entry_points import create_exporter, let_go, resolve
+from ._export.exporting import Exporter, ExportError
+from ._export.recorder import recorder
+from ._export.tracing import ThreadSpan, Tracing, begin_tracing, end_tracing
+from ._observed.instrument import instrument, uninstrument
+from ._observed.names import named
+from ._process import fork, multiprocessing_children
+from ._process.clock import monotonic, time_ns
+from ._process.own_threads import UnobservedThread
 from ._setting_rules import from_environment
 from ._settings import Settings, SettingsChange, check_timeout
-from ._snapshot import (
+from ._views.events import Event, SlowWait, SpanContext, ThreadFinished, UnhandledException
+from ._views.histogram import Histogram
+from ._views.snapshot import (
     BlockingStats,
     Coverage,
     ExceptionStats,
@@ -65,7 +66,6 @@ from ._snapshot import (
     ThreadStats,
     WaitStats,
 )
-from ._tracing import ThreadSpan, Tracing, begin_tracing, end_tracing
 
 __all__ = [
     "BlockingStats",
@@ -76,7 +76,6 @@ __all__ = [
     "ExportError",
     "Exporter",
     "ExporterStats",
-    "HiddenThread",
     "Histogram",
     "LiveThread",
     "LockStats",
@@ -90,6 +89,7 @@ __all__ = [
     "ThreadStats",
     "Tracing",
     "UnhandledException",
+    "UnobservedThread",
     "WaitStats",
     "begin_tracing",
     "configure",
@@ -163,21 +163,21 @@ def exporter(name: str, **options: Any) -> Exporter:
     return create_exporter(name, options)
 
 
-class _Hidden:
+class _Untracked:
     __slots__ = ()
 
     # Those of the core itself, so that no signal handler can raise between them and the block.
-    __enter__ = staticmethod(core.enter_hidden)
-    __exit__ = staticmethod(core.leave_hidden)
+    __enter__ = staticmethod(core.enter_untracked)
+    __exit__ = staticmethod(core.leave_untracked)
 
 
 def hidden() -> AbstractContextManager[None]:
     """A context in which the locks that this thread creates and the threads that it starts are not observed.
 
     Threads started in it are themselves hidden. For exporters that start threads of their own outside the calls made
-    to them, which are hidden anyway; `HiddenThread` is one that also keeps out of the way of forks. Contexts nest.
+    to them, which are hidden anyway; `UnobservedThread` is one that also keeps out of the way of forks. Contexts nest.
     """
-    return _Hidden()
+    return _Untracked()
 
 
 def _stop_at_exit() -> None:
@@ -188,9 +188,9 @@ def _prepare_process() -> None:
     recorder.configure(cast("SettingsChange", from_environment()))
     at_end(_stop_at_exit)
     if hasattr(os, "register_at_fork"):
-        os.register_at_fork(after_in_child=lambda: _multiprocessing.call_at_exit(_stop_at_exit))
-    _fork.register()
-    _multiprocessing.call_at_exit(_stop_at_exit)
+        os.register_at_fork(after_in_child=lambda: multiprocessing_children.call_at_exit(_stop_at_exit))
+    fork.register()
+    multiprocessing_children.call_at_exit(_stop_at_exit)
     recorder.go_on_in_children()
 
 

@@ -23,7 +23,7 @@ class Counting:
 
 def exports_with_clock_set_by(seconds: int) -> int:
     now, now_ns, before = time.time, time.time_ns, len(calls)
-    ours = mock.patch("thread._clock.time_ns", lambda: now_ns() + seconds * 10**9)
+    ours = mock.patch("thread._process.clock.time_ns", lambda: now_ns() + seconds * 10**9)
     with mock.patch("time.time", lambda: now() + seconds), ours:
         time.sleep(0.5)
     return len(calls) - before

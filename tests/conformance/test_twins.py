@@ -143,7 +143,7 @@ PROGRAMS = {
         events = core.take_events()
         print(sorted((event[3], event[-4]) for event in events if event[0] == "thread_finished"))
         print(sorted(event[1:4] for event in events if event[0] == "unhandled_exception"))
-        print(rows(core.read_threads, 0, 1, 2), core.faults())
+        print(rows(core.read_threads, 0, 1, 2), core.internal_errors())
     """,
     "the fields of a slow wait": """
         core.configure(listening=True, slow_wait_ns=1_000_000)
@@ -159,13 +159,13 @@ PROGRAMS = {
         print(outcome(core.configure, unknown=1)[0])
     """,
     "a hidden thread is not observed": """
-        core.enter_hidden()
+        core.enter_untracked()
         lock = thread.allocate_lock(name="lock")
         with lock: pass
-        print(core.is_hidden(), core.hidden_count(), core.object_name(lock))
-        core.leave_hidden()
-        core.leave_hidden()
-        print(core.is_hidden(), core.hidden_count(), core.read_locks())
+        print(core.is_untracked(), core.untracked_count(), core.object_name(lock))
+        core.leave_untracked()
+        core.leave_untracked()
+        print(core.is_untracked(), core.untracked_count(), core.read_locks())
     """,
     "waits for conditions, events and queues": """
         import queue
@@ -196,9 +196,9 @@ PROGRAMS = {
         lock = thread.allocate_lock(name="lock")
         with lock: pass
         core.push_event(("x",))
-        core.count_fault()
+        core.count_internal_error()
         core.reset()
-        print(rows(core.read_locks, 0, 3, 4, 5), core.take_events(), core.faults(), core.dropped_events())
+        print(rows(core.read_locks, 0, 3, 4, 5), core.take_events(), core.internal_errors(), core.dropped_events())
     """,
 }
 

@@ -16,7 +16,7 @@ from prometheus_server import promtool
 from promql import parse, walk
 from promql_parser import NumberLiteral
 
-from thread_exporters._metrics import METRICS, HistogramMetric, NumberMetric
+from thread_exporters._schema.metrics import METRICS, HistogramMetric, NumberMetric
 
 pytestmark = [pytest.mark.prometheus, pytest.mark.timeout(300)]
 

@@ -11,7 +11,7 @@ from conftest import WaitUntil
 from observed_shop import ObservedShop, observed_shop
 from prometheus_server import Prometheus, Sample
 
-from thread_exporters._metrics import METRICS
+from thread_exporters._schema.metrics import METRICS
 
 pytestmark = [pytest.mark.prometheus, pytest.mark.timeout(300)]
 

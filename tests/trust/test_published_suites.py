@@ -63,7 +63,7 @@ def test_observation_reaches_a_process_that_others_start() -> None:
             [sys.executable, "-c", program], env=environment(observed=observed), capture_output=True, text=True
         )
         assert done.stderr == ""
-        assert done.stdout.endswith("_blocking.py\n") is observed
+        assert done.stdout.endswith("blocking.py\n") is observed
 
 
 @pytest.mark.parametrize("suite", SUITES)

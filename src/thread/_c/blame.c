@@ -48,7 +48,7 @@ blame_add(Identity *identity, PyObject *acquire_site, PyObject *owner_site, uint
     if (table == NULL) {
         table = PyMem_RawCalloc(SLOTS, sizeof(Row));
         if (table == NULL) {
-            count_fault();
+            count_internal_error();
             return;
         }
     }

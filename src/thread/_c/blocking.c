@@ -117,7 +117,7 @@ static PyObject *
 row_of_this_wait(PyObject *kind, PyObject *given, PyObject *library)
 {
     PyObject *site;
-    if (is_hidden() || !blocking_of_this_thread(library, &kind, &site)) {
+    if (is_untracked() || !blocking_of_this_thread(library, &kind, &site)) {
         return Py_NewRef(unrecorded);
     }
     PyObject *name = given == Py_None ? PyUnicode_FromString("") : PyUnicode_FromObject(given);
@@ -138,7 +138,7 @@ blocking_row(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t narg
     }
     PyObject *row = row_of_this_wait(args[0], args[1], library);
     if (row == NULL) {
-        count_fault();
+        count_internal_error();
         return Py_NewRef(unrecorded);
     }
     return row;
@@ -151,7 +151,7 @@ row_add(BlockingRow *row, int64_t duration_ns)
         row = row_of_key(row->key); /* everything was zeroed during the wait */
     }
     if (row == NULL) {
-        count_fault();
+        count_internal_error();
         return;
     }
     histogram_add(&row->histogram, duration_ns);

@@ -97,12 +97,12 @@ typedef struct {
 extern Settings settings;
 
 int64_t monotonic_ns(void);
-void count_fault(void); /* clears the error indicator */
+void count_internal_error(void); /* clears the error indicator */
 /* The same for what was raised where Python code of ours ran. False where the program raised it, as a signal handler
  * does that interrupts such code: it stays set, and has to reach the program. */
-bool absorb_fault(void);
-bool is_hidden(void);   /* whether this thread works for the telemetry */
-void hide_this_thread(int change);
+bool absorb_internal_error(void);
+bool is_untracked(void);   /* whether this thread works for the telemetry */
+void untrack_this_thread(int change);
 
 /* ---- histogram.c ---- */
 
@@ -385,7 +385,7 @@ PyObject *set_tracing(PyObject *module, PyObject *tracing);
 /* ---- threads.c ---- */
 
 int threads_init(PyObject *lifecycle);
-bool may_hide_a_thread(PyObject *function);
+bool may_start_untracked_thread(PyObject *function);
 void threads_after_fork(void);
 void threads_reset(void);
 PyObject *start_new_thread(PyObject *module, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames);

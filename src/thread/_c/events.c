@@ -35,7 +35,7 @@ events_after_fork(void)
 {
     /* The old semaphore is left alone: a thread of the parent may have been asleep in it. */
     if (wakeup_init() < 0) {
-        count_fault();
+        count_internal_error();
     }
 }
 
@@ -62,7 +62,7 @@ void
 events_push(PyObject *event)
 {
     if (event == NULL) {
-        count_fault();
+        count_internal_error();
         return;
     }
     if (!ring_allocated() || used == ring_size) {
@@ -106,7 +106,7 @@ events_set_capacity(Py_ssize_t capacity)
 {
     PyObject **larger = PyMem_RawCalloc((size_t)capacity, sizeof(PyObject *));
     if (larger == NULL) {
-        count_fault();
+        count_internal_error();
         return;
     }
     while (used > capacity) {

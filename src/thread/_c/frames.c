@@ -85,7 +85,7 @@ frame_back(PyFrameObject *frame)
 {
     PyFrameObject *back = PyFrame_GetBack(frame);
     if (back == NULL && PyErr_Occurred()) {
-        count_fault(); /* no memory for a frame object: the stack seems to end here */
+        count_internal_error(); /* no memory for a frame object: the stack seems to end here */
     }
     return back;
 }

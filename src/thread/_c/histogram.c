@@ -1,4 +1,4 @@
-/* Counts of durations, in the layout of `thread._histogram`. */
+/* Counts of durations, in the layout of `thread._views.histogram`. */
 #include "core.h"
 
 /* The bounds in whole nanoseconds, rounded down: which is all that whole nanoseconds can be compared with. */
@@ -52,7 +52,7 @@ histogram_add(Histogram **histogram, int64_t duration_ns)
     if (h == NULL) {
         h = *histogram = PyMem_RawCalloc(1, sizeof(Histogram));
         if (h == NULL) {
-            count_fault();
+            count_internal_error();
             return;
         }
     }

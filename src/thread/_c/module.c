@@ -12,9 +12,9 @@ Settings settings = {
     .listening = false,
 };
 
-static uint64_t fault_count = 0;
-static _Thread_local int hidden_depth = 0;
-static Py_ssize_t hidden_threads = 0;
+static uint64_t internal_error_count = 0;
+static _Thread_local int untracked_depth = 0;
+static Py_ssize_t untracked_threads = 0;
 static PyObject *reset_the_rest;
 static PyObject *tell_interruption;
 
@@ -36,9 +36,9 @@ py_time_ns(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
 }
 
 void
-count_fault(void)
+count_internal_error(void)
 {
-    fault_count++;
+    internal_error_count++;
     PyErr_Clear();
 }
 
@@ -57,12 +57,12 @@ is_interruption(PyObject *error)
 }
 
 bool
-absorb_fault(void)
+absorb_internal_error(void)
 {
     PyObject *type, *value, *traceback;
     PyErr_Fetch(&type, &value, &traceback);
     if (traceback == NULL && type != NULL && PyErr_GivenExceptionMatches(type, PyExc_Exception)) {
-        fault_count++; /* raised where no Python code ran */
+        internal_error_count++; /* raised where no Python code ran */
         Py_XDECREF(type);
         Py_XDECREF(value);
         return true;
@@ -82,23 +82,23 @@ absorb_fault(void)
     if (interrupts < 0) {
         return false;
     }
-    fault_count++;
+    internal_error_count++;
     return true;
 }
 
 bool
-is_hidden(void)
+is_untracked(void)
 {
     /* The count first: a thread-local variable of a shared library costs a call. */
-    return hidden_threads > 0 && hidden_depth > 0;
+    return untracked_threads > 0 && untracked_depth > 0;
 }
 
 void
-hide_this_thread(int change)
+untrack_this_thread(int change)
 {
-    int before = hidden_depth;
-    hidden_depth += change;
-    hidden_threads += (hidden_depth > 0) - (before > 0);
+    int before = untracked_depth;
+    untracked_depth += change;
+    untracked_threads += (untracked_depth > 0) - (before > 0);
 }
 
 /* ---- settings ---- */
@@ -159,7 +159,7 @@ configure(PyObject *Py_UNUSED(module), PyObject *args, PyObject *kwargs)
 static int
 zero_everything(void)
 {
-    fault_count = 0;
+    internal_error_count = 0;
     identities_reset();
     blame_reset();
     blocking_reset();
@@ -182,7 +182,7 @@ reset(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
 static PyObject *
 after_fork_in_child(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
 {
-    hidden_threads = hidden_depth > 0;
+    untracked_threads = untracked_depth > 0;
     waits_after_fork();
     threads_after_fork();
     events_after_fork();
@@ -212,38 +212,38 @@ register_at_fork(void)
 /* ---- the small functions ---- */
 
 static PyObject *
-py_enter_hidden(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
+py_enter_untracked(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
 {
-    hide_this_thread(1);
+    untrack_this_thread(1);
     Py_RETURN_NONE;
 }
 
 static PyObject *
-py_leave_hidden(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(exception))
+py_leave_untracked(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(exception))
 {
-    if (is_hidden()) {
-        hide_this_thread(-1);
+    if (is_untracked()) {
+        untrack_this_thread(-1);
     }
     Py_RETURN_NONE;
 }
 
 static PyObject *
-py_hidden_count(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
+py_untracked_count(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
 {
-    return PyLong_FromSsize_t(hidden_threads);
+    return PyLong_FromSsize_t(untracked_threads);
 }
 
 static PyObject *
-py_count_fault(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
+py_count_internal_error(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
 {
-    fault_count++;
+    internal_error_count++;
     Py_RETURN_NONE;
 }
 
 static PyObject *
-py_faults(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
+py_internal_errors(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
 {
-    return PyLong_FromUnsignedLongLong(fault_count);
+    return PyLong_FromUnsignedLongLong(internal_error_count);
 }
 
 static PyObject *
@@ -385,7 +385,7 @@ rename_mutex(Mutex *mutex, PyObject *given)
     Identity *identity = name == NULL ? NULL : identity_renamed(mutex->identity, name);
     Py_XDECREF(name);
     if (identity == NULL) {
-        return absorb_fault() ? Py_NewRef(Py_None) : NULL;
+        return absorb_internal_error() ? Py_NewRef(Py_None) : NULL;
     }
     mutex->identity->live--;
     mutex->identity = identity;
@@ -413,15 +413,15 @@ py_rename(PyObject *Py_UNUSED(module), PyObject *args)
 }
 
 static PyObject *
-py_is_hidden(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
+py_is_untracked(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
 {
-    return PyBool_FromLong(is_hidden());
+    return PyBool_FromLong(is_untracked());
 }
 
 static PyObject *
 py_serves_telemetry(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
 {
-    return PyBool_FromLong(is_hidden() || serves_telemetry());
+    return PyBool_FromLong(is_untracked() || serves_telemetry());
 }
 
 static PyObject *
@@ -481,11 +481,11 @@ static PyMethodDef functions[] = {
 #endif
     {"configure", WITH_KEYWORDS(configure), NULL},
     {"reset", reset, METH_NOARGS, NULL},
-    {"enter_hidden", py_enter_hidden, METH_NOARGS, NULL},
-    {"leave_hidden", py_leave_hidden, METH_VARARGS, NULL},
-    {"hidden_count", py_hidden_count, METH_NOARGS, NULL},
-    {"count_fault", py_count_fault, METH_NOARGS, NULL},
-    {"faults", py_faults, METH_NOARGS, NULL},
+    {"enter_untracked", py_enter_untracked, METH_NOARGS, NULL},
+    {"leave_untracked", py_leave_untracked, METH_VARARGS, NULL},
+    {"untracked_count", py_untracked_count, METH_NOARGS, NULL},
+    {"count_internal_error", py_count_internal_error, METH_NOARGS, NULL},
+    {"internal_errors", py_internal_errors, METH_NOARGS, NULL},
     {"listening", py_listening, METH_NOARGS, NULL},
     {"monotonic_ns", py_monotonic_ns, METH_NOARGS, NULL},
     {"time_ns", py_time_ns, METH_NOARGS, NULL},
@@ -505,7 +505,7 @@ static PyMethodDef functions[] = {
     {"observed_run", observed_run, METH_VARARGS, NULL},
     {"pass_on", pass_on, METH_VARARGS, NULL},
     {"rename", py_rename, METH_VARARGS, NULL},
-    {"is_hidden", py_is_hidden, METH_NOARGS, NULL},
+    {"is_untracked", py_is_untracked, METH_NOARGS, NULL},
     {"serves_telemetry", py_serves_telemetry, METH_NOARGS, NULL},
     {"simple_queue_get", simple_queue_get, METH_VARARGS, NULL},
     {"set_in_type", set_in_type, METH_VARARGS, NULL},
@@ -555,10 +555,10 @@ static int
 floors_init(void)
 {
     histogram_init();
-    PyObject *naming = PyImport_ImportModule("thread._naming");
-    PyObject *lifecycle = naming == NULL ? NULL : PyImport_ImportModule("thread._lifecycle");
-    PyObject *resets = lifecycle == NULL ? NULL : PyImport_ImportModule("thread._resets");
-    PyObject *interruptions = resets == NULL ? NULL : PyImport_ImportModule("thread._interruptions");
+    PyObject *naming = PyImport_ImportModule("thread._inspection.naming");
+    PyObject *lifecycle = naming == NULL ? NULL : PyImport_ImportModule("thread._inspection.unhandled");
+    PyObject *resets = lifecycle == NULL ? NULL : PyImport_ImportModule("thread._base.resets");
+    PyObject *interruptions = resets == NULL ? NULL : PyImport_ImportModule("thread._base.interruptions");
     int result = -1;
     if (interruptions != NULL) {
         reset_the_rest = PyObject_GetAttrString(resets, "reset");

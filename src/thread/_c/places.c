@@ -61,7 +61,7 @@ static PyObject *package_folders;
 static PyObject *telemetry_folders;
 static PyObject *sdk_folders;
 
-/* ---- what is internal: `_naming.is_internal`, without running Python code ---- */
+/* ---- what is internal: `code_origin.is_internal`, without running Python code ---- */
 
 static bool
 contains_any(PyObject *text, PyObject *needles)
@@ -340,6 +340,22 @@ codes_init(void)
     return codes_resize(FIRST_CODES);
 }
 
+static int
+code_origin_init(void)
+{
+    PyObject *origin = PyImport_ImportModule("thread._base.code_origin");
+    if (origin == NULL) {
+        return -1;
+    }
+    internal_prefixes = PyObject_GetAttrString(origin, "INTERNAL_PREFIXES");
+    standard_library = PyObject_GetAttrString(origin, "STANDARD_LIBRARY");
+    package_folders = PyObject_GetAttrString(origin, "PACKAGE_FOLDERS");
+    telemetry_folders = PyObject_GetAttrString(origin, "TELEMETRY_FOLDERS");
+    sdk_folders = PyObject_GetAttrString(origin, "SDK_FOLDERS");
+    Py_DECREF(origin);
+    return PyErr_Occurred() ? -1 : 0;
+}
+
 int
 places_init(PyObject *naming)
 {
@@ -354,12 +370,7 @@ places_init(PyObject *naming)
     describe_place = PyObject_GetAttrString(naming, "describe_place");
     describe_part = PyObject_GetAttrString(naming, "describe_part");
     import_system = PyObject_GetAttrString(naming, "IMPORT_SYSTEM");
-    internal_prefixes = PyObject_GetAttrString(naming, "INTERNAL_PREFIXES");
-    standard_library = PyObject_GetAttrString(naming, "STANDARD_LIBRARY");
-    package_folders = PyObject_GetAttrString(naming, "PACKAGE_FOLDERS");
-    telemetry_folders = PyObject_GetAttrString(naming, "TELEMETRY_FOLDERS");
-    sdk_folders = PyObject_GetAttrString(naming, "SDK_FOLDERS");
-    return PyErr_Occurred() ? -1 : 0;
+    return PyErr_Occurred() ? -1 : code_origin_init();
 }
 
 /* Where this thread is, without a frame object; NULL unless the place was seen before and is the program's own. */
@@ -478,7 +489,7 @@ serves_telemetry(void)
 
 /* ---- sites ---- */
 
-/* A new site tuple, as `_naming.describe_site` builds it. */
+/* A new site tuple, as `naming.describe_site` builds it. */
 static PyObject *
 site_new(PyFrameObject *frame)
 {
@@ -547,7 +558,7 @@ site_or_unknown(PyFrameObject *innermost)
     PyObject *site = site_of_frame(frame);
     Py_DECREF(frame);
     if (site == NULL) {
-        count_fault();
+        count_internal_error();
         return unknown_site;
     }
     return site;
@@ -690,7 +701,7 @@ blocking_by_frames(PyFrameObject *innermost, PyObject *library, PyObject **kind,
     *site = recorded && frame != NULL ? site_of_frame(frame) : unknown_site;
     Py_XDECREF(frame);
     if (*site == NULL) {
-        count_fault();
+        count_internal_error();
         *site = unknown_site;
     }
     return recorded;
@@ -964,7 +975,7 @@ identity_slowly(Kind kind, PyObject *name)
 Identity *
 identity_created(Kind kind, PyObject *name)
 {
-    if (is_hidden()) {
+    if (is_untracked()) {
         return &unobserved_identity;
     }
     const Place *place = name == NULL ? place_of_this_thread() : NULL;
@@ -973,5 +984,5 @@ identity_created(Kind kind, PyObject *name)
     }
     Identity *identity = identity_slowly(kind, name);
     /* An error inside the telemetry must not keep the program from its lock. */
-    return identity != NULL || !absorb_fault() ? identity : &unobserved_identity;
+    return identity != NULL || !absorb_internal_error() ? identity : &unobserved_identity;
 }

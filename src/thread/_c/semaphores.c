@@ -46,7 +46,7 @@ holders_grow(SemaphoreRecord *record)
     }
     Holder *holders = PyMem_RawRealloc(record->holders, (size_t)capacity * sizeof(Holder));
     if (holders == NULL) {
-        count_fault();
+        count_internal_error();
         return false;
     }
     record->holders = holders;

@@ -33,7 +33,7 @@ shares_grow(Shares *shares)
     size_t size = (size_t)shares->capacity * sizeof(Share);
     Share *items = PyMem_RawRealloc(few ? NULL : shares->items, 2 * size);
     if (items == NULL) {
-        count_fault();
+        count_internal_error();
         return false;
     }
     if (few) {

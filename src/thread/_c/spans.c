@@ -2,7 +2,7 @@
  *
  * A tracing library keeps the current span in a context variable, in a mapping under a key; the span keeps its context,
  * a tuple that begins with the identifier of the trace, in an attribute. What these are called the library tells, see
- * `Tracing` in _tracing.py. All of it is read by operations of the interpreter alone, with no Python code run: this
+ * `Tracing` in tracing.py. All of it is read by operations of the interpreter alone, with no Python code run: this
  * happens on threads that wait for a lock, and of threads that hold one. */
 #include "core.h"
 
@@ -172,7 +172,7 @@ static int
 trace_new(ThreadTrace *trace, PyObject *starter, PyObject *function)
 {
     trace->span = thread_span_new(starter, trace->starter_context);
-    if (trace->span == NULL || (may_hide_a_thread(function) && thread_prepare(trace, function) < 0)) {
+    if (trace->span == NULL || (may_start_untracked_thread(function) && thread_prepare(trace, function) < 0)) {
         return -1;
     }
     trace->current = tracing.variable == NULL ? NULL : context_with(trace->span);
@@ -188,7 +188,7 @@ thread_trace_request(ThreadTrace *trace, PyObject *function)
     if (context != NULL && context != Py_None) {
         trace->starter_context = Py_NewRef(context);
         if (trace_new(trace, starter, function) < 0) {
-            result = absorb_fault() ? 0 : -1;
+            result = absorb_internal_error() ? 0 : -1;
             Py_CLEAR(trace->span);
         }
     }
@@ -203,7 +203,7 @@ thread_trace_begin(ThreadTrace *trace)
     if (trace->current != NULL && tracing.variable != NULL) {
         PyObject *token = PyContextVar_Set(tracing.variable, trace->current);
         if (token == NULL) {
-            count_fault();
+            count_internal_error();
         }
         Py_XDECREF(token);
     }

@@ -82,7 +82,7 @@ task_of_this_thread(void)
     Py_XDECREF(loop);
     Py_DECREF(module);
     if (PyErr_Occurred()) {
-        count_fault();
+        count_internal_error();
     }
     return name != NULL ? name : PyUnicode_FromString("");
 }

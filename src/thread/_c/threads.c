@@ -113,7 +113,7 @@ slot_of(const PyFunctionObject *function)
 static bool
 is_named_by_itself(PyObject *function)
 {
-    if (!PyFunction_Check(function) || may_hide_a_thread(function)) {
+    if (!PyFunction_Check(function) || may_start_untracked_thread(function)) {
         return false;
     }
     PyObject *attributes = ((PyFunctionObject *)function)->func_dict;
@@ -259,7 +259,7 @@ record_exception(Record *record, PyObject *exception)
     PyObject *event = PyObject_CallFunction(record_unhandled, "OOkkLN", exception, record->target->name, record->ident,
                                             record->native_id, monotonic_ns(), span_context_of_this_thread());
     if (event == NULL) {
-        return absorb_fault() ? 0 : -1;
+        return absorb_internal_error() ? 0 : -1;
     }
     if (settings.listening) {
         events_push(event);
@@ -333,7 +333,7 @@ thread_run(PyObject *self, PyObject *Py_UNUSED(ignored))
         record_begin(record);
     }
     if (record->hidden) {
-        hide_this_thread(1);
+        untrack_this_thread(1);
     }
     PyObject *result = PyObject_Call(record->function, record->args, record->kwargs);
     if (result == NULL) {
@@ -348,7 +348,7 @@ thread_run(PyObject *self, PyObject *Py_UNUSED(ignored))
         record_end(record);
     }
     if (record->hidden) {
-        hide_this_thread(-1);
+        untrack_this_thread(-1);
     }
     Py_RETURN_NONE;
 }
@@ -359,7 +359,7 @@ static PyMethodDef thread_run_def = {"run", thread_run, METH_NOARGS, NULL};
 
 /* Whether the function may be the bound method `_bootstrap` of a `threading.Thread`, or a debugger's wrapper of it. */
 bool
-may_hide_a_thread(PyObject *function)
+may_start_untracked_thread(PyObject *function)
 {
     if (!PyFunction_Check(function)) {
         return !PyCFunction_Check(function) && !PyType_Check(function);
@@ -385,7 +385,7 @@ watch_method(Record *record)
                                                                record->target->name, NULL);
     Py_XDECREF(recorder);
     Py_XDECREF(result);
-    return result == NULL && !absorb_fault() ? -1 : 0;
+    return result == NULL && !absorb_internal_error() ? -1 : 0;
 }
 
 /* It will not run. The thread object would lead to itself through what watches it. */
@@ -408,11 +408,11 @@ record_request(Record *record, PyObject *name)
 {
     record->target = target_of(record->function, name);
     if (record->target == NULL) {
-        return absorb_fault() ? 0 : -1;
+        return absorb_internal_error() ? 0 : -1;
     }
     record->starter = site_of_this_thread();
     if (thread_trace_request(&record->trace, record->function) < 0 ||
-        (may_hide_a_thread(record->function) && watch_method(record) < 0)) {
+        (may_start_untracked_thread(record->function) && watch_method(record) < 0)) {
         return -1;
     }
     record->requested = monotonic_ns();
@@ -430,7 +430,7 @@ record_new(PyObject *function, PyObject *args, PyObject *kwargs, PyObject *name)
     record->function = Py_NewRef(function);
     record->args = Py_NewRef(args);
     record->kwargs = Py_XNewRef(kwargs);
-    record->hidden = is_hidden() || serves_telemetry();
+    record->hidden = is_untracked() || serves_telemetry();
     if (!record->hidden && record_request(record, name) < 0) {
         record_abandon(record);
         Py_CLEAR(record);
@@ -693,7 +693,7 @@ int
 threads_init(PyObject *lifecycle)
 {
     PyObject *raw = PyImport_ImportModule("_thread");
-    PyObject *targets_module = raw == NULL ? NULL : PyImport_ImportModule("thread._targets");
+    PyObject *targets_module = raw == NULL ? NULL : PyImport_ImportModule("thread._inspection.targets");
     if (targets_module == NULL) {
         Py_XDECREF(raw);
         return -1;

@@ -243,7 +243,7 @@ owner_evidence(Mutex *mutex)
     PyObject *evidence = Py_BuildValue("kNON", owner, stack_of_thread(owner), site, span);
     RESUME_COLLECTOR;
     if (evidence == NULL) {
-        count_fault();
+        count_internal_error();
     }
     return evidence;
 }
@@ -267,7 +267,7 @@ mutex_weigh_owner(Mutex *mutex, int64_t now)
     Queue *queue = mutex->queue;
     int64_t kept = now - queue->owner_since;
     if (queue->owner_evidence == NULL && kept >= settings.slow_wait_ns && queue->recorded > 0 &&
-        settings.listening && !is_hidden() && mutex_owner(mutex) != 0) {
+        settings.listening && !is_untracked() && mutex_owner(mutex) != 0) {
         queue->owner_evidence = owner_evidence(mutex);
     }
     if (queue->owner_evidence == NULL) {
@@ -547,7 +547,7 @@ static void
 waiter_give_evidence(Waiter *waiter)
 {
     waiter->evidence_due = FOREVER;
-    if (!settings.listening || is_hidden()) {
+    if (!settings.listening || is_untracked()) {
         return;
     }
     int64_t oldest;
@@ -557,7 +557,7 @@ waiter_give_evidence(Waiter *waiter)
                                      span_context_of_this_thread());
     RESUME_COLLECTOR;
     if (waiter->evidence == NULL) {
-        count_fault();
+        count_internal_error();
     }
 }
 
@@ -844,7 +844,7 @@ mutex_wait(Mutex *mutex, int64_t timeout_ns, bool interruptible, bool recorded)
     Waiter *waiter;
     while ((waiter = waiter_begin(mutex, recorded, false)) == NULL) {
         WaitOutcome ended;
-        count_fault();
+        count_internal_error();
         if (mutex_poll(mutex, deadline, interruptible, &ended)) {
             return ended;
         }

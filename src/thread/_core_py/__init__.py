@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from .._histogram_counts import HistogramCounts
+from .._base.histogram_counts import HistogramCounts
 from ._blocking import blocking_row, read_blocking
 from ._clocks import time_ns
 from ._events import dropped_events, push_event, take_events, wait_for_events, wake
@@ -24,25 +24,18 @@ from ._semaphores import SemaphoreRecord
 from ._spans import current_span, set_tracing
 from ._state import (
     configure,
-    count_fault,
-    enter_hidden,
-    faults,
-    hidden_count,
-    is_hidden,
-    leave_hidden,
+    count_internal_error,
+    enter_untracked,
+    internal_errors,
+    is_untracked,
+    leave_untracked,
     listening,
     monotonic_ns,
     reset,
+    untracked_count,
 )
 from ._tasks import current_task
-from ._threads import (
-    observed_run,
-    pass_on,
-    read_live_threads,
-    read_threads,
-    start_joinable_thread,
-    start_new_thread,
-)
+from ._threads import observed_run, pass_on, read_live_threads, read_threads, start_joinable_thread, start_new_thread
 from ._waits import mark_reacquisition, read_current_waits
 
 NAME: Final[str] = "python"
@@ -56,17 +49,16 @@ __all__ = [
     "allocate_lock",
     "blocking_row",
     "configure",
-    "count_fault",
+    "count_internal_error",
     "current_span",
     "current_stack",
     "current_task",
     "dropped_events",
-    "enter_hidden",
-    "faults",
+    "enter_untracked",
     "first_argument",
-    "hidden_count",
-    "is_hidden",
-    "leave_hidden",
+    "internal_errors",
+    "is_untracked",
+    "leave_untracked",
     "listening",
     "mark_blocking",
     "mark_reacquisition",
@@ -91,6 +83,7 @@ __all__ = [
     "start_new_thread",
     "take_events",
     "time_ns",
+    "untracked_count",
     "wait_for_events",
     "wake",
 ]

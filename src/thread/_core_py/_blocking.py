@@ -9,12 +9,12 @@ from __future__ import annotations
 import sys
 from typing import Final
 
-from .._accumulator import Accumulator
-from .._histogram_counts import HistogramCounts, RawHistogram
-from .._naming import OTHER_SITE, RawSite
+from .._base.accumulator import Accumulator
+from .._base.histogram_counts import HistogramCounts, RawHistogram
+from .._inspection.naming import OTHER_SITE, RawSite
 from ._names import checked_name
 from ._places import blocking_of
-from ._state import Settings, is_fault, is_hidden, monotonic_ns, on_reset
+from ._state import Settings, is_internal_error, is_untracked, monotonic_ns, on_reset
 
 MAX_ROWS: Final = 2000
 
@@ -56,7 +56,7 @@ class BlockingRow:
         try:
             _waits.add((self.key, duration))
         except Exception as error:
-            if not is_fault(error):
+            if not is_internal_error(error):
                 raise
         return duration if Settings.listening and duration >= Settings.slow_wait_ns else None
 
@@ -71,12 +71,12 @@ def blocking_row(kind: str, name: str | None, library: tuple[str, ...] | None = 
     of what is waited for, and `library` the folders of the library that made it.
     """
     try:
-        found = None if is_hidden() else blocking_of(kind, sys._getframe(1), library)
+        found = None if is_untracked() else blocking_of(kind, sys._getframe(1), library)
         if found is not None:
             kind, site = found
             return BlockingRow((kind, checked_name(name, "wait") or "", site))
     except Exception as error:
-        if not is_fault(error):
+        if not is_internal_error(error):
             raise
     return _unrecorded
 

@@ -6,7 +6,7 @@ from _thread import allocate_lock
 from collections import deque
 from typing import Any
 
-from .._atomic import Counter
+from .._base.atomic import Counter
 from ._state import Settings, on_configure, on_fork, on_reset
 
 _buffer: deque[tuple[Any, ...]] = deque()

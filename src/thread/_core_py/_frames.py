@@ -9,7 +9,7 @@ from operator import call
 from types import FrameType
 from typing import Any
 
-from .._naming import OWN_FOLDER
+from .._base.code_origin import OWN_FOLDER
 
 if sys.version_info >= (3, 12):
     _frames = sys._current_frames

@@ -14,15 +14,15 @@ from collections.abc import Iterator
 from itertools import repeat
 from typing import Any, Final, Never, NoReturn
 
-from .._naming import GIL_SITE
-from .._uninterrupted import entered_at_once, this_thread
+from .._base.uninterrupted import entered_at_once, this_thread
+from .._inspection.naming import GIL_SITE
 from ._builtin import BuiltinFunction
 from ._frames import frame_of
 from ._names import checked_name
 from ._places import identity_created
 from ._records import Identity, record_hold
 from ._spans import current_span
-from ._state import Settings, clock, is_fault, monotonic_ns
+from ._state import Settings, clock, is_internal_error, monotonic_ns
 from ._waits import FOREVER, Queue, RawAcquire, acquire_contended
 
 _raw_allocate = _thread.allocate_lock
@@ -109,7 +109,7 @@ class Mutex:
             if Settings.tracing:
                 self._owner_span = current_span()
         except Exception as error:
-            if not is_fault(error):
+            if not is_internal_error(error):
                 raise
 
     @entered_at_once
@@ -133,7 +133,7 @@ class Mutex:
             owner = self._owner
             self._queue.owner_leaves(owner, frame_of(owner), self._owner_span)
         except Exception as error:
-            if not is_fault(error):
+            if not is_internal_error(error):
                 raise
 
     @entered_at_once
@@ -247,7 +247,7 @@ class LockType(Mutex, metaclass=_LockMeta):
                 if Settings.tracing:
                     self._owner_span = current_span()
             except Exception as error:
-                if not is_fault(error):
+                if not is_internal_error(error):
                     raise
             return True
         except BaseException:

@@ -12,21 +12,19 @@ from types import CodeType, FrameType
 from typing import Final
 from weakref import ref
 
-from .._naming import (
+from .._base.code_origin import OWN_FOLDER, is_internal, is_of_an_sdk
+from .._inspection.naming import (
     IMPORT_SYSTEM,
-    OWN_FOLDER,
     UNKNOWN_SITE,
     RawSite,
     Step,
     describe_part,
     describe_place,
     describe_site,
-    is_internal,
-    is_of_an_sdk,
     module_of,
 )
 from ._records import Identity, identity_named, site_interned, unobserved
-from ._state import Settings, is_fault, is_hidden
+from ._state import Settings, is_internal_error, is_untracked
 
 
 class _CodePlaces:
@@ -88,9 +86,9 @@ def _passes_an_sdk(frame: FrameType | None) -> bool:
 def serves_telemetry() -> bool:
     """Whether what this thread makes now is for telemetry: our own, or the SDK of a telemetry library."""
     try:
-        return is_hidden() or _passes_an_sdk(sys._getframe(1))
+        return is_untracked() or _passes_an_sdk(sys._getframe(1))
     except Exception as error:
-        if not is_fault(error):
+        if not is_internal_error(error):
             raise
         return False
 
@@ -98,7 +96,7 @@ def serves_telemetry() -> bool:
 def identity_created(kind: str, name: str | None, frame: FrameType) -> Identity:
     """The identity of a lock that is being created by the code of `frame`."""
     try:
-        if is_hidden() or frame.f_code.co_filename.startswith(IMPORT_SYSTEM):
+        if is_untracked() or frame.f_code.co_filename.startswith(IMPORT_SYSTEM):
             return unobserved
         if _passes_an_sdk(frame):
             return unobserved
@@ -108,7 +106,7 @@ def identity_created(kind: str, name: str | None, frame: FrameType) -> Identity:
             return identity_named(name, kind, f"{site[1]}:{site[2]}", name)
         return _identity_at(kind, charged, _route(frame, charged))
     except Exception as error:
-        if not is_fault(error):
+        if not is_internal_error(error):
             raise
         return unobserved
 

@@ -9,12 +9,12 @@ from random import Random
 from sys import getrefcount
 from typing import Final
 
-from .._accumulator import Accumulator
-from .._atomic import Counter
-from .._buckets import bucket_index
-from .._histogram_counts import HistogramCounts, RawHistogram
-from .._naming import OTHER_SITE, RawSite
-from ._state import Settings, is_fault, monotonic_ns, on_configure, on_reset
+from .._base.accumulator import Accumulator
+from .._base.atomic import Counter
+from .._base.buckets import bucket_index
+from .._base.histogram_counts import HistogramCounts, RawHistogram
+from .._inspection.naming import OTHER_SITE, RawSite
+from ._state import Settings, is_internal_error, monotonic_ns, on_configure, on_reset
 
 MAX_SITES: Final = 2000
 MAX_IDENTITIES: Final = 2000
@@ -179,7 +179,7 @@ def record_hold(identity: Identity, duration: int) -> None:
     try:
         holds.add((identity, duration))
     except Exception as error:
-        if not is_fault(error):
+        if not is_internal_error(error):
             raise
 
 

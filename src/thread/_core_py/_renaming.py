@@ -7,7 +7,7 @@ from typing import Any
 from ._locks import Mutex
 from ._records import identity_renamed, unobserved
 from ._semaphores import SemaphoreRecord
-from ._state import is_fault
+from ._state import is_internal_error
 from ._waits import rename_waits
 
 
@@ -34,7 +34,7 @@ def rename(lock: Any, name: str, /) -> None:
     try:
         _rename(lock, str.__str__(name))
     except Exception as error:
-        if not is_fault(error):
+        if not is_internal_error(error):
             raise
 
 

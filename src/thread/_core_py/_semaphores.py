@@ -10,13 +10,13 @@ import sys
 from _thread import get_ident
 from typing import Final
 
-from .._naming import UNKNOWN_SITE
-from .._uninterrupted import entered_at_once
+from .._base.uninterrupted import entered_at_once
+from .._inspection.naming import UNKNOWN_SITE
 from ._frames import frame_of
 from ._names import checked_name
 from ._places import identity_created
 from ._records import record_hold
-from ._state import is_fault, monotonic_ns
+from ._state import is_internal_error, monotonic_ns
 from ._waits import Queue, Wait
 
 MAX_HOLDERS: Final = 1024
@@ -67,7 +67,7 @@ class SemaphoreRecord:
             if self._queue.waiting:
                 self._queue.owner_leaves(self._owner, frame_of(self._owner), None)
         except Exception as error:
-            if not is_fault(error):
+            if not is_internal_error(error):
                 raise
 
     def _holder_that_releases(self) -> tuple[int, int]:
@@ -124,7 +124,7 @@ class SemaphoreWait:
             try:
                 self._wait.take_evidence()
             except Exception as error:
-                if not is_fault(error):
+                if not is_internal_error(error):
                     raise
 
     def end(self, acquired: bool | None, /) -> None:

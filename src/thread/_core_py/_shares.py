@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 
-from .._naming import GIL_SITE, RawSite
+from .._inspection.naming import GIL_SITE, RawSite
 
 
 class Share:

@@ -14,8 +14,8 @@ from contextvars import ContextVar
 from typing import Any
 from weakref import ref
 
-from .._targets import may_hide_a_thread
-from ._state import Settings, is_fault
+from .._inspection.targets import may_start_untracked_thread
+from ._state import Settings, is_internal_error
 
 _tracing: list[Any] = [None]
 
@@ -74,14 +74,14 @@ class ThreadTrace:
                 self._join(tracing, starter, function)
             except Exception as error:
                 self.span = None
-                if not is_fault(error):
+                if not is_internal_error(error):
                     raise
 
     def _join(self, tracing: Any, starter: Any, function: object) -> None:
         self.span = object.__new__(tracing.thread_span_type)
         self.span.starter = ref(starter)
         self.span.starter_context = self.starter_context
-        if may_hide_a_thread(function) and not tracing.prepare_thread(function, self.span):
+        if may_start_untracked_thread(function) and not tracing.prepare_thread(function, self.span):
             self.span = None
         self._current = tracing.context_type({} if self.span is None else {tracing.span_key: self.span})
 

@@ -7,10 +7,10 @@ from _thread import get_ident
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from .. import _resets
-from .._atomic import Counter
-from .._interruptions import is_interruption
-from .._uninterrupted import steps_of
+from .._base import resets
+from .._base.atomic import Counter
+from .._base.interruptions import is_interruption
+from .._base.uninterrupted import steps_of
 from ._clocks import monotonic_ns as monotonic_ns
 
 clock: Final = steps_of(monotonic_ns)
@@ -32,8 +32,8 @@ class Settings:
 _zeroed: list[Callable[[], None]] = []
 _forks: list[Callable[[], None]] = []
 _reconfigurations: list[Callable[[Mapping[str, int]], None]] = []
-_hidden: dict[int, int] = {}
-_faults = Counter()
+_untracked: dict[int, int] = {}
+_internal_errors = Counter()
 
 
 def on_reset(function: Callable[[], None]) -> Callable[[], None]:
@@ -58,7 +58,7 @@ def reset() -> None:
     """Return every count to zero. Objects that exist stay valid."""
     for function in _zeroed:
         guarded(function)
-    guarded(_resets.reset)
+    guarded(resets.reset)
 
 
 def _after_fork_in_child() -> None:
@@ -91,42 +91,42 @@ def listening() -> bool:
     return Settings.listening
 
 
-def enter_hidden() -> None:
+def enter_untracked() -> None:
     """From now on, what this thread creates and starts is telemetry's own and not observed. Nests."""
     ident = get_ident()
-    _hidden[ident] = _hidden.get(ident, 0) + 1
+    _untracked[ident] = _untracked.get(ident, 0) + 1
 
 
-def leave_hidden(*exception: object) -> None:
-    """Undo one `enter_hidden`. Takes what a context manager is told of its end."""
+def leave_untracked(*exception: object) -> None:
+    """Undo one `enter_untracked`. Takes what a context manager is told of its end."""
     ident = get_ident()
-    depth = _hidden.get(ident, 0) - 1
+    depth = _untracked.get(ident, 0) - 1
     if depth > 0:
-        _hidden[ident] = depth
+        _untracked[ident] = depth
     else:
-        _hidden.pop(ident, None)
+        _untracked.pop(ident, None)
 
 
-def is_hidden() -> bool:
+def is_untracked() -> bool:
     """Whether this thread works for the telemetry at the moment."""
-    return get_ident() in _hidden
+    return get_ident() in _untracked
 
 
-def hidden_count() -> int:
+def untracked_count() -> int:
     """How many threads work for the telemetry at the moment."""
-    return len(_hidden)
+    return len(_untracked)
 
 
-def count_fault() -> None:
+def count_internal_error() -> None:
     """Count an error inside the telemetry itself."""
-    _faults.add()
+    _internal_errors.add()
 
 
-def is_fault(error: BaseException) -> bool:
+def is_internal_error(error: BaseException) -> bool:
     """Count an error inside the telemetry itself; False for what the program raised meanwhile, which has to reach it.
 
     except Exception as error:
-        if not is_fault(error):
+        if not is_internal_error(error):
             raise
     """
     try:
@@ -135,7 +135,7 @@ def is_fault(error: BaseException) -> bool:
         interrupts = False
     if interrupts:
         return False
-    count_fault()
+    count_internal_error()
     return True
 
 
@@ -144,21 +144,21 @@ def guarded(step: Callable[..., object], *arguments: object) -> None:
     try:
         step(*arguments)
     except Exception as error:
-        if not is_fault(error):
+        if not is_internal_error(error):
             raise
 
 
-def faults() -> int:
+def internal_errors() -> int:
     """How many errors happened inside the telemetry."""
-    return _faults.value
+    return _internal_errors.value
 
 
 @on_fork
 def _forget_other_threads() -> None:
     me = get_ident()
-    for ident in list(_hidden):
+    for ident in list(_untracked):
         if ident != me:
-            del _hidden[ident]
+            del _untracked[ident]
 
 
-on_reset(_faults.reset)
+on_reset(_internal_errors.reset)

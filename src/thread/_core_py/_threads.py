@@ -9,19 +9,19 @@ from _thread import get_ident, get_native_id
 from collections.abc import Callable
 from typing import Any, TypeVarTuple, overload
 
-from .. import _lifecycle
-from .._accumulator import Accumulator
-from .._atomic import Counter
-from .._buckets import bucket_index
-from .._histogram_counts import HistogramCounts, RawHistogram
-from .._targets import describe_target
+from .._base.accumulator import Accumulator
+from .._base.atomic import Counter
+from .._base.buckets import bucket_index
+from .._base.histogram_counts import HistogramCounts, RawHistogram
+from .._inspection import unhandled
+from .._inspection.targets import describe_target
 from . import _places
 from ._builtin import BuiltinFunction
 from ._events import push_event
 from ._names import checked_name
 from ._records import note_cap
 from ._spans import ThreadTrace, current_span
-from ._state import Settings, enter_hidden, guarded, leave_hidden, monotonic_ns, on_fork, on_reset
+from ._state import Settings, enter_untracked, guarded, leave_untracked, monotonic_ns, on_fork, on_reset
 
 MAX_TARGETS = 1000
 
@@ -90,7 +90,7 @@ class _Thread:
         self.outcome = "returned"
         guarded(self._request, function, name)
         if self.totals is not None:
-            guarded(_lifecycle.watch_excepthook, function, self._record_exception, self.target)
+            guarded(unhandled.watch_excepthook, function, self._record_exception, self.target)
 
     def _request(self, function: Any, name: str | None) -> None:
         """What is recorded from here on; nothing where that fails."""
@@ -134,7 +134,7 @@ class _Thread:
         self.outcome = "raised"
         if self.totals is None:
             return
-        event = _lifecycle.record_exception(
+        event = unhandled.record_exception(
             exception, self.target, self.ident, self.native_id, monotonic_ns(), current_span()
         )
         if Settings.listening:
@@ -164,7 +164,7 @@ _passing_on = _thread._local()
 def observed_run(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any], name: object, /) -> Callable[[], None]:
     """What runs a function as an observed thread, for who has another start it by `pass_on`."""
     if _places.serves_telemetry():
-        return lambda: _run_hidden(function, args, kwargs)
+        return lambda: _run_untracked(function, args, kwargs)
     return _Thread(function, args, kwargs, checked_name(name, "thread")).run
 
 
@@ -194,12 +194,12 @@ def _print_unraisable(exception: BaseException, function: object) -> None:
     sys.unraisablehook(hook_args(arguments))
 
 
-def _run_hidden(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-    enter_hidden()
+def _run_untracked(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    enter_untracked()
     try:
         function(*args, **kwargs)
     finally:
-        leave_hidden()
+        leave_untracked()
 
 
 def _started(start: Callable[..., Any], thread: _Thread, *rest: object) -> Any:
@@ -254,7 +254,7 @@ class _StartNewThread(BuiltinFunction):
         if _is_passed_on():
             return _raw_start_new_thread(function, args, kwargs)
         if _places.serves_telemetry():
-            return _raw_start_new_thread(_run_hidden, (function, args, kwargs))
+            return _raw_start_new_thread(_run_untracked, (function, args, kwargs))
         thread = _Thread(function, args, kwargs, checked_name(name, "thread"))
         ident: int = _started(_raw_start_new_thread, thread, ())
         return ident
@@ -275,7 +275,7 @@ class _StartJoinableThread(BuiltinFunction):
         if _is_passed_on():
             return start(function, handle=handle, daemon=daemon)
         if _places.serves_telemetry():
-            return start(lambda: _run_hidden(function, (), {}), handle=handle, daemon=daemon)
+            return start(lambda: _run_untracked(function, (), {}), handle=handle, daemon=daemon)
         return _started(start, _Thread(function, (), {}, checked_name(name, "thread")), handle, daemon)
 
 

@@ -6,15 +6,15 @@ from _thread import get_ident, get_native_id
 from types import CodeType, FrameType
 from typing import Final, Protocol
 
-from .._naming import GIL_SITE, UNKNOWN_SITE, RawSite
-from .._uninterrupted import entered_at_once, this_thread
+from .._base.uninterrupted import entered_at_once, this_thread
+from .._inspection.naming import GIL_SITE, UNKNOWN_SITE, RawSite
 from . import _places
 from ._events import push_event
 from ._frames import frame_of, frame_of_program
 from ._records import Identity, unobserved, waits
 from ._shares import Share, Totals
 from ._spans import current_span
-from ._state import Settings, is_fault, is_hidden, monotonic_ns, on_fork
+from ._state import Settings, is_internal_error, is_untracked, monotonic_ns, on_fork
 from ._tasks import current_task
 
 FOREVER: Final = -1
@@ -84,7 +84,7 @@ class Queue:
 
     def _weigh_owner(self, owner: int, frame: FrameType | None, span: object, now: int) -> None:
         first = next(iter(self.waiting.copy()), None)
-        if first is None or not Settings.listening or is_hidden():
+        if first is None or not Settings.listening or is_untracked():
             return
         kept = now - max(self.owner_since, first.started)
         if self.owner_evidence is None and frame is not None and kept >= Settings.slow_wait_ns:
@@ -149,7 +149,7 @@ class Wait:
 
     def _give_evidence(self) -> None:
         self.evidence_due = None
-        if Settings.listening and not is_hidden():
+        if Settings.listening and not is_untracked():
             waiters = len(self.identity.waiting)
             self.evidence = (_places.stack_of(frame_of_program()), waiters, current_task(), current_span())
 
@@ -178,7 +178,7 @@ class Wait:
         try:
             self.lock._queue.totals.withdraw(self.share)
         except Exception as error:
-            if not is_fault(error):
+            if not is_internal_error(error):
                 raise
 
     @entered_at_once
@@ -188,7 +188,7 @@ class Wait:
             if self.is_recorded and self in _current:
                 self._record(outcome, monotonic_ns())
         except Exception as error:
-            if not is_fault(error):
+            if not is_internal_error(error):
                 raise
         finally:
             self.leave()
@@ -212,7 +212,7 @@ class Wait:
             try:
                 self._give_evidence()
             except Exception as error:
-                if not is_fault(error):
+                if not is_internal_error(error):
                     raise
         shares = [(self.acquire_site, site, 1, nanoseconds) for site, nanoseconds in parts.items()]
         waits.add((self.identity, outcome, duration, shares))
@@ -301,7 +301,7 @@ def _wait_for(lock: Owned, is_recorded: bool) -> Wait | None:
     except BaseException as error:
         if wait is not None:
             wait.leave()
-        if not is_fault(error):
+        if not is_internal_error(error):
             raise
     return None
 
@@ -347,7 +347,7 @@ def _take_evidence(wait: Wait) -> None:
     try:
         wait.take_evidence()
     except Exception as error:
-        if not is_fault(error):
+        if not is_internal_error(error):
             raise
 
 

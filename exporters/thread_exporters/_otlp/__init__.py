@@ -1,0 +1,1 @@
+"""Sending by OTLP over HTTP: the connection, its deadlines, and the standard variables."""

@@ -1,0 +1,250 @@
+"""A port that is lent to the child that does the work.
+
+A development server with a reloader runs the service in a child, the same program started once more, and only watches
+files itself. Both want the same port for their metrics, and the parent comes first. So whoever has the port also has a
+door, a socket of the Unix kind that is called after its process. A child finds the doors of its ancestors, is given
+the port, and has it for as long as it lives. Other children, helpers of all kinds, leave the port where it is.
+
+This is for Linux, which has sockets without files and tells who is whose child.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import struct
+import sys
+from collections.abc import Iterator
+
+from .descriptor import OwnSocket
+from .listener import Listener, listening_socket
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Final
+
+_PATIENCE: Final = 0.5
+"""Seconds that a process has to answer at the door, or to ask."""
+_GENERATIONS: Final = 8
+_AGAIN: Final = b"a"
+"""Asks for the port for the same program, started once more."""
+_SPAWNED: Final = b"s"
+"""Asks for it for a child of `multiprocessing`, which has work of its own while the parent may be at work, too."""
+
+
+class PortOfAncestorError(OSError):
+    """An observed ancestor has the port. That is as it should be, and nothing to tell anybody about."""
+
+
+class LentListener(Listener):
+    """Listens from its construction until `close`, alone, or to the port that an ancestor lends.
+
+    Raises OSError or UnicodeError where it cannot listen, PortOfAncestorError if that is because an ancestor does.
+    """
+
+    def __init__(self, host: str, port: int) -> None:
+        self._lender: OwnSocket | None = None
+        self._guest: OwnSocket | None = None
+        try:
+            listening = listening_socket(host, port)
+        except OSError:
+            borrowed = _borrowed(host, port)
+            if borrowed is None:
+                _stand_by()
+                raise
+            listening, lender = borrowed
+            self._lender = OwnSocket(lender)
+        self._listen_to(listening)
+        leave_standby()
+        door = _new_door()
+        self._door = None if door is None else OwnSocket(door)
+
+    @property
+    def is_lent(self) -> bool:
+        return self._guest is not None
+
+    @property
+    def door(self) -> OwnSocket | None:
+        # Who has the port says nothing more, and hangs up when it ends.
+        waited_for = self._guest or self._door
+        return waited_for if waited_for is not None and waited_for.is_ours else None
+
+    def open_door(self) -> None:
+        if self._guest is not None:
+            self._guest.close()
+            self._guest = None
+            return
+        assert self._door is not None
+        try:
+            guest, _ = self._door.socket.accept()
+        except OSError:
+            return
+        try:
+            if self._lend_to(guest):
+                self._guest = OwnSocket(guest)
+                return
+        except OSError:
+            pass
+        guest.close()
+
+    def _lend_to(self, guest: socket.socket) -> bool:
+        process, user = _peer(guest)
+        if user not in (0, os.geteuid()) or os.getpid() not in ancestors(process):
+            return False
+        guest.settimeout(_PATIENCE)
+        asked = guest.recv(1)
+        if asked != _AGAIN and not (asked == _SPAWNED and _has_no_threads()):
+            return False
+        socket.send_fds(guest, [b"."], [self.listening.socket.fileno()])
+        return True
+
+    def close(self) -> None:
+        for each in (self._guest, self._lender, self._door):
+            if each is not None:
+                each.close()
+        self._guest = self._lender = None
+        self.listening.close()
+
+
+_standby: Final[list[OwnSocket]] = []
+"""The door of a process that has no port, which has said so: its children need not say it again."""
+
+
+def _stand_by() -> None:
+    door = None if _standby else _new_door()
+    if door is not None:
+        _standby.append(OwnSocket(door))
+
+
+def leave_standby() -> None:
+    """Keep no door for a port that this process does not have, since it wants none any more."""
+    while _standby:
+        _standby.pop().close()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=leave_standby)
+
+
+def has_observed_ancestor() -> bool:
+    """Whether an ancestor of this process has a page, or keeps one for a child."""
+    for process in ancestors(os.getpid()):
+        visitor = _at_the_door_of(process)
+        if visitor is not None:
+            visitor.close()
+            return True
+    return False
+
+
+def ancestors(process: int) -> Iterator[int]:
+    """The parent of a process, and further back. Nothing where the system does not tell."""
+    for _ in range(_GENERATIONS):
+        try:
+            with open(f"/proc/{process}/stat", "rb") as status:
+                process = int(status.read().rpartition(b")")[2].split()[1])
+        except (OSError, ValueError, IndexError):
+            return
+        if process <= 1:
+            return
+        yield process
+
+
+def _borrowed(host: str, port: int) -> tuple[socket.socket, socket.socket] | None:
+    """The port, and what to hold as long as it is used; None if no ancestor has it."""
+    for process in ancestors(os.getpid()):
+        lender = _at_the_door_of(process)
+        if lender is None:
+            continue
+        asking = _asking(process)
+        try:
+            listening = _lent(lender, asking, host, port) if asking else None
+        except OSError:
+            listening = None
+        if listening is None:
+            lender.close()
+            raise PortOfAncestorError(f"process {process}, which this one comes from, has the port")
+        return listening, lender
+    return None
+
+
+def _asking(process: int) -> bytes:
+    if "--multiprocessing-fork" in sys.orig_argv:
+        return _SPAWNED if process == os.getppid() else b""
+    own = _arguments(sys.orig_argv)
+    return _AGAIN if own and _command_line(process)[-len(own) :] == own else b""
+
+
+def _arguments(command_line: list[str]) -> list[str]:
+    """The program and its arguments, without the interpreter and its options."""
+    words = command_line[1:]
+    while words and words[0].startswith("-") and words[0] not in ("-", "-m", "-c"):
+        del words[: 2 if words[0] in ("-X", "-W") else 1]
+    return words
+
+
+def _command_line(process: int) -> list[str]:
+    try:
+        with open(f"/proc/{process}/cmdline", "rb") as file:
+            return os.fsdecode(file.read()).split("\0")[:-1]
+    except OSError:
+        return []
+
+
+def _lent(lender: socket.socket, asking: bytes, host: str, port: int) -> socket.socket | None:
+    lender.settimeout(_PATIENCE)
+    lender.sendall(asking)
+    descriptors = socket.recv_fds(lender, 1, 1)[1]
+    if not descriptors:
+        return None
+    listening = socket.socket(fileno=descriptors[0])
+    listening.set_inheritable(False)
+    family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+    if listening.family == family and listening.getsockname()[:2] == address[:2]:
+        return listening
+    listening.close()
+    return None
+
+
+def _door_name(process: int) -> bytes:
+    return b"\0thread-telemetry-page-%d" % process
+
+
+def _new_door() -> socket.socket | None:
+    if sys.platform != "linux":
+        return None
+    door = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        door.bind(_door_name(os.getpid()))
+        door.listen()
+    except OSError:
+        door.close()
+        return None
+    return door
+
+
+def _at_the_door_of(process: int) -> socket.socket | None:
+    if sys.platform != "linux":
+        return None
+    visitor = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        visitor.settimeout(_PATIENCE)
+        visitor.connect(_door_name(process))
+        # Anybody on this machine could have taken that name.
+        other, user = _peer(visitor)
+        if other == process and user in (0, os.geteuid()):
+            return visitor
+    except OSError:
+        pass
+    visitor.close()
+    return None
+
+
+def _peer(other: socket.socket) -> tuple[int, int]:
+    size = struct.calcsize("3i")
+    process, user, _ = struct.unpack("3i", other.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, size))
+    return process, user
+
+
+def _has_no_threads() -> bool:
+    threading = sys.modules.get("threading")
+    return len(getattr(threading, "_active", ())) <= 1

@@ -1,0 +1,107 @@
+"""Requests for the metrics page as they arrive at its own port: parsed and answered by the standard library."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler
+from io import BytesIO
+from typing import Final, TypeAlias
+from urllib.parse import urlsplit
+
+from .hosts import Hosts
+
+Headers: TypeAlias = list[tuple[str, str]]
+Page: TypeAlias = Callable[[str, str, str, str], tuple[str, Headers, bytes]]
+"""The page of a registry: from the method, the query, what is accepted and how it may be encoded."""
+
+_TEXT: Final = ("Content-Type", "text/plain; charset=utf-8")
+_HTML: Final = ("Content-Type", "text/html; charset=utf-8")
+_START: Final = b'<!doctype html><title>thread-telemetry</title><a href="metrics">metrics</a>\n'
+_FIXED: Final = {"/": (_HTML, _START), "/-/healthy": (_TEXT, b"healthy\n")}
+
+
+class Site:
+    """What stands at the port: the page at /metrics, a way to it at /, and /-/healthy."""
+
+    def __init__(self, page: Callable[[], Page], hosts: Hosts) -> None:
+        self._page = page
+        self._hosts = hosts
+
+    def answer(self, request: bytes, address: tuple[str, int]) -> bytes:
+        """The whole answer to a request without a body, which came to that address."""
+        return _Request(request, address, self).answer
+
+    def respond(
+        self, method: str, target: str, host: str | None, accept: str, accept_encoding: str, address: str
+    ) -> tuple[str, Headers, bytes]:
+        """Status, headers and body for a request that can be understood."""
+        try:
+            url = urlsplit(target if "://" in target else f"//{host or ''}{target}")
+        except ValueError:
+            return "400 Bad Request", [_TEXT], b"expected the path of a page\n"
+        if host is not None and not self._hosts.allow(url.netloc, address):
+            text = f"expected an allowed host, got {host!r}: THREAD_TELEMETRY_ALLOWED_HOSTS allows others\n"
+            return "421 Misdirected Request", [_TEXT], text.encode()
+        if url.path == "/metrics":
+            return self._page()(method, url.query, accept, accept_encoding)
+        found = _FIXED.get(url.path)
+        if found is None:
+            return "404 Not Found", [_TEXT], b"expected /metrics\n"
+        if method not in ("GET", "HEAD"):
+            return "405 Method Not Allowed", [("Allow", "GET, HEAD"), _TEXT], b"expected GET or HEAD\n"
+        content_type, body = found
+        return "200 OK", [content_type], body
+
+
+class _Request(BaseHTTPRequestHandler):
+    """One request, from bytes to bytes. One at most is answered on a connection."""
+
+    server_version = "thread-telemetry"
+    sys_version = ""
+    # Else an answer to what has no version would have no status line.
+    default_request_version = "HTTP/1.0"
+
+    def __init__(self, request: bytes, address: tuple[str, int], site: Site) -> None:
+        self.answer = b""
+        self._request = request
+        self._site = site
+        super().__init__(None, address, None)  # type: ignore[arg-type]
+
+    def setup(self) -> None:
+        self.rfile, self.wfile = BytesIO(self._request), BytesIO()
+
+    def finish(self) -> None:
+        self.answer = self.wfile.getvalue()  # type: ignore[attr-defined]
+
+    def log_message(self, format: str, *arguments: object) -> None:
+        """Log nothing: what clients send must not fill the log of the program."""
+
+    def do_GET(self) -> None:
+        hosts = self.headers.get_all("Host", [])
+        if len(hosts) > 1 or (not hosts and self.request_version == "HTTP/1.1"):
+            self._send("400 Bad Request", [_TEXT], b"expected one Host header\n")
+            return
+        self._send(
+            *self._site.respond(
+                self.command,
+                self.path,
+                hosts[0] if hosts else None,
+                ",".join(self.headers.get_all("Accept", [])),
+                ",".join(self.headers.get_all("Accept-Encoding", [])),
+                self.client_address[0],
+            )
+        )
+
+    do_HEAD = do_OPTIONS = do_POST = do_PUT = do_PATCH = do_DELETE = do_GET
+
+    def _send(self, status: str, headers: Headers, body: bytes) -> None:
+        code, _, reason = status.partition(" ")
+        self.send_response(int(code), reason)
+        for name, value in headers:
+            self.send_header(name, value)
+        if code != "204" and not any(name == "Content-Length" for name, _ in headers):
+            self.send_header("Content-Length", str(len(body)))
+        self.send_header("Connection", "close")
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(body)

@@ -1,0 +1,139 @@
+"""The metrics page on a port of its own, for as long as the exporter is there."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable, Collection
+from pathlib import Path
+from typing import Any, Final
+
+from .hosts import Hosts
+from .lent_listener import LentListener, PortOfAncestorError, leave_standby
+from .listener import Listener
+from .parent import Parent
+from .requests import Page, Site
+from .server import MetricsServer
+from .shared_listener import SharedListener
+from .tls import Tls
+
+_SECONDS_TO_END: Final = 1.0
+
+_log: Final = logging.getLogger("thread.telemetry")
+
+
+class ServedPage:
+    """Serves a page on `host` and `port`, now or as soon as they can be had.
+
+    `listener` listens there already. With a `folder`, the processes that write to it share the port, and each answers
+    when the others do not. Safe to use from any thread, but one at a time.
+    """
+
+    def __init__(
+        self,
+        page: Callable[[], Page],
+        host: str,
+        port: int,
+        *,
+        folder: Path | None = None,
+        tls: Tls | None = None,
+        allowed_hosts: Collection[str] | None = None,
+        listener: Listener | None = None,
+    ) -> None:
+        self._page = page
+        self._listener = listener
+        self._host = host
+        self._port = port
+        self._folder = folder
+        self._tls = tls
+        self._hosts = Hosts(allowed_hosts, host)
+        self._server: MetricsServer | None = None
+        self._process = os.getpid()
+        self._parent: Parent | None = None
+        self._has_complained = False
+        self.serve()
+
+    @property
+    def url(self) -> str | None:
+        """Where the page is, None while it is nowhere."""
+        return None if self._server is None else self._server.url
+
+    @property
+    def is_news(self) -> bool:
+        """Whether this process is the first to serve the page there."""
+        return self._server is not None and not self._server.was_given_port
+
+    def serve(self) -> None:
+        """Serve the page if it is not served; called at each export. The first failure is one line in the log."""
+        if self._server is not None:
+            self._server.look_after()
+            if self._server.has_port:
+                self._resume(self._server)
+                return
+            self._server.close(_SECONDS_TO_END)
+            self._server = None
+        if self._folder is not None or self._parent is None or not self._parent.lives:
+            self._begin()
+
+    def _resume(self, server: MetricsServer) -> None:
+        try:
+            server.resume()
+        except (OSError, RuntimeError):
+            # No thread can be started, or no socket made. The next export tries again.
+            pass
+
+    def _begin(self) -> None:
+        try:
+            self._server = self._new_server()
+        except PortOfAncestorError:
+            self._has_complained = True
+            return
+        except (OSError, UnicodeError, RuntimeError) as error:
+            if not self._has_complained:
+                self._has_complained = True
+                self._complain(error)
+            return
+        if self._has_complained and self._parent is None:
+            _log.warning("metrics are served now at %s", self._server.url)
+        self._has_complained = False
+
+    def _new_server(self) -> MetricsServer:
+        tls: Any = None if self._tls is None else self._tls.context()
+        if self._folder is None:
+            given, self._listener = self._listener, None
+            listener: Listener = given or LentListener(self._host, self._port)
+        else:
+            listener = SharedListener(self._folder, self._host, self._port)
+        try:
+            return MetricsServer(listener, Site(self._page, self._hosts).answer, tls)
+        except BaseException:
+            listener.close()
+            raise
+
+    def _complain(self, error: Exception) -> None:
+        reason = getattr(error, "strerror", None) or error
+        _log.warning(
+            "no metrics are served, since port %d of %s cannot be had: %s; the program runs on, each export tries "
+            "again, THREAD_TELEMETRY_PORT and THREAD_TELEMETRY_HOST choose another address",
+            self._port,
+            self._host,
+            reason,
+        )
+
+    def after_fork_in_child(self) -> None:
+        """Share the port with the parent from the next export on, or leave it to the parent for as long as that lives.
+
+        A child says nothing about a port that its parent, or another child, has.
+        """
+        self._parent, self._process = Parent(self._process), os.getpid()
+        self._has_complained = True
+        server, self._server = self._server, None
+        if server is not None and server.after_fork_in_child():
+            self._server = server
+
+    def close(self, timeout: float) -> None:
+        """Free the port within `timeout` seconds."""
+        server, self._server = self._server, None
+        if server is not None:
+            server.close(timeout)
+        leave_standby()

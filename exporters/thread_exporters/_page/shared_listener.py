@@ -1,0 +1,212 @@
+"""The port of the metrics page, listened to by all processes that write to one folder.
+
+They have one socket in common and not a socket each: the system gives each of several sockets its share of the
+clients, also that of a process which is stopped or hangs, while of a common one each client goes to whoever accepts it.
+
+The first process gets the port, for itself alone, so that two services cannot share it by mistake. In the folder it
+puts a socket of the Unix kind, the door. Who connects to it is given both sockets, and listens to both from then on.
+One process leads: it holds a lock and accepts at once. The others only accept what it leaves waiting.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import struct
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final, TypeAlias
+
+from .descriptor import Descriptor, OwnSocket
+from .listener import Listener, listening_socket
+
+Sockets: TypeAlias = tuple[socket.socket, socket.socket | None]
+"""The port and the door."""
+
+_PATIENCE: Final = 0.5
+"""Seconds that a process has to answer at the door. One that is stuck does not."""
+_OTHERS_TURN: Final = 0.05
+"""Seconds that another process has to put up its door, where it got the port in this moment."""
+
+
+class SharedListener(Listener):
+    """Listens from its construction until `close`. Raises OSError or UnicodeError where it cannot listen."""
+
+    def __init__(self, folder: Path, host: str, port: int) -> None:
+        self._folder = folder
+        self._leading: Descriptor | None = None
+        shared = _shared_by_others(folder, host, port)
+        self._was_given = shared is not None
+        listening, door = shared or self._begin(host, port)
+        self._listen_to(listening)
+        self._door = None if door is None else OwnSocket(door)
+
+    def _begin(self, host: str, port: int) -> Sockets:
+        try:
+            listening = listening_socket(host, port)
+        except OSError:
+            time.sleep(_OTHERS_TURN)
+            shared = _shared_by_others(folder=self._folder, host=host, port=port)
+            if shared is None:
+                raise
+            self._was_given = True
+            return shared
+        try:
+            return listening, _new_door(self._folder, listening.getsockname()[1])
+        except OSError:
+            # The disk is full, for example. The page is served all the same, and the door is tried again.
+            return listening, None
+
+    @property
+    def was_given(self) -> bool:
+        return self._was_given
+
+    @property
+    def door(self) -> OwnSocket | None:
+        return self._door if self._door is not None and self._door.is_ours else None
+
+    def open_door(self) -> None:
+        door = self.door
+        if door is None:
+            return
+        try:
+            guest, _ = door.socket.accept()
+        except OSError:
+            return
+        with guest:
+            try:
+                if _is_trusted(guest):
+                    guest.settimeout(_PATIENCE)
+                    socket.send_fds(guest, [b"."], [self.listening.socket.fileno(), door.socket.fileno()])
+            except OSError:
+                pass
+
+    def leads(self) -> bool:
+        if self._leading is None or not self._leading.is_ours:
+            self._leading = self._new_lead()
+        return self._leading is not None
+
+    def _new_lead(self) -> Descriptor | None:
+        import fcntl  # not everywhere
+
+        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+        try:
+            descriptor = os.open(self._folder / f"thread-{self.address[1]}.leader", flags, 0o600)
+        except OSError:
+            return None
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(descriptor)
+            return None
+        return Descriptor(descriptor)
+
+    def look_after(self) -> bool:
+        path = self._folder / _door_name(self.address[1])
+        try:
+            # What cleans folders removes what was not touched for long.
+            os.utime(path, follow_symlinks=False)
+        except FileNotFoundError:
+            return self._put_up_a_new_door()
+        except OSError:
+            pass
+        return False
+
+    def _put_up_a_new_door(self) -> bool:
+        try:
+            new = OwnSocket(_new_door(self._folder, self.address[1]))
+        except OSError:
+            return False
+        old, self._door = self._door, new
+        if old is not None:
+            old.close()
+        return True
+
+    def stay_in_child(self) -> bool:
+        if self._leading is not None:
+            self._leading.close()
+            self._leading = None
+        return True
+
+    def close(self) -> None:
+        if self._leading is not None:
+            self._leading.close()
+            self._leading = None
+        if self._door is not None:
+            self._door.close()
+        self.listening.close()
+
+
+def _door_name(port: int) -> str:
+    return f"thread-{port}.sock"
+
+
+def _new_door(folder: Path, port: int) -> socket.socket:
+    door = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    name = f"thread-{port}.{os.urandom(8).hex()}.tmp"
+    try:
+        with _short(folder) as short:
+            door.bind(f"{short}/{name}")
+        os.chmod(folder / name, 0o600)
+        door.listen()
+        # Under its name it is never seen without somebody who listens.
+        os.replace(folder / name, folder / _door_name(port))
+    except BaseException:
+        door.close()
+        raise
+    return door
+
+
+def _shared_by_others(folder: Path, host: str, port: int) -> Sockets | None:
+    """What other processes share; None if there are none. Raises TimeoutError where all of them are stuck."""
+    if not port:
+        return None
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as guest:
+        guest.settimeout(_PATIENCE)
+        try:
+            with _short(folder) as short:
+                guest.connect(f"{short}/{_door_name(port)}")
+            if not _is_trusted(guest):
+                return None
+            descriptors = socket.recv_fds(guest, 1, 2)[1]
+        except TimeoutError:
+            raise TimeoutError("the processes that share it do not answer") from None
+        except OSError:
+            return None
+    received = [socket.socket(fileno=descriptor) for descriptor in descriptors]
+    for each in received:
+        each.set_inheritable(False)
+    if len(received) == 2 and _is_at(received[0], host, port) and received[1].family == socket.AF_UNIX:
+        return received[0], received[1]
+    for each in received:
+        each.close()
+    return None
+
+
+def _is_at(listening: socket.socket, host: str, port: int) -> bool:
+    family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+    is_listening = listening.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)
+    return bool(is_listening) and listening.family == family and listening.getsockname()[:2] == address[:2]
+
+
+def _is_trusted(other: socket.socket) -> bool:
+    """Whether a process of this user or of the administrator is at the other end."""
+    if not hasattr(socket, "SO_PEERCRED"):
+        return True
+    _, user, _ = struct.unpack("3i", other.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i")))
+    return user in (0, os.geteuid())
+
+
+@contextmanager
+def _short(folder: Path) -> Iterator[str]:
+    """Another path to a folder, where there is one: that of a socket has at most about a hundred characters."""
+    if not os.path.isdir("/proc/self/fd"):
+        yield str(folder)
+        return
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        yield f"/proc/self/fd/{descriptor}"
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,1 @@
+"""The metrics and attributes that all exporters share: names, meanings, and where a snapshot holds the values."""

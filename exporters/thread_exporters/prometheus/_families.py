@@ -1,0 +1,84 @@
+"""The metrics of a snapshot as prometheus_client's families."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from itertools import accumulate
+from typing import TypeAlias
+
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
+from prometheus_client.core import Exemplar as PrometheusExemplar
+
+from .._schema.encodable import label_value
+from .._schema.exemplars import Exemplar, latest
+from .._schema.metrics import HistogramMetric, NumberMetric
+from .._schema.points import Attributes
+from ._samples import Recorded
+
+Family: TypeAlias = CounterMetricFamily | GaugeMetricFamily | HistogramMetricFamily
+Bucket: TypeAlias = tuple[str, float] | tuple[str, float, PrometheusExemplar]
+
+
+def empty_family(metric: NumberMetric | HistogramMetric) -> Family:
+    """The family of a metric without series."""
+    family_type: type[Family] = GaugeMetricFamily
+    if isinstance(metric, HistogramMetric):
+        family_type = HistogramMetricFamily
+    elif metric.instrument == "counter":
+        family_type = CounterMetricFamily
+    return family_type(
+        metric.prometheus_name, metric.description, labels=metric.prometheus_labels, unit=metric.prometheus_unit
+    )
+
+
+def add_number(family: Family, labels: list[str], number: float, created: float | None) -> None:
+    """Add a series. `created` is when its counter was zero, in seconds since the Unix epoch, None to leave that out."""
+    if isinstance(family, CounterMetricFamily):
+        family.add_metric(labels, number, created=created)
+    else:
+        assert isinstance(family, GaugeMetricFamily)
+        family.add_metric(labels, number)
+
+
+def add_distribution(
+    family: Family, labels: list[str], buckets: Iterable[Bucket], total: float, created: float | None
+) -> None:
+    """Add a series of cumulative buckets, the last of which has all. `created` is that of `add_number`."""
+    assert isinstance(family, HistogramMetricFamily)
+    family.add_metric(labels, list(buckets), total)
+    if created is not None:
+        family.add_sample(f"{family.name}_created", dict(zip(family._labelnames, labels)), created)
+
+
+def edges(metric: HistogramMetric) -> list[str]:
+    """The upper bounds of its buckets, as they are written."""
+    return [*map(str, metric.bounds), "+Inf"]
+
+
+def family(metric: NumberMetric | HistogramMetric, recorded: Recorded, created: float | None) -> Family:
+    """All series of a metric. `created` is that of `add_number`."""
+    made = empty_family(metric)
+    if isinstance(metric, HistogramMetric):
+        named_buckets = list(zip(edges(metric), metric.buckets))
+        for attributes, histogram in recorded.histograms(metric):
+            found = recorded.exemplars(metric.name, attributes)
+            counts = tuple(accumulate(histogram.buckets))
+            buckets = [
+                _bucket(edge, counts[last], latest(found, first, last)) for edge, (first, last) in named_buckets
+            ]
+            add_distribution(made, label_values(attributes), buckets, histogram.sum, created)
+    else:
+        for attributes, number in recorded.numbers(metric):
+            add_number(made, label_values(attributes), number, created)
+    return made
+
+
+def _bucket(edge: str, count: int, exemplar: Exemplar | None) -> Bucket:
+    if exemplar is None:
+        return edge, count
+    return edge, count, PrometheusExemplar(exemplar.labels, exemplar.value, exemplar.at)
+
+
+def label_values(attributes: Attributes) -> list[str]:
+    """The values of attributes as those of labels."""
+    return [label_value(str(value)) for value in attributes]

@@ -1,0 +1,148 @@
+"""The metrics of all processes that write to one folder."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from functools import cache
+from time import sleep
+from typing import Final
+
+from ..._schema.metrics import UNREADABLE_FILES
+from .._samples import Recorded
+from .folder import Folder, Stamp, own_part_of
+from .json_format import COUNTS, ENDED, GAUGES, Numbers, numbers_in
+from .lock_file import identity_in, order_of, process_exists, state_of
+from .sums import as_recorded, together
+
+_TRIES: Final = 5
+_PAUSE: Final = 0.01
+_MOST_COMPLAINTS: Final = 100
+
+
+class AllProcesses:
+    """Reads what they wrote. Safe to use from any thread, and in a forked child.
+
+    Files are read when they have changed, and those of processes that have ended are added up once. No lock guards
+    what is remembered: it is replaced as a whole, and at worst found out twice.
+    """
+
+    def __init__(self, folder: Folder) -> None:
+        self._folder = folder
+        self._known: dict[str, tuple[Stamp, Numbers]] = {}
+        self._ended: tuple[dict[str, Stamp], Numbers, dict[str, str]] = ({}, Numbers(), {})
+        self._left_out_by_others: dict[str, str] = {}
+        self._complaints: dict[str, str] = {}
+        self._complained: set[str] = set()
+
+    def recorded(self) -> Recorded:
+        """All of it together."""
+        found = Numbers()
+        for _ in range(_TRIES):
+            # The files of the ended are put together while they are read: then nothing may be missing or twice.
+            before = self._folder.stamp(ENDED)
+            found = self._found()
+            if self._folder.stamp(ENDED) == before:
+                break
+            sleep(_PAUSE)
+        return as_recorded(found)
+
+    def leave_out(self, name: str, reason: str) -> None:
+        """Count a file that somebody else could not understand for the next page."""
+        self._left_out_by_others[name] = reason
+
+    def complaints(self) -> Iterator[str]:
+        """What has not been said yet about files that could not be understood, each file once."""
+        while self._complaints:
+            name, reason = self._complaints.popitem()
+            yield f"the page of metrics leaves out what cannot be understood of {name!r}: {reason}"
+
+    def _found(self) -> Numbers:
+        names = set(self._folder.names())
+        left_out, self._left_out_by_others = self._left_out_by_others, {}
+        living, ended = [], {}
+        for name in names:
+            identity = identity_in(name, COUNTS)
+            stamp = None if identity is None else self._folder.stamp(name)
+            if identity is not None and stamp is not None:
+                if _lives(self._folder, identity):
+                    living.append(identity)
+                else:
+                    ended[identity] = stamp
+        living.sort(key=order_of)
+        parts = [self._numbers(f"{identity}{suffix}", left_out) for suffix in (COUNTS, GAUGES) for identity in living]
+        # The sum of those whose files are gone is read last. Of what it includes, files may still be there.
+        sum_of_ended = self._numbers(ENDED, left_out)
+        for identity in sum_of_ended.folded:
+            ended.pop(identity, None)
+        parts = [sum_of_ended, self._of_ended(ended, left_out), *parts]
+        total = together(parts)
+        total.numbers[UNREADABLE_FILES.name] = {(): len(left_out)}
+        self._remember_to_say(left_out)
+        self._forget_all_but({ENDED, *(f"{identity}{suffix}" for identity in living for suffix in (COUNTS, GAUGES))})
+        return total
+
+    def _remember_to_say(self, left_out: dict[str, str]) -> None:
+        for name, reason in left_out.items():
+            if name not in self._complained and len(self._complained) < _MOST_COMPLAINTS:
+                self._complained.add(name)
+                self._complaints[str(self._folder.path / name)] = reason
+
+    def _of_ended(self, ended: dict[str, Stamp], left_out: dict[str, str]) -> Numbers:
+        known, total, known_left_out = self._ended
+        if not known.items() <= ended.items():
+            known, total, known_left_out = {}, Numbers(), {}
+        new = sorted(ended.keys() - known.keys(), key=order_of)
+        if new:
+            known_left_out = known_left_out.copy()
+            parts = (self._read(f"{identity}{COUNTS}", known_left_out) for identity in new)
+            total = together([total, *parts] if known else parts)
+        self._ended = ended, total, known_left_out
+        left_out.update(known_left_out)
+        return total
+
+    def _numbers(self, name: str, left_out: dict[str, str]) -> Numbers:
+        """What a file says that is likely to be read again, nothing if there is none."""
+        stamp = self._folder.stamp(name)
+        if stamp is None:
+            return Numbers()
+        known = self._known.get(name)
+        if known is None or known[0] != stamp:
+            known = self._known[name] = stamp, self._read(name, left_out)
+        elif known[1].left_out:
+            left_out[name] = known[1].left_out
+        return known[1]
+
+    def _read(self, name: str, left_out: dict[str, str]) -> Numbers:
+        try:
+            found = numbers_in(self._folder.read(name))
+        except FileNotFoundError:
+            return Numbers()
+        except OSError as error:
+            found = Numbers(left_out=str(error.strerror or error))
+        if found.left_out:
+            left_out[name] = found.left_out
+        return found
+
+    def _forget_all_but(self, names: set[str]) -> None:
+        for name in list(self._known):
+            if name not in names:
+                self._known.pop(name, None)
+
+
+@cache
+def all_processes(path: str) -> AllProcesses:
+    """The one reader of a folder. Raises ValueError if there is no such folder."""
+    try:
+        folder = own_part_of(path)
+    except OSError as error:
+        raise ValueError(f"expected a folder, got {path!r}: {error.strerror}") from None
+    if not os.path.isdir(path):
+        raise ValueError(f"expected a folder, got {path!r}")
+    return AllProcesses(folder)
+
+
+def _lives(folder: Folder, identity: str) -> bool:
+    state = state_of(folder, identity)
+    # Somebody may have removed the lock file of a process that lives. It makes it anew at its next export.
+    return state == "lives" or (state == "unknown" and process_exists(identity))

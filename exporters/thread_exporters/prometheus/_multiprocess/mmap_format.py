@@ -1,0 +1,110 @@
+"""The format of the files from which prometheus_client's MultiProcessCollector makes its pages."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from functools import lru_cache
+from struct import Struct
+from typing import Final
+
+from prometheus_client.mmap_dict import mmap_key
+
+from ..._schema.metrics import METRICS, HistogramMetric, NumberMetric
+from ..._schema.points import Attributes
+from .._families import edges, label_values
+from .._samples import Recorded
+
+_HEADER: Final = Struct("i4x")
+_LENGTH: Final = Struct("i")
+_VALUES: Final = 16
+"""Bytes of the number and the time of an entry."""
+
+
+def is_whole(content: bytes) -> bool:
+    """Whether a file of this format ends where it says: prometheus_client may not come to an end with one that lies."""
+    if len(content) < _HEADER.size:
+        return False
+    used, position = _HEADER.unpack_from(content)[0], _HEADER.size
+    if used > len(content):
+        return False
+    while position < used:
+        if position + _LENGTH.size > used:
+            return False
+        length = _LENGTH.unpack_from(content, position)[0]
+        position += _LENGTH.size + length + 8 - (length + _LENGTH.size) % 8 + _VALUES
+        if length < 0 or position > used:
+            return False
+    return True
+
+
+class ClientFiles:
+    """Writes them for one process. Not thread-safe."""
+
+    def __init__(self) -> None:
+        self._entries: dict[tuple[str, Attributes], _Entries] = {}
+
+    def contents(self, recorded: Recorded) -> Iterator[tuple[str, bytes]]:
+        """What each file begins its name with, and what is to be in it."""
+        written: dict[str, list[bytes]] = {}
+        for metric in METRICS:
+            written.setdefault(stem_of(metric), []).extend(self._written(metric, recorded))
+        for stem, entries in written.items():
+            size = sum(map(len, entries))
+            yield stem, b"".join([_HEADER.pack(_HEADER.size + size), *entries])
+
+    def _written(self, metric: NumberMetric | HistogramMetric, recorded: Recorded) -> Iterator[bytes]:
+        if isinstance(metric, HistogramMetric):
+            for attributes, histogram in recorded.histograms(metric):
+                numbers = [*metric.counts(histogram), histogram.sum]
+                yield self._entries_of(metric, attributes).with_numbers(numbers)
+        else:
+            for attributes, number in recorded.numbers(metric):
+                yield self._entries_of(metric, attributes).with_numbers([number])
+
+    def _entries_of(self, metric: NumberMetric | HistogramMetric, attributes: Attributes) -> _Entries:
+        entries = self._entries.get((metric.name, attributes))
+        if entries is None:
+            entries = self._entries[metric.name, attributes] = _Entries(_keys(metric, attributes))
+        return entries
+
+
+class _Entries:
+    """Those of one series: of each the length of its key, the key, the number, and a time that is of no use."""
+
+    def __init__(self, keys: Iterable[str]) -> None:
+        padded = [_padded(key) for key in keys]
+        self._struct = _struct(tuple(map(len, padded)))
+        self._fields: list[bytes | float] = [field for key in padded for field in (key, 0.0, 0.0)]
+
+    def with_numbers(self, numbers: list[float]) -> bytes:
+        self._fields[1::3] = numbers
+        return self._struct.pack(*self._fields)
+
+
+@lru_cache(maxsize=1_000)
+def _struct(lengths: tuple[int, ...]) -> Struct:
+    return Struct("=" + "".join([f"{length}sdd" for length in lengths]))
+
+
+def stem_of(metric: NumberMetric | HistogramMetric) -> str:
+    """What the name of the file that holds a metric begins with. What begins with `gauge_live` may be removed."""
+    if isinstance(metric, HistogramMetric) or metric.instrument == "counter":
+        return metric.instrument
+    return f"gauge_live{metric.across_processes}"
+
+
+def _keys(metric: NumberMetric | HistogramMetric, attributes: Attributes) -> Iterator[str]:
+    labels = dict(zip(metric.prometheus_labels, label_values(attributes)))
+    name, description = metric.prometheus_name, metric.description
+    if isinstance(metric, HistogramMetric):
+        for edge in edges(metric):
+            yield mmap_key(name, f"{name}_bucket", [*labels, "le"], [*labels.values(), edge], description)
+        yield mmap_key(name, f"{name}_sum", [*labels], [*labels.values()], description)
+    else:
+        yield mmap_key(name.removesuffix("_total"), name, [*labels], [*labels.values()], description)
+
+
+def _padded(key: str) -> bytes:
+    encoded = key.encode()
+    padding = b" " * (8 - (len(encoded) + _LENGTH.size) % 8)
+    return _LENGTH.pack(len(encoded)) + encoded + padding

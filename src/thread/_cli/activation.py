@@ -1,0 +1,120 @@
+"""Observation from the start of the interpreter, as the environment asks for it.
+
+What is imported here is imported by every Python process in whose environment `THREAD_TELEMETRY` is set, so it is what
+observes, and no more. The page of metrics is made once somebody asks for it.
+"""
+
+from __future__ import annotations
+
+import os
+
+from .. import _own_modules
+from .._backend import core
+from .._base import at_exit
+from .._base.stderr import say
+from .._export.late import load, make_late, make_now
+from .._inspection.tracebacks import keep_details
+from .._observed.instrument import instrument_at_start
+from .._patching.importing import after_import
+from .._patching.living_on import once_it_lives_on
+
+# The end of the process comes last: before the program registers its own handlers.
+from .._process import fork
+from .._process.own_threads import UnobservedThread
+from .._setting_rules import RULES, from_environment
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Final
+
+EXPORTERS: Final = "THREAD_TELEMETRY_EXPORTERS"
+"""Names separated by commas, `none` to record only. Without it: prometheus."""
+
+_OTHER_WAYS: Final = ("PROMETHEUS_MULTIPROC_DIR", "THREAD_TELEMETRY_CERTFILE", "THREAD_TELEMETRY_KEYFILE")
+"""Where one of these is set, the page is made at once: files are written at each export, and who has asked for HTTPS is
+to be told at the start what is wrong with it."""
+
+__all__ = ["at_exit", "start"]
+
+
+def start() -> None:
+    """Observe this process, and start exporters."""
+    instrument_at_start()
+    _configure_core()
+    for name in os.environ.get(EXPORTERS, "prometheus").split(","):
+        name = name.strip()
+        if name not in ("", "none"):
+            try:
+                _start(name)
+            except Exception as error:
+                say(f"{EXPORTERS}: the exporter {name!r} cannot be started: {error}")
+
+
+def _configure_core() -> None:
+    settings = from_environment()
+    if "slow_wait" in settings:
+        core.configure(slow_wait_ns=round(settings["slow_wait"] * 1e9))
+    if "hold_sampling" in settings:
+        core.configure(hold_sampling=int(settings["hold_sampling"]))
+    if "event_capacity" in settings:
+        core.configure(event_capacity=int(settings["event_capacity"]))
+    if "stack_depth" in settings:
+        core.configure(stack_depth=int(settings["stack_depth"]))
+    if "exception_details" in settings:
+        keep_details(bool(settings["exception_details"]))
+
+
+def _start(name: str) -> None:
+    if name == "prometheus" and not any(map(os.environ.get, _OTHER_WAYS)):
+        _wait_for_the_first_visit()
+    else:
+        exporter = _make(name)
+        # Of several processes that share a page, one says where it is.
+        is_news = getattr(exporter, "is_news", False)
+        if is_news and not load("thread_exporters._page.lent_listener:has_observed_ancestor")():
+            say(f"metrics at {getattr(exporter, 'url', None)}")
+
+
+def _make(name: str, **options: object) -> object:
+    from .. import telemetry
+    from .._export.recorder import recorder
+
+    exporter = telemetry.exporter(name, **options)
+    try:
+        recorder.add(name, exporter)
+    except RuntimeError:
+        # No thread can be started once the main thread has ended. A page that is served all the same is worth having.
+        if getattr(exporter, "url", None) is None:
+            raise
+    return exporter
+
+
+def _wait_for_the_first_visit() -> None:
+    if not _own_modules.is_there("prometheus_client"):
+        _make("prometheus")  # Which says what is missing.
+        return
+    core.enter_untracked()
+    try:
+        visit = load("thread_exporters._page.first_visit:from_environment")(
+            come=make_now,
+            say=say,
+            thread=UnobservedThread,
+            once_it_lives_on=once_it_lives_on,
+            interval=from_environment().get("export_interval", RULES["export_interval"].default),
+        )
+    finally:
+        core.leave_untracked()
+    fork.register()
+    make_late(lambda: _make_page(visit))
+    # A page that the program makes of the same library shows these metrics, too.
+    after_import("prometheus_client", lambda _: make_now())
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=lambda: UnobservedThread.run_here(visit.after_fork_in_child))
+
+
+def _make_page(visit: Any) -> None:
+    try:
+        listener = visit.end()
+        _make("prometheus", **({} if listener is None else {"listener": listener}))
+    except Exception as error:
+        say(f"{EXPORTERS}: the exporter 'prometheus' cannot be started: {error}")

@@ -1,0 +1,205 @@
+"""What can be said to `python -m thread`."""
+
+from __future__ import annotations
+
+import argparse
+import math
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, Literal, NoReturn
+
+from .._backend import core
+from .._version import VERSION, python_version
+
+DEFAULT_EXPORTERS: Final = ("prometheus", "console")
+
+_USAGE: Final = """\
+%(prog)s [--exporter NAME]... [--port N] [--host HOST] [--slow-wait MS]
+           [--report FILE] [--report-format text|json]
+           (SCRIPT | COMMAND | -m MODULE | -c CODE) [ARGUMENT]..."""
+
+_DESCRIPTION: Final = """\
+Run a Python program with its threads and locks observed, from before its first import. The program notices nothing:
+its arguments, exit status, signals and tracebacks are those that it has under python.
+
+SCRIPT is a file, or a folder or zip file with a __main__.py. COMMAND is looked for in PATH, where there is no such
+script: gunicorn, flask, celery. Whatever follows it, or MODULE, or CODE, belongs to the program."""
+
+_EPILOG: Final = """\
+while the program runs
+  http://127.0.0.1:9464/metrics is a page for Prometheus: every lock with its acquisitions, contentions and waits, who
+  waited for whom, every thread by its target function, and unhandled exceptions. [exporter prometheus]
+
+when it has ended
+  A report is written to stderr: which locks were waited for and who held them, the longest waits with both stacks,
+  which threads ran, and which died of what. [exporter console]
+  There is none when the process is killed, as SIGTERM does to a program that does not handle it.
+
+examples
+  thread run app.py --its-own options
+  thread run gunicorn --threads 8 shop.wsgi
+  thread run --slow-wait 50 -m http.server 8000
+  thread run --exporter console --report report.txt batch.py
+  thread run --report report.json --report-format json batch.py
+  THREAD_TELEMETRY_PORT=9000 python -m thread run service.pyz
+
+environment variables, for what is not said on the command line
+  THREAD_TELEMETRY_EXPORTERS        exporters, separated by commas                                  [prometheus,console]
+  THREAD_TELEMETRY_PORT             where the metrics page is served, 0: on any free port                      [9464]
+  THREAD_TELEMETRY_HOST             the address that it is served on, 0.0.0.0: on all                     [127.0.0.1]
+  THREAD_TELEMETRY_REPORT           a file for the report                                                     [stderr]
+  THREAD_TELEMETRY_REPORT_FORMAT    text, or json                                                               [text]
+  THREAD_TELEMETRY_SLOW_WAIT_MS     a wait of more milliseconds is kept with the stacks of both sides            [10]
+  THREAD_TELEMETRY_HOLD_SAMPLING    one acquisition in so many has its hold timed, 0: none                       [64]
+  THREAD_TELEMETRY_EXPORT_INTERVAL  seconds between two exports                                                  [10]
+  THREAD_TELEMETRY_EXPORT_TIMEOUT   seconds after which an exporter counts as hung                                [5]
+  THREAD_TELEMETRY_EVENT_CAPACITY   events kept until they are exported                                        [4096]
+  THREAD_TELEMETRY_STACK_DEPTH      frames kept of each stack                                                    [64]
+  THREAD_TELEMETRY_EXCEPTION_DETAILS  0: send no messages of exceptions and no lines of source                   [1]
+  THREAD_TELEMETRY_PURE             1: use the core written in Python, not the one in C"""
+
+
+@dataclass(frozen=True, slots=True)
+class Invocation:
+    """What was asked for."""
+
+    exporters: tuple[str, ...]
+    demanded: bool
+    """Whether the command line names these exporters: then one that is not to be had is an error."""
+    options: dict[str, object]
+    """For exporters that know them."""
+    slow_wait: float | None
+    """In seconds."""
+    kind: Literal["script", "module", "code"]
+    program: str
+    """The path of a script or the name of a command, the name of a module, or the code itself."""
+    arguments: tuple[str, ...]
+
+
+def parse(arguments: Sequence[str]) -> Invocation:
+    """Understand the arguments of the command. Raises SystemExit after printing help, or what is wrong with them."""
+    command, run = _parsers()
+    if arguments[:1] != ["run"]:
+        command.parse_args(arguments)
+    ours, program = _split(arguments[1:])
+    options = run.parse_args(ours)
+    given = ",".join(options.exporter) or os.environ.get("THREAD_TELEMETRY_EXPORTERS", "")
+    names = tuple(dict.fromkeys(name.strip() for name in given.split(",") if name.strip())) or DEFAULT_EXPORTERS
+    if (options.report or options.report_format) and "console" not in names:
+        names = (*names, "console")
+    kind, program = _kind_first(program)
+    if not program:
+        run.error(f"expected {_EXPECTED[kind]}")
+    if program[0] == "-" and kind == "script":
+        run.error(f"expected {_EXPECTED[kind]}; it cannot be read from stdin")
+    return Invocation(
+        exporters=tuple(name for name in names if name != "none"),
+        demanded=bool(options.exporter),
+        options={name: value for name in _OPTIONS if (value := getattr(options, name)) is not None},
+        slow_wait=options.slow_wait,
+        kind=kind,
+        program=program[0],
+        arguments=tuple(program[1:]),
+    )
+
+
+_OPTIONS: Final = ("port", "host", "report", "report_format")
+"""Options that are for exporters, under the names of their parameters."""
+
+_EXPECTED: Final = {
+    "script": "a program: SCRIPT, COMMAND, -m MODULE or -c CODE",
+    "module": "a module after -m",
+    "code": "code after -c",
+}
+
+
+def refuse(message: str) -> NoReturn:
+    """Say what is wrong with what was asked for, and exit with the status of a usage error."""
+    _parsers()[1].error(message)
+
+
+def _parsers() -> tuple[argparse.ArgumentParser, argparse.ArgumentParser]:
+    name = "python -m thread" if os.path.basename(sys.argv[0]) == "__main__.py" else "thread"
+    command = argparse.ArgumentParser(name, description="Observes the threads and locks of a program.")
+    command.add_argument("--version", action=_Version, nargs=0, help="print the version, the core and Python's version")
+    commands = command.add_subparsers(metavar="COMMAND", required=True)
+    run = commands.add_parser(
+        "run",
+        help="run a program under observation",
+        usage=_USAGE,
+        description=_DESCRIPTION,
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    run.add_argument(
+        "--exporter",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="export to this instead of prometheus and console; may be repeated; none: nowhere",
+    )
+    run.add_argument("--port", type=_port, metavar="N", help="serve the metrics page on this port, 0: on any free one")
+    run.add_argument("--host", metavar="HOST", help="serve the metrics page on this address")
+    run.add_argument(
+        "--slow-wait",
+        type=_milliseconds,
+        metavar="MS",
+        help="keep the stacks of both sides of a wait that takes more milliseconds",
+    )
+    run.add_argument("--report", metavar="FILE", help="write the report into this file instead of to stderr")
+    run.add_argument("--report-format", choices=("text", "json"), help="for people, the default, or for programs")
+    return command, run
+
+
+class _Version(argparse.Action):
+    def __call__(self, parser: argparse.ArgumentParser, *others: object) -> None:
+        print(f"thread-telemetry {VERSION}, {core.NAME} core, Python {python_version()}")
+        parser.exit()
+
+
+def _split(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Our options, and the program with its own: argparse would look for ours among those, too."""
+    end = 0
+    while end < len(arguments):
+        argument = arguments[end]
+        if argument == "--":
+            return list(arguments[:end]), list(arguments[end + 1 :])
+        if argument == "-" or argument.startswith(("-m", "-c")) or not argument.startswith("-"):
+            break
+        has_value_after_it = argument.startswith("--") and "=" not in argument and argument != "--help"
+        end += 2 if has_value_after_it else 1
+    return list(arguments[:end]), list(arguments[end:])
+
+
+def _kind_first(program: list[str]) -> tuple[Literal["script", "module", "code"], list[str]]:
+    """What it is, and the program without `-m` or `-c`, which may stick to what follows."""
+    for option, kind in _KINDS.items():
+        if program and program[0].startswith(option):
+            return kind, program[1:] if program[0] == option else [program[0][2:], *program[1:]]
+    return "script", program
+
+
+_KINDS: Final[dict[str, Literal["module", "code"]]] = {"-m": "module", "-c": "code"}
+
+
+def _port(text: str) -> int:
+    try:
+        port = int(text)
+    except ValueError:
+        port = -1
+    if not 0 <= port <= 65535:
+        raise argparse.ArgumentTypeError(f"expected a port number from 0 to 65535, got {text!r}")
+    return port
+
+
+def _milliseconds(text: str) -> float:
+    try:
+        seconds = float(text) / 1000
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds < math.inf:
+        raise argparse.ArgumentTypeError(f"expected a number of milliseconds, at least 0, got {text!r}")
+    return seconds

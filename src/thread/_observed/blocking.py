@@ -1,0 +1,204 @@
+"""Waits that are no contention: for a condition, an event, a queue, a thread, a future.
+
+All of them end up in one of three methods, which are replaced: `Condition.wait`, `Thread.join` and, with the C core,
+`SimpleQueue.get`. What the program waited for is told by the functions of the standard library on the way there. A
+wait that does not happen, since the queue has something or the event is set, never comes here and costs nothing.
+"""
+
+from __future__ import annotations
+
+import sys
+from _thread import get_ident, get_native_id
+from functools import wraps
+from types import ModuleType
+
+from .._backend import core
+from .._base.code_origin import library_of
+from .._inspection.naming import UNKNOWN_SITE
+from .._inspection.objects import as_text, attribute, module_namespace
+from .._inspection.targets import describe_target
+from .._patching.living_on import do_what_is_due, due
+from .._patching.replacing import Replacement
+from .._process.guards import guarded
+from .named_waits import name_given, name_of_wait
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Final
+
+NOT_BLOCKING: Final = ""
+"""The kind of what is recorded otherwise: waits for permits, the start of a thread, a worker without a task."""
+
+
+def in_threading(threading: ModuleType) -> list[Replacement]:
+    """Conditions, what is built on them, and joining threads."""
+    condition, thread = threading.Condition, threading.Thread
+    _learn("condition", condition.wait, condition.wait_for)
+    _learn("event", threading.Event.wait)
+    _learn("barrier", threading.Barrier.wait)
+    _learn("join", thread.join)
+    _learn(NOT_BLOCKING, threading.Semaphore.acquire, thread.start)
+    return [
+        Replacement(condition, "wait", _observed_wait(condition.wait)),
+        Replacement(thread, "join", _observed_join(thread.join, thread.is_alive)),
+    ]
+
+
+def in_queue(queue: ModuleType) -> list[Replacement]:
+    """All kinds of queue."""
+    _learn("queue", queue.Queue.get, queue.Queue.put, queue.Queue.join)
+    if core.NAME == "python":
+        # The type is immutable for Python, and to put another in its place would break `isinstance`.
+        return []
+    c_core: Any = core
+    simple_queue = queue.SimpleQueue
+    get = c_core.simple_queue_get(simple_queue, _observed_get(simple_queue.get))
+    return [] if get is None else [Replacement(simple_queue, "get", get)]
+
+
+def in_futures(base: ModuleType) -> list[Replacement]:
+    """Futures, and several of them at once."""
+    _learn("future", base.Future.result, base.Future.exception, base.wait, base.as_completed)
+    return []
+
+
+def in_executor(executor: ModuleType) -> list[Replacement]:
+    """The workers of an executor: that they wait for a task is no blocking."""
+    _learn(NOT_BLOCKING, executor._worker)
+    return []
+
+
+def _learn(kind: str, *functions: Any) -> None:
+    for function in functions:
+        while hasattr(function, "__wrapped__"):
+            function = function.__wrapped__
+        core.mark_blocking(function.__code__, kind)
+
+
+def _observed_wait(original: Any) -> Any:
+    @wraps(original)
+    def wait(self: Any, timeout: float | None = None) -> bool:
+        if timeout is not None and timeout <= 0:
+            polled: bool = original(self, timeout)
+            return polled
+        wait = guarded(_Wait, "condition", self)
+        try:
+            told: bool = original(self, timeout)
+        except RuntimeError:
+            raise  # The lock is not held, so nobody waited.
+        except BaseException:
+            guarded(_end, wait, "interrupted")
+            raise
+        guarded(_end, wait, "acquired" if told else "timed out")
+        return told
+
+    return wait
+
+
+def _observed_join(original: Any, is_alive: Any) -> Any:
+    @wraps(original)
+    def join(self: Any, timeout: float | None = None) -> None:
+        if (timeout is not None and timeout <= 0) or not self.__dict__.get("_initialized") or not is_alive(self):
+            original(self, timeout)
+            return
+        wait = guarded(_Wait, "join", self)
+        try:
+            original(self, timeout)
+        except RuntimeError:
+            raise  # It would have waited for itself.
+        except BaseException:
+            guarded(_end, wait, "interrupted")
+            raise
+        guarded(_end, wait, "acquired")
+
+    return join
+
+
+def _observed_get(original: Any) -> Any:
+    def get(self: Any, block: bool = True, timeout: float | None = None) -> object:
+        if not block or (timeout is not None and timeout <= 0):
+            return original(self, block, timeout)
+        wait = guarded(_Wait, "queue", self)
+        try:
+            item: object = original(self, block, timeout)
+        except BaseException as error:
+            # Of the type that `queue` has by then; this one is made by C code.
+            guarded(_end, wait, "timed out" if type(error).__name__ == "Empty" else "interrupted")
+            raise
+        guarded(_end, wait, "acquired")
+        return item
+
+    return get
+
+
+def _end(wait: _Wait | None, outcome: str) -> None:
+    if wait is not None:
+        wait.end(outcome)
+
+
+class _Wait:
+    """One wait, from before it begins. What takes long is done then: the end delays whoever was waited for."""
+
+    __slots__ = ("_began", "_library", "_location", "_row")
+
+    def __init__(self, kind: str, waited_for: Any) -> None:
+        if due:
+            guarded(do_what_is_due)
+        name: str | None = None
+        self._library = self._location = None
+        if kind == "join":
+            # A thread that has ended no longer knows what it ran.
+            name = describe_target(waited_for._bootstrap)
+            self._library = _library_of_target(name)
+        elif kind == "queue":
+            name, self._library = name_given(waited_for)
+        elif kind == "condition":
+            lock = attribute(waited_for, "_lock")
+            name, self._location = core.object_name(lock), core.object_location(lock)
+            if self._location is not None:
+                self._library = _library_at(self._location)
+                name = guarded(name_of_wait, name, self._location, self._library) or name
+        self._row = core.blocking_row(kind, name, self._library)
+        self._began = core.monotonic_ns()
+
+    def end(self, outcome: str) -> None:
+        """Be recorded."""
+        slow = self._row.add_since(self._began)
+        if slow is not None:
+            self._give_evidence(slow, outcome)
+
+    def _give_evidence(self, duration: int, outcome: str) -> None:
+        """An event like that of a slow wait for a lock. The stack has not changed since the wait began.
+
+        That a thread has nothing to do is no news: where nothing traces, only waits are told in which the program is
+        kept by something that a library made, as it is by a connection pool.
+        """
+        key: Any = self._row.key
+        kind, name, site = key
+        span = core.current_span()
+        is_kept = self._library is not None and not site[1].startswith(self._library)
+        if kind not in _WITH_EVIDENCE or (span is None and not is_kept):
+            return
+        core.push_event(
+            ("slow_wait", name, kind, self._location or "", get_ident(), get_native_id())
+            + (core.current_stack(), site, 0, (), UNKNOWN_SITE, 0, core.current_task(), span, None)
+            + (self._began, duration, None, outcome)
+        )
+
+
+def _library_of_target(target: str) -> tuple[str, ...] | None:
+    """The library whose own function a thread runs: who calls it may have to wait for that thread."""
+    module = sys.modules.get(target.partition(":")[0])
+    file = as_text(module_namespace(module).get("__file__"))
+    return _library_at(f"{file}:1") if file else None
+
+
+_WITH_EVIDENCE: Final = ("condition", "event", "queue")
+
+_libraries: Final[dict[str, tuple[str, ...] | None]] = {}
+
+
+def _library_at(location: str) -> tuple[str, ...] | None:
+    if location not in _libraries:
+        _libraries[location] = library_of(location)
+    return _libraries[location]

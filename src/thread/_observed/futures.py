@@ -1,0 +1,146 @@
+"""Exceptions that end in a future nobody reads.
+
+A task that fails leaves a watch in its future, which goes with the future: if nobody has asked for the exception until
+then, the watch describes it. A future that is still there when the process exits is not counted.
+"""
+
+from __future__ import annotations
+
+import sys
+from _thread import get_ident, get_native_id
+from functools import wraps
+from types import ModuleType
+
+from .._backend import core
+from .._base.resets import on_reset
+from .._inspection.objects import namespace_of
+from .._inspection.unhandled import record_exception
+from .._patching.replacing import Replacement
+from .._process.guards import guarded, is_internal_error
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any, Final
+
+WATCH: Final = "_thread_telemetry_watch"
+"""The attribute of a failed future that holds its watch."""
+
+
+class _Watch:
+    """Of one failed future. It has the exception until that is read, for as long as the future has it."""
+
+    __slots__ = ("at_ns", "count", "exception", "generation", "ident", "native_id", "span", "target")
+
+    def __init__(self, exception: BaseException | None, target: str, count: Callable[[], object] | None) -> None:
+        self.exception = exception
+        self.target = target
+        self.count = count
+        self.generation = _generation[0]
+        self.ident, self.native_id = get_ident(), get_native_id()
+        self.at_ns = core.monotonic_ns()
+        self.span = core.current_span()
+
+    def __del__(self, is_finalizing: Callable[[], bool] = sys.is_finalizing) -> None:
+        try:
+            exception, self.exception = self.exception, None
+            if exception is not None and self.generation == _generation[0] and not is_finalizing():
+                self._record(exception)
+        except Exception as error:
+            if not is_internal_error(error):
+                raise
+
+    def _record(self, exception: BaseException) -> None:
+        if self.count is not None:
+            self.count()
+        event = record_exception(
+            exception, self.target, self.ident, self.native_id, self.at_ns, self.span, source="future"
+        )
+        if core.listening():
+            core.push_event(event)
+
+    def __reduce__(self) -> tuple[type[None], tuple[()]]:
+        # The program may copy or pickle what it keeps in a future of its own.
+        return type(None), ()
+
+
+_generation: Final = [0]
+"""Of what is counted: watches of an earlier one, such as those of the parent process, count no more."""
+
+
+def watch(future: Any, target: str, count: Callable[[], object]) -> None:
+    """Call `count`, and record the exception, if this failed future is dropped before anybody reads it."""
+    made = _Watch(future._exception, target, count)
+    # Whoever reads it at this very moment sets the same attribute: one of the two comes first.
+    if namespace_of(future).setdefault(WATCH, made) is not made:
+        made.exception = None
+
+
+def in_futures(base: ModuleType) -> list[Replacement]:
+    """What asks for an exception."""
+    future = base.Future
+    replacements = [
+        Replacement(future, "_Future__get_result", _observed_get_result(future._Future__get_result)),
+        Replacement(future, "exception", _observed_exception(future.exception)),
+    ]
+    if hasattr(future, "_get_snapshot"):
+        replacements.append(Replacement(future, "_get_snapshot", _observed_get_snapshot(future._get_snapshot)))
+    return replacements
+
+
+def _mark_read(future: Any) -> None:
+    watch = namespace_of(future).setdefault(WATCH, _READ)
+    if watch is not _READ:
+        watch.exception = None
+
+
+# Up to 3.13 an exception that is false, as one with a length of zero is, is not raised but passes for no exception.
+_RAISES_WHAT_IS_FALSE: Final = sys.version_info >= (3, 14)
+
+
+def _observed_get_result(original: Any) -> Any:
+    # It raises by itself, as the original does, so that the stack trace of the exception is no longer than before.
+    @wraps(original)
+    def __get_result(self: Any) -> Any:
+        if self._exception is None:
+            return original(self)
+        if not _RAISES_WHAT_IS_FALSE and not self._exception:
+            return self._result
+        guarded(_mark_read, self)
+        try:
+            raise self._exception
+        finally:
+            self = None
+
+    return __get_result
+
+
+def _observed_exception(original: Any) -> Any:
+    @wraps(original)
+    def exception(self: Any, timeout: float | None = None) -> Any:
+        found = original(self, timeout)
+        if found is not None:
+            guarded(_mark_read, self)
+        return found
+
+    return exception
+
+
+def _observed_get_snapshot(original: Any) -> Any:
+    @wraps(original)
+    def _get_snapshot(self: Any) -> Any:
+        snapshot = original(self)
+        if snapshot[3] is not None:
+            guarded(_mark_read, self)
+        return snapshot
+
+    return _get_snapshot
+
+
+@on_reset
+def _zero() -> None:
+    _generation[0] += 1
+
+
+_READ: Final = _Watch(None, "", None)
+"""In place of the watch of a future that was read before it had one."""

@@ -1,0 +1,106 @@
+"""`instrument` and `uninstrument`: which modules are changed, and by whom.
+
+Only names are replaced under which those modules look things up, and methods of their classes; classes stay what
+they are, and what exists already stays as it is.
+"""
+
+from __future__ import annotations
+
+from types import ModuleType
+
+from .._patching.importing import after_import, forget
+from .._patching.replacing import Replacements
+
+# It has to take the interpreter's own locks and threads from `_thread` before those are replaced.
+from .._process import own_threads as own_threads
+from .._process.guards import guarded
+from . import blocking, coverage, executors, futures, pickling, primitives, semaphores
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Final
+
+    from .._patching.replacing import Part
+
+_PARTS: Final[dict[str, tuple[Part, ...]]] = {
+    "_thread": (primitives.in_thread,),
+    "threading": (primitives.in_threading, blocking.in_threading, semaphores.in_threading),
+    "queue": (blocking.in_queue,),
+    "concurrent.futures._base": (blocking.in_futures, futures.in_futures),
+    "concurrent.futures.thread": (blocking.in_executor, executors.in_executor),
+    "dill._dill": (pickling.in_dill,),
+}
+"""Modules in the order of their imports."""
+
+_replacements: dict[str, Replacements] = {}
+_is_active = [False]
+
+
+def instrument() -> None:
+    """Have what is built on threads observed from now on.
+
+    Locks: `Lock`, `RLock`, `Semaphore` and `BoundedSemaphore` of `threading`, and the locks of `_thread`. Waits of
+    `Condition`, `Event`, `Barrier`, `Thread.join`, of the queues of `queue`, and for futures. Threads of `threading`
+    and `_thread`, with the exceptions that end them. The tasks of `ThreadPoolExecutor`.
+
+    Locks and semaphores that exist already stay as they are, and so does `from threading import Lock` of modules
+    imported earlier. A module that the program has not imported is observed once it is. A second call does nothing.
+
+    Raises RuntimeError if the threads of `threading` are not the interpreter's, as with gevent or eventlet; nothing
+    is replaced then. Where that shows only when `threading` is imported, it is a RuntimeWarning. Safe to call from any
+    thread.
+    """
+    refusal = guarded(primitives.refusal)
+    if refusal is not None:
+        raise RuntimeError(refusal)
+    if not _is_active[0]:
+        guarded(coverage.begin)
+    guarded(instrument_at_start)
+
+
+def instrument_at_start() -> None:
+    """The same before the program's first line, when there are no locks yet that it could be told of."""
+    _is_active[0] = True
+    for name in _PARTS:
+        guarded(after_import, name, _replace_in, _NativeThread() if name == "threading" else None)
+
+
+def uninstrument() -> None:
+    """Give the modules back what they had. Observed locks and threads go on, and go on being observed.
+
+    What somebody else has replaced since is left alone. Without `instrument` before it, nothing happens. Safe to call
+    from any thread.
+    """
+    _is_active[0] = False
+    for name in _PARTS:
+        guarded(forget, name)
+    for replacements in list(_replacements.values()):
+        guarded(replacements.undo)
+
+
+class _NativeThread:
+    """The interpreter's own `_thread`, for the time in which `threading` takes from it what it needs for itself."""
+
+    def __enter__(self) -> None:
+        guarded(_replacements["_thread"].undo)
+
+    def __exit__(self, *exception: object) -> None:
+        guarded(_replacements["_thread"].put)
+
+
+def _replace_in(module: ModuleType) -> None:
+    refusal = guarded(primitives.refusal)
+    if refusal is not None:
+        # Whoever imports the module has asked for nothing, and must get it.
+        uninstrument()
+        import warnings
+
+        warnings.warn(refusal, RuntimeWarning, stacklevel=2)
+        return
+    name = module.__name__
+    if name not in _replacements:
+        # A module may be another one than it is called, or a part of it may be missing.
+        _replacements[name] = Replacements(
+            [replacement for part in _PARTS[name] for replacement in guarded(part, module, otherwise=())]
+        )
+    _replacements[name].put()

@@ -1,0 +1,64 @@
+"""What happens when the telemetry itself fails: each fault is counted, the first of each kind is logged."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+
+from .._backend import core
+from .log import logger
+from .own_threads import Flag, start_own_thread
+
+
+class InternalErrorLog:
+    """The faults of one part of the telemetry, an exporter for example."""
+
+    __slots__ = ("_logged", "_written")
+
+    def __init__(self) -> None:
+        self._logged = False
+        self._written: Flag | None = None
+
+    def report(self, message: str, error: BaseException | None = None) -> None:
+        """Count a fault; log it to `thread.telemetry` if it is the first. Never raises, never waits."""
+        core.count_internal_error()
+        if not self._logged:
+            self._logged = True
+            try:
+                self._have_written(message, error)
+            except MemoryError:
+                core.count_internal_error()
+
+    def _have_written(self, message: str, error: BaseException | None) -> None:
+        written = Flag()
+
+        def write() -> None:
+            _write(message, error, written)
+
+        try:
+            start_own_thread(write)
+        except RuntimeError:
+            _unwritten.append(write)
+        self._written = written
+
+    def wait_until_written(self, timeout: float) -> None:
+        """Give the log a chance before the process ends."""
+        if self._written is not None:
+            self._written.wait(timeout)
+
+
+_unwritten: deque[Callable[[], None]] = deque()
+
+
+def write_the_rest() -> None:
+    """Log what no thread could be started for, as from 3.12 on none can while the process exits."""
+    while _unwritten:
+        _unwritten.popleft()()
+
+
+def _write(message: str, error: BaseException | None, written: Flag) -> None:
+    """Runs in a thread of its own, since the program's log handlers may wait for a lock, or for what is hung."""
+    try:
+        logger().error("%s", message, exc_info=error)
+    finally:
+        written.set()

@@ -1,0 +1,147 @@
+"""Rows of waits that are no contention, as both cores keep them."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from thread._base import code_origin
+
+LIKE_OURS = f"{code_origin.OWN_FOLDER}of_this_test.py"
+LIKE_THE_STANDARD_LIBRARY = f"{code_origin.STANDARD_LIBRARY}of_this_test.py"
+LIKE_AN_SDK = f"/site-packages{code_origin.SDK_FOLDERS[0]}of_this_test.py"
+
+
+def placed(file: str, body: str, **names: object) -> Any:
+    """The function `f(call)` of that body, in a file of that name."""
+    namespace: dict[str, object] = {"__name__": "of_this_test", **names}
+    exec(compile(f"def f(call=None):\n    return {body}", file, "exec"), namespace)
+    return namespace["f"]
+
+
+def waiting(core: ModuleType, kind: str = "condition", name: str | None = "a condition") -> Callable[[], Any]:
+    """What replaces a method of the standard library: its file is one of ours."""
+    wait: Callable[[], Any] = placed(LIKE_OURS, "row(kind, name)", row=core.blocking_row, kind=kind, name=name)
+    return wait
+
+
+def recorded(core: ModuleType) -> list[tuple[str, str, str, int]]:
+    """Kind, name, function and count of each row."""
+    return [(kind, name, site[0].rpartition(".")[2], counts[0]) for kind, name, site, counts in core.read_blocking()]
+
+
+def test_a_row_adds_up_the_waits_of_one_kind_name_and_site(core: ModuleType) -> None:
+    wait = waiting(core)
+    for _ in range(3):
+        row = wait()
+        row.add_since(core.monotonic_ns() - 2_000_000)
+    wait().add_since(core.monotonic_ns())
+    [(kind, name, site, counts)] = [row for row in core.read_blocking() if row[3][2] >= 2_000_000]
+    assert (kind, name, site[1], counts[0]) == ("condition", "a condition", __file__, 3)
+    assert sum(row[3] for row in recorded(core)) == 4
+
+
+def test_a_wait_that_has_not_ended_has_no_row_yet(core: ModuleType) -> None:
+    row = waiting(core)()
+    assert core.read_blocking() == []
+    row.add_since(core.monotonic_ns())
+    assert len(core.read_blocking()) == 1
+
+
+def test_without_a_name_it_is_empty(core: ModuleType) -> None:
+    waiting(core, "queue", None)().add_since(0)
+    assert [row[:2] for row in recorded(core)] == [("queue", "")]
+
+
+def test_the_outermost_function_on_the_way_says_what_is_waited_for(core: ModuleType) -> None:
+    inner = placed(LIKE_THE_STANDARD_LIBRARY, "call()")
+    outer = placed(LIKE_THE_STANDARD_LIBRARY, "inner(call)", inner=inner)
+    undeclared = placed(LIKE_THE_STANDARD_LIBRARY, "outer(call)", outer=outer)
+    core.mark_blocking(inner.__code__, "event")
+    core.mark_blocking(outer.__code__, "barrier")
+    for _ in range(2):
+        undeclared(waiting(core)).add_since(0)
+    assert recorded(core) == [
+        ("barrier", "a condition", "test_the_outermost_function_on_the_way_says_what_is_waited_for", 2)
+    ]
+
+
+def test_what_is_declared_as_no_blocking_is_not_recorded(core: ModuleType) -> None:
+    acquire = placed(LIKE_THE_STANDARD_LIBRARY, "call()")
+    core.mark_blocking(acquire.__code__, "")
+    for _ in range(2):
+        acquire(waiting(core)).add_since(0)
+    assert core.read_blocking() == []
+
+
+def test_a_declaration_about_the_programs_own_code_changes_nothing(core: ModuleType) -> None:
+    own = placed(__file__, "call()")
+    core.mark_blocking(own.__code__, "event")
+    for _ in range(2):
+        own(waiting(core)).add_since(0)
+    assert recorded(core) == [("condition", "a condition", "f", 2)]
+
+
+def test_a_wait_of_an_sdk_is_not_recorded(core: ModuleType) -> None:
+    export = placed(LIKE_AN_SDK, "call()")
+    for _ in range(2):
+        export(waiting(core)).add_since(0)
+    assert core.read_blocking() == []
+
+
+def test_where_nothing_of_the_program_runs_the_caller_of_what_waits_is_the_site(core: ModuleType) -> None:
+    event_wait = placed(LIKE_THE_STANDARD_LIBRARY, "call()")
+    timer = placed(LIKE_THE_STANDARD_LIBRARY, "event_wait(call).add_since(0)", event_wait=event_wait)
+    timer.__code__ = timer.__code__.replace(co_qualname="Timer.run")
+    core.mark_blocking(event_wait.__code__, "event")
+    thread = threading.Thread(target=timer, args=(waiting(core),))
+    thread.start()
+    thread.join()
+    assert [(row[0], row[2][0]) for row in core.read_blocking()] == [("event", "of_this_test.Timer.run")]
+
+
+def test_a_wait_during_which_everything_is_zeroed_is_counted(core: ModuleType) -> None:
+    before, during = waiting(core)(), waiting(core)()
+    before.add_since(0)
+    core.reset()
+    assert core.read_blocking() == []
+    for _ in range(2):
+        during.add_since(0)
+    assert [row[3] for row in recorded(core)] == [2]
+
+
+def test_too_many_rows_are_counted_under_other(core: ModuleType) -> None:
+    names = [f"event {number}" for number in range(2100)]
+    for name in names * 2:
+        waiting(core, "event", name)().add_since(0)
+    assert recorded(core)[-1] == ("event", "other", "other", 200)
+    assert [(row[1], row[3]) for row in recorded(core)[:-1]] == [(name, 2) for name in names[:2000]]
+
+
+def test_a_name_of_a_subclass_of_str_runs_none_of_its_code(core: ModuleType) -> None:
+    class Odd(str):
+        def __hash__(self) -> int:
+            raise AssertionError("hashed")
+
+        def __eq__(self, other: object) -> bool:
+            raise AssertionError("compared")
+
+    for _ in range(2):
+        waiting(core, name=Odd("odd name"))().add_since(0)
+    assert [(row[1], type(row[1])) for row in core.read_blocking()] == [("odd name", str)]
+    assert core.internal_errors() == 0
+
+
+def test_a_declaration_needs_a_code_object(core: ModuleType) -> None:
+    with pytest.raises(TypeError, match="expected a code object, got function"):
+        core.mark_blocking(placed(__file__, "call()"), "event")
+
+
+def test_a_name_that_is_none_is_a_fault_and_no_error_of_the_program(core: ModuleType) -> None:
+    waiting(core, name=17)().add_since(0)  # type: ignore[arg-type]
+    assert core.read_blocking() == []
+    assert core.internal_errors() == 1

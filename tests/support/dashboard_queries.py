@@ -1,0 +1,73 @@
+"""What the committed dashboards ask of Prometheus, as Grafana would send it."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+FOLDER = Path(__file__).parent.parent.parent / "dashboards"
+
+VARIABLE = re.compile(r"\$(?:(\w+)|\{(\w+)(?::\w+)?\})")
+
+
+@dataclass(frozen=True)
+class DashboardQuery:
+    """One expression of one panel."""
+
+    dashboard: str
+    panel: str
+    expression: str
+
+    def __str__(self) -> str:
+        return f"{self.dashboard}, panel {self.panel!r}: {self.expression}"
+
+
+@cache
+def dashboards() -> dict[str, Any]:
+    """The committed dashboards by the names of their files, as parsed JSON that nobody may change."""
+    return {path.name: json.loads(path.read_text(encoding="utf-8")) for path in sorted(FOLDER.glob("*.json"))}
+
+
+def panels(dashboard: dict[str, Any]) -> list[dict[str, Any]]:
+    """The panels that show something, those in collapsed rows as well."""
+    every = [panel for outer in dashboard["panels"] for panel in (outer, *outer.get("panels", ()))]
+    return [panel for panel in every if panel["type"] != "row"]
+
+
+def written_queries() -> list[DashboardQuery]:
+    """The expressions as they are written, with Grafana's variables."""
+    return [
+        DashboardQuery(name, panel["title"], target["expr"])
+        for name, dashboard in dashboards().items()
+        for panel in panels(dashboard)
+        for target in panel["targets"]
+    ]
+
+
+def dashboard_queries(
+    lock: str = ".+", *, job: str = ".+", instance: str = ".+", rate_interval: str = "1m", time_range: str = "5m"
+) -> list[DashboardQuery]:
+    """The expressions with everything in the place of Grafana's variables that a real Prometheus needs.
+
+    `lock` is the name of the one lock that the dashboard of locks shows. Raises KeyError for a variable that is not
+    known here.
+    """
+    values = {
+        "job": job,
+        "instance": instance,
+        "lock": lock.replace("\\", r"\\").replace('"', r"\""),
+        "__rate_interval": rate_interval,
+        "__range": time_range,
+    }
+    return [
+        DashboardQuery(
+            written.dashboard,
+            written.panel,
+            VARIABLE.sub(lambda found: values[found[1] or found[2]], written.expression),
+        )
+        for written in written_queries()
+    ]

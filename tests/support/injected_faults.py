@@ -1,0 +1,359 @@
+"""Runs a program of everything that is observed, once for each internal function that it reaches: that function raises.
+
+Prints the functions whose fault reached the program, or was not counted, one in a line. Each run is a child process of
+its own, forked from one that has imported everything, and ends by itself after some seconds. Some run at a time, since
+most of what they do is to wait.
+"""
+
+from __future__ import annotations
+
+import ast
+import concurrent.futures
+import gc
+import importlib
+import os
+import queue
+import signal
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from contextvars import ContextVar
+from functools import partial
+from pathlib import Path
+from types import CodeType, FrameType, FunctionType
+from typing import Any
+
+from thread import telemetry
+from thread._backend import core
+from thread._base.interruptions import internal_errors_below_the_core
+
+OWN = str(Path(telemetry.__file__).parent) + os.sep
+
+ITSELF = {"Recorder.snapshot", "Counter.value", "internal_errors_below_the_core"}
+"""What makes a snapshot, and what this program counts with."""
+
+GUARDS = {
+    *("is_internal_error", "is_interruption", "count_internal_error", "_frames_of", "_is_of_an_instruction", "guarded"),
+}
+"""What counts a fault cannot count its own."""
+
+LOCKS = {
+    *("_new_lock", "checked_name", "Mutex._initialize", "Queue.__init__", "Totals.__init__"),
+    *("_checked", "Mutex._acquire", "acquire_contended", "_wait_in_steps", "_wait_for_raw", "Mutex._give_back"),
+    *("RLock._enter_again", "RLock._reacquire", "Mutex._release", "Mutex._unlock"),
+}
+"""What makes, acquires and releases the locks of the twin: without it there is none."""
+
+STARTS = {"_is_passed_on", "_Thread.__init__", "_started", "_Thread.abandon", "_print_unraisable", "_run_untracked"}
+"""What starts and runs the threads of the twin, and tells of what ended them."""
+
+BORDERS = {
+    *("identity_created", "Mutex._record_acquisition", "Mutex._charge_owner", "record_hold"),
+    *(
+        "_wait_for",
+        "_take_evidence",
+        "Wait.leave",
+        "Wait.end",
+        "SemaphoreWait._finish",
+        "SemaphoreWait.__del__",
+        "serves_telemetry",
+        "internal_errors",
+    ),
+}
+"""The guards of the twin between these and their record: they keep the faults of all that they call to themselves."""
+
+FINDERS = {"_Finder.find_spec"}
+"""What the interpreter calls by itself when it imports a module."""
+
+EXEMPT = ITSELF | GUARDS | FINDERS | LOCKS | STARTS | BORDERS
+AT_A_TIME = 4
+
+
+class Injected(ArithmeticError):
+    __module__ = "builtins"  # As an instruction of ours would raise it, and no signal handler of a program.
+
+
+class Refused(Exception):
+    pass
+
+
+def refuse() -> None:
+    raise Refused
+
+
+class Pool:
+    """Makes something new for each wait, as pools of connections do."""
+
+    def __init__(self) -> None:
+        self.guard = threading.Lock()
+        self.waiting = [threading.Event()]
+
+    def wait(self) -> bool:
+        return threading.Event().wait(0.001) or self.waiting[0].wait(0.001)
+
+
+def made_by_new_code() -> Any:
+    """Of code that nobody has seen yet, so that all that is known of it has to be worked out."""
+    source = "class Made:\n    def __init__(self):\n        self.each = Lock(), RLock(), Semaphore(1)\n"
+    namespace: dict[str, Any] = {**vars(threading), "__name__": "made"}
+    exec(compile(source, "/srv/made.py", "exec"), namespace)
+    return namespace["Made"]().each
+
+
+def use_everything() -> list[Any]:
+    """What a program sees of all that is observed; the same each time, observed or not."""
+    found: list[Any] = []
+    threading.excepthook = lambda arguments: found.append(arguments.exc_type.__name__)
+
+    def run(*targets: Callable[[], object]) -> None:
+        threads = [threading.Thread(target=target) for target in targets]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(20)
+            found.append(thread.is_alive())
+
+    lock, rlock, permit = made_by_new_code()
+    condition, event, barrier = threading.Condition(), threading.Event(), threading.Barrier(2)
+    items: queue.Queue[int] = queue.Queue(1)
+    simple: queue.SimpleQueue[int] = queue.SimpleQueue()
+    ready: list[int] = []
+
+    def contend(mutex: Any) -> None:
+        with mutex:
+            run(lambda: found.append(mutex.acquire(timeout=0.004)))
+
+    for mutex in lock, rlock, permit:
+        contend(mutex)
+        found.append(mutex.acquire(False))
+        mutex.release()
+
+    def wait_for_it() -> None:
+        with condition:
+            found.append(condition.wait_for(lambda: ready, 20) == [1])
+
+    def tell() -> None:
+        time.sleep(0.002)
+        items.put(1)
+        items.put(2)
+        simple.put(3)
+        if core.object_name(lock) is not None:
+            core.rename(lock, "renamed")
+        event.set()
+        with condition:
+            ready.append(1)
+            condition.notify_all()
+
+    run(wait_for_it, tell, lambda: found.append(items.get() + items.get()))
+    found.extend((simple.get(), event.wait(20)))
+    run(lambda: found.append(barrier.wait(20) < 2), lambda: found.append(barrier.wait(20) < 2))
+    run(refuse)
+    found.append(telemetry.named(Pool(), "pool").wait())
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        found.append(pool.submit(int, "7").result(20))
+        found.append(type(pool.submit(refuse).exception(20)).__name__)
+        dropped = pool.submit(refuse)
+        concurrent.futures.wait([dropped], 20)
+        del dropped
+        try:
+            pool.submit(refuse).result(20)
+        except Refused:
+            found.append("refused")
+        time.sleep(0.004)
+    return found
+
+
+class Span:
+    def __init__(self) -> None:
+        self._context = (1, 2)
+
+
+class ThreadSpan:
+    pass
+
+
+class Tracing:
+    """What a tracing library tells of itself."""
+
+    variable: ContextVar[Any] = ContextVar("span")
+    span_key = "span"
+    context_attribute = "_context"
+    context_type = dict
+    thread_span_type = ThreadSpan
+
+    @staticmethod
+    def prepare_thread(function: object, span: object) -> bool:
+        return True
+
+
+def begin() -> None:
+    telemetry.instrument()
+    core.configure(hold_sampling=1)
+    core.set_tracing(Tracing())
+    Tracing.variable.set({"span": Span()})
+
+
+def observed() -> list[Any]:
+    core.configure(listening=True, slow_wait_ns=1_000_000)
+    found = use_everything()
+    gc.collect()
+    snapshot = telemetry.snapshot()
+    telemetry.uninstrument()
+    core.set_tracing(None)
+    found.extend((type(snapshot).__name__, sum(lock.waiters for lock in snapshot.locks)))
+    return sorted(map(str, found))
+
+
+Place = tuple[str, str, int]
+"""Of a function: file, qualified name and line."""
+
+
+def place_of(code: CodeType) -> Place:
+    return code.co_filename, code.co_qualname, code.co_firstlineno
+
+
+def places_reached_by(run: Callable[[], object]) -> list[Place]:
+    """The internal functions that are called by nobody but our own code."""
+    callers: dict[CodeType, set[bool]] = {}
+
+    def note(frame: FrameType, event: str, argument: object) -> None:
+        code = frame.f_code
+        if event == "call" and code.co_filename.startswith(OWN) and not code.co_name.startswith("<"):
+            caller = frame.f_back
+            ours = caller is not None and caller.f_code.co_filename.startswith(OWN)
+            callers.setdefault(code, set()).add(ours)
+
+    threading.setprofile(note)
+    sys.setprofile(note)
+    run()
+    sys.setprofile(None)
+    threading.setprofile(None)
+    return [place_of(code) for code, ours in callers.items() if ours == {True} and code.co_qualname not in EXEMPT]
+
+
+def explore() -> str:
+    """Runs in a child: what it meets for the first time, the others have to meet for the first time, too."""
+    at_first = places_reached_by(begin)
+    later = [place for place in places_reached_by(observed) if place not in at_first]
+    begin()
+    modules = [name for name, module in sys.modules.items() if str(getattr(module, "__file__", "")).startswith(OWN)]
+    return repr((at_first, later, observed(), modules, faults()))
+
+
+def raiser(free: int) -> CodeType:
+    """The code of a function with so many free variables that raises."""
+    names = [f"v{number}" for number in range(free)]
+    cells = "".join([f"    {name} = 0\n" for name in names])
+    body = f"        [{', '.join(names)}]\n        __import__('builtins').injected()\n"
+    source = f"def outer():\n{cells}    def function(*args, **kwargs):\n{body}    return function\n"
+    namespace: dict[str, Any] = {}
+    exec(compile(source, OWN + "injected", "exec"), namespace)
+    code: CodeType = namespace["outer"]().__code__
+    return code
+
+
+def functions_by_place() -> dict[Place, list[FunctionType]]:
+    functions: dict[Place, list[FunctionType]] = {}
+    for each in gc.get_objects():
+        if type(each) is FunctionType and each.__code__.co_filename.startswith(OWN):
+            functions.setdefault(place_of(each.__code__), []).append(each)
+    return functions
+
+
+def inject(functions: list[FunctionType]) -> None:
+    for each in functions:
+        each.__code__ = raiser(len(each.__code__.co_freevars))
+
+
+def faults() -> int:
+    return core.internal_errors() + internal_errors_below_the_core()
+
+
+UNREACHED = "unreached"
+
+
+def outcome_of(functions: list[FunctionType], usual: list[Any], has_begun: bool) -> str:
+    """Runs in a child. Empty where all is as usual."""
+    import builtins
+
+    hits: list[int] = []
+
+    def injected() -> None:
+        hits.append(1)
+        raise Injected
+
+    # As if it stood in our own file, where an instruction raises it.
+    injected.__code__ = injected.__code__.replace(co_filename=OWN + "injected")
+    builtins.injected = injected  # type: ignore[attr-defined]
+    before = faults()
+    inject(functions)
+    try:
+        if not has_begun:
+            begin()
+        found = observed()
+    except BaseException as error:
+        return f"raised {error!r}" if hits else UNREACHED
+    if not hits:
+        return UNREACHED
+    if found != usual:
+        return f"found {found}, not {usual}"
+    return "" if faults() > before else "was not counted"
+
+
+class Child:
+    """Runs something until it is asked for the outcome."""
+
+    def __init__(self, run: Callable[[], str]) -> None:
+        self.read_end, write_end = os.pipe()
+        self.process = os.fork()
+        if self.process == 0:
+            signal.alarm(20)
+            if "--verbose" not in sys.argv:
+                os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+            os.write(write_end, run().encode())
+            os._exit(0)
+        os.close(write_end)
+
+    def outcome(self) -> str:
+        with os.fdopen(self.read_end, "rb") as pipe:
+            outcome = pipe.read().decode()
+        status = os.waitstatus_to_exitcode(os.waitpid(self.process, 0)[1])
+        return outcome or (f"ended with {status}" if status else "")
+
+
+def run_with_each(places: list[Place], run: Callable[[list[FunctionType]], str]) -> int:
+    """Returns how many of the functions were called."""
+    reached = 0
+    functions = functions_by_place()
+    # What is here already need not be looked through by each child, nor copied.
+    gc.freeze()
+    running: deque[tuple[Place, Child]] = deque()
+    for place in places:
+        if place in functions:
+            running.append((place, Child(partial(run, functions[place]))))
+        while len(running) == AT_A_TIME or (running and place is places[-1]):
+            (filename, qualname, _), child = running.popleft()
+            outcome = child.outcome()
+            reached += outcome != UNREACHED
+            if outcome not in ("", UNREACHED):
+                print(f"{Path(filename).name}:{qualname}: {outcome}", flush=True)
+    return reached
+
+
+def main() -> None:
+    at_first, later, usual, modules, faults_of_its_own = ast.literal_eval(Child(explore).outcome())
+    if faults_of_its_own:
+        print(f"{faults_of_its_own} faults without any that was injected")
+    for module in modules:
+        importlib.import_module(module)
+    reached = run_with_each(at_first, lambda functions: outcome_of(functions, usual, has_begun=False))
+    gc.unfreeze()
+    begin()
+    reached += run_with_each(later, lambda functions: outcome_of(functions, usual, has_begun=True))
+    print(reached, "functions")
+
+
+if __name__ == "__main__":
+    main()
