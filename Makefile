@@ -86,9 +86,10 @@ $(VENV)/.demo: pyproject.toml setup.py | $(BIN)/python
 demo: $(DEMO)
 	@$(BIN)/python examples/demo.py $(ARGS)
 
-#: docs: docs/metrics.md, from the code's lists of metrics and attributes
+#: docs: docs/metrics.md and the tables of settings in docs/installing.md, from the code
 docs: build
 	@$(BIN)/python scripts/document_metrics.py $(ARGS)
+	@$(BIN)/python scripts/document_settings.py $(ARGS)
 
 #: dashboards: the JSON of the Grafana dashboards, from its code; ARGS=--check only compares them
 dashboards: build

@@ -1,13 +1,14 @@
-"""Writes docs/metrics.md out of the code's lists of metrics and attributes, or checks that it is what they say."""
+"""Write docs/metrics.md from the lists of metrics and attributes in the code, or check it."""
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Iterable, Iterator
 from itertools import groupby
 from pathlib import Path
 from typing import Final, get_args
+
+import generated_pages
 
 from thread_exporters._schema.attributes import ATTRIBUTES, MOST_SERIES, Attribute, Carrier
 from thread_exporters._schema.metrics import METRICS, HistogramMetric, NumberMetric
@@ -181,26 +182,5 @@ def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> Iterator[s
     yield ""
 
 
-def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python scripts/document_metrics.py", description=__doc__)
-    parser.add_argument(
-        "--check", action="store_true", help="write nothing; fail if the page is not what the code says"
-    )
-    parser.add_argument("--file", type=Path, default=PAGE, help="where the page is (default: docs/metrics.md)")
-    options = parser.parse_args(arguments)
-    path: Path = options.file
-    if not path.parent.is_dir():
-        parser.error(f"--file: expected a file in a folder that exists, got {str(path)!r}")
-    text = page()
-    if path.exists() and path.read_text(encoding="utf-8") == text:
-        return 0
-    if options.check:
-        print(f"{path} is not what the code says; `make docs` writes it anew", file=sys.stderr)
-        return 1
-    path.write_text(text, encoding="utf-8")
-    print(f"wrote {path}")
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(generated_pages.main(PAGE, lambda _: page(), __doc__, None))

@@ -62,9 +62,10 @@ def _group_of(item: pytest.Item) -> str | None:
 def core() -> Iterator[ModuleType]:
     """The core under test, at zero and with its default settings before the test and after it."""
     from thread._backend import core
+    from thread._settings.table import for_core
 
     def restore() -> None:
-        core.configure(slow_wait_ns=10_000_000, hold_sampling=64, event_capacity=4096, stack_depth=64, listening=False)
+        core.configure(**for_core({}), listening=False)
         core.reset()
 
     restore()

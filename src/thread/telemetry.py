@@ -49,8 +49,8 @@ from ._observed.names import named
 from ._process import fork, multiprocessing_children
 from ._process.clock import monotonic, time_ns
 from ._process.own_threads import UnobservedThread
-from ._setting_rules import from_environment
-from ._settings import Settings, SettingsChange, check_timeout
+from ._settings.environment import settings_from_environment
+from ._settings.settings import Settings, SettingsChange, check_timeout
 from ._views.events import Event, SlowWait, SpanContext, ThreadFinished, UnhandledException
 from ._views.histogram import Histogram
 from ._views.snapshot import (
@@ -185,7 +185,7 @@ def _stop_at_exit() -> None:
 
 
 def _prepare_process() -> None:
-    recorder.configure(cast("SettingsChange", from_environment()))
+    recorder.configure(cast("SettingsChange", settings_from_environment()))
     at_end(_stop_at_exit)
     if hasattr(os, "register_at_fork"):
         os.register_at_fork(after_in_child=lambda: multiprocessing_children.call_at_exit(_stop_at_exit))

@@ -62,7 +62,7 @@ def test_exporters_start_by_name() -> None:
         "print('program')", THREAD_TELEMETRY="1", THREAD_TELEMETRY_EXPORTERS="console, nonsense", NO_COLOR="1"
     )
     assert (finished.returncode, finished.stdout) == (0, "program\n")
-    assert "thread: THREAD_TELEMETRY_EXPORTERS: the exporter 'nonsense' cannot be started: " in finished.stderr
+    assert "thread: THREAD_TELEMETRY_EXPORTERS: cannot start the exporter 'nonsense': " in finished.stderr
     assert "thread telemetry, process" in finished.stderr
 
 

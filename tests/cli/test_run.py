@@ -14,7 +14,7 @@ from textwrap import dedent
 
 import pytest
 
-import thread._setting_rules
+from thread._settings.table import SETTINGS
 from thread._version import python_version
 
 OUR_OWN = """
@@ -180,7 +180,7 @@ def test_an_exporter_that_cannot_be_started_is_one_line_and_the_program_runs(fol
     assert run(folder, "--exporter", "broken", "--exporter", "silent", "program.py") == (
         0,
         "ran\n",
-        "thread: the exporter 'broken' cannot be started: RuntimeError: out of order\n",
+        "thread: cannot start the exporter 'broken': RuntimeError: out of order\n",
     )
 
 
@@ -219,9 +219,10 @@ def test_a_command_line_that_makes_no_sense_is_a_usage_error(
 def test_help_tells_every_option_and_environment_variable(folder: Path) -> None:
     status, stdout, stderr = run(folder, "--help")
     assert (status, stderr) == (0, "")
-    source = Path(thread._setting_rules.__file__).read_text()
-    for word in {"--exporter", "--port", "--host", "--slow-wait", "-m", *re.findall(r"THREAD_\w+", source)}:
+    variables = [setting.variable for setting in SETTINGS.values()]
+    for word in ["--exporter", "--port", "--host", "--slow-wait", "-m", "THREAD_TELEMETRY_EXPORTERS", *variables]:
         assert word in stdout
+    assert max(map(len, stdout.splitlines())) <= 120
 
 
 def test_the_command_is_the_same_as_the_module(folder: Path) -> None:

@@ -248,7 +248,7 @@ def test_a_bad_variable_is_one_line_and_the_program_runs() -> None:
     assert (finished.returncode, finished.stdout) == (0, "runs\n")
     assert finished.stderr == (
         "thread: THREAD_TELEMETRY_HOLD_SAMPLING: expected a whole number, "
-        "0 for no acquisition or n for one in n, got 'often'; the default 64 is used\n"
+        "0 for no acquisition or n for one in n, got 'often'; using the default, 64\n"
     )
 
 

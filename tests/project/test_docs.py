@@ -11,13 +11,9 @@ from pathlib import Path
 
 import pytest
 from dashboard_queries import dashboards, panels
-from documentation import DOCS, ROOT, CodeBlock, code_blocks, images, links, markdown_files, problem, prose, tables
+from documentation import DOCS, ROOT, CodeBlock, code_blocks, images, links, markdown_files, problem, prose
 from otlp_receiver import OtlpReceiver
 
-from thread._cli.command_line import DEFAULT_EXPORTERS
-from thread._setting_rules import RULES
-from thread._settings import Settings
-from thread_exporters._page.first_visit import DEFAULT_HOST, DEFAULT_PORT
 from thread_exporters._schema.metrics import METRICS
 
 MOST_BYTES_OF_A_PICTURE = 150_000
@@ -65,22 +61,6 @@ def test_pictures_are_small_described_and_shown() -> None:
     files = {path for path in (DOCS / "pictures").iterdir() if path.suffix in (".png", ".svg")}
     assert paths == files
     assert [path.name for path in files if path.stat().st_size > MOST_BYTES_OF_A_PICTURE] == []
-
-
-def test_the_table_of_settings_has_the_defaults_of_the_code() -> None:
-    [written] = [table for table in tables(DOCS / "installing.md") if table[0][:1] == ["setting"]]
-    rows = {setting: (variable, default) for setting, variable, default, _ in written[1:]}
-    settings = Settings()
-    assert rows == {
-        f"`{name}`": (f"`{rule.variable}`", f"{getattr(settings, name):g}") for name, rule in RULES.items()
-    }
-
-
-def test_the_table_of_variables_has_the_defaults_of_the_code() -> None:
-    [written] = [table for table in tables(DOCS / "installing.md") if table[0][:2] == ["variable", "default"]]
-    defaults = {variable.strip("`"): default for variable, default, _ in written[1:]}
-    assert defaults["THREAD_TELEMETRY_EXPORTERS"] == ",".join(DEFAULT_EXPORTERS)
-    assert (defaults["THREAD_TELEMETRY_PORT"], defaults["THREAD_TELEMETRY_HOST"]) == (str(DEFAULT_PORT), DEFAULT_HOST)
 
 
 def test_every_variable_that_the_help_explains_is_in_the_documentation() -> None:

@@ -20,7 +20,7 @@ FLOORS = (
     ("looking at the program", {"_inspection"}),
     ("core", {"_backend", "_core", "_core_py"}),
     ("the thread module", {""}),
-    ("settings", {"_setting_rules", "_settings"}),
+    ("settings", {"_settings"}),
     ("a part of the process", {"_process"}),
     ("replacing", {"_patching"}),
     ("what is replaced", {"_observed"}),

@@ -21,14 +21,17 @@ from .._patching.living_on import once_it_lives_on
 # The end of the process comes last: before the program registers its own handlers.
 from .._process import fork
 from .._process.own_threads import UnobservedThread
-from .._setting_rules import RULES, from_environment
+from .._settings.environment import (
+    EXPORTERS,
+    EXPORTERS_OF_VARIABLE,
+    exporters_from_environment,
+    settings_from_environment,
+)
+from .._settings.table import SETTINGS, for_core
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Final
-
-EXPORTERS: Final = "THREAD_TELEMETRY_EXPORTERS"
-"""Names separated by commas, `none` to record only. Without it: prometheus."""
 
 _OTHER_WAYS: Final = ("PROMETHEUS_MULTIPROC_DIR", "THREAD_TELEMETRY_CERTFILE", "THREAD_TELEMETRY_KEYFILE")
 """Where one of these is set, the page is made at once: files are written at each export, and who has asked for HTTPS is
@@ -41,27 +44,17 @@ def start() -> None:
     """Observe this process, and start exporters."""
     instrument_at_start()
     _configure_core()
-    for name in os.environ.get(EXPORTERS, "prometheus").split(","):
-        name = name.strip()
-        if name not in ("", "none"):
-            try:
-                _start(name)
-            except Exception as error:
-                say(f"{EXPORTERS}: the exporter {name!r} cannot be started: {error}")
+    for name in exporters_from_environment(EXPORTERS_OF_VARIABLE):
+        try:
+            _start(name)
+        except Exception as error:
+            say(f"{EXPORTERS}: cannot start the exporter {name!r}: {error}")
 
 
 def _configure_core() -> None:
-    settings = from_environment()
-    if "slow_wait" in settings:
-        core.configure(slow_wait_ns=round(settings["slow_wait"] * 1e9))
-    if "hold_sampling" in settings:
-        core.configure(hold_sampling=int(settings["hold_sampling"]))
-    if "event_capacity" in settings:
-        core.configure(event_capacity=int(settings["event_capacity"]))
-    if "stack_depth" in settings:
-        core.configure(stack_depth=int(settings["stack_depth"]))
-    if "exception_details" in settings:
-        keep_details(bool(settings["exception_details"]))
+    settings = settings_from_environment()
+    core.configure(**for_core(settings))
+    keep_details(bool(settings.get("exception_details", SETTINGS["exception_details"].default)))
 
 
 def _start(name: str) -> None:
@@ -100,7 +93,7 @@ def _wait_for_the_first_visit() -> None:
             say=say,
             thread=UnobservedThread,
             once_it_lives_on=once_it_lives_on,
-            interval=from_environment().get("export_interval", RULES["export_interval"].default),
+            interval=settings_from_environment().get("export_interval", SETTINGS["export_interval"].default),
         )
     finally:
         core.leave_untracked()
@@ -117,4 +110,4 @@ def _make_page(visit: Any) -> None:
         listener = visit.end()
         _make("prometheus", **({} if listener is None else {"listener": listener}))
     except Exception as error:
-        say(f"{EXPORTERS}: the exporter 'prometheus' cannot be started: {error}")
+        say(f"{EXPORTERS}: cannot start the exporter 'prometheus': {error}")

@@ -6,14 +6,15 @@ import argparse
 import math
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal, NoReturn
 
 from .._backend import core
+from .._settings.environment import EXPORTERS_OF_RUN, exporter_names, exporters_from_environment
+from .._settings.table import SETTINGS
+from .._settings.variables import VARIABLES
 from .._version import VERSION, python_version
-
-DEFAULT_EXPORTERS: Final = ("prometheus", "console")
 
 _USAGE: Final = """\
 %(prog)s [--exporter NAME]... [--port N] [--host HOST] [--slow-wait MS]
@@ -46,19 +47,7 @@ examples
   THREAD_TELEMETRY_PORT=9000 python -m thread run service.pyz
 
 environment variables, for what is not said on the command line
-  THREAD_TELEMETRY_EXPORTERS        exporters, separated by commas                                  [prometheus,console]
-  THREAD_TELEMETRY_PORT             where the metrics page is served, 0: on any free port                      [9464]
-  THREAD_TELEMETRY_HOST             the address that it is served on, 0.0.0.0: on all                     [127.0.0.1]
-  THREAD_TELEMETRY_REPORT           a file for the report                                                     [stderr]
-  THREAD_TELEMETRY_REPORT_FORMAT    text, or json                                                               [text]
-  THREAD_TELEMETRY_SLOW_WAIT_MS     a wait of more milliseconds is kept with the stacks of both sides            [10]
-  THREAD_TELEMETRY_HOLD_SAMPLING    one acquisition in so many has its hold timed, 0: none                       [64]
-  THREAD_TELEMETRY_EXPORT_INTERVAL  seconds between two exports                                                  [10]
-  THREAD_TELEMETRY_EXPORT_TIMEOUT   seconds after which an exporter counts as hung                                [5]
-  THREAD_TELEMETRY_EVENT_CAPACITY   events kept until they are exported                                        [4096]
-  THREAD_TELEMETRY_STACK_DEPTH      frames kept of each stack                                                    [64]
-  THREAD_TELEMETRY_EXCEPTION_DETAILS  0: send no messages of exceptions and no lines of source                   [1]
-  THREAD_TELEMETRY_PURE             1: use the core written in Python, not the one in C"""
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +74,8 @@ def parse(arguments: Sequence[str]) -> Invocation:
         command.parse_args(arguments)
     ours, program = _split(arguments[1:])
     options = run.parse_args(ours)
-    given = ",".join(options.exporter) or os.environ.get("THREAD_TELEMETRY_EXPORTERS", "")
-    names = tuple(dict.fromkeys(name.strip() for name in given.split(",") if name.strip())) or DEFAULT_EXPORTERS
+    default = exporters_from_environment(EXPORTERS_OF_RUN)
+    names = exporter_names(",".join(options.exporter), default)
     if (options.report or options.report_format) and "console" not in names:
         names = (*names, "console")
     kind, program = _kind_first(program)
@@ -95,7 +84,7 @@ def parse(arguments: Sequence[str]) -> Invocation:
     if program[0] == "-" and kind == "script":
         run.error(f"expected {_EXPECTED[kind]}; it cannot be read from stdin")
     return Invocation(
-        exporters=tuple(name for name in names if name != "none"),
+        exporters=names,
         demanded=bool(options.exporter),
         options={name: value for name in _OPTIONS if (value := getattr(options, name)) is not None},
         slow_wait=options.slow_wait,
@@ -130,7 +119,7 @@ def _parsers() -> tuple[argparse.ArgumentParser, argparse.ArgumentParser]:
         help="run a program under observation",
         usage=_USAGE,
         description=_DESCRIPTION,
-        epilog=_EPILOG,
+        epilog=_EPILOG + "\n".join(_explained_variables()),
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
@@ -152,6 +141,23 @@ def _parsers() -> tuple[argparse.ArgumentParser, argparse.ArgumentParser]:
     run.add_argument("--report", metavar="FILE", help="write the report into this file instead of to stderr")
     run.add_argument("--report-format", choices=("text", "json"), help="for people, the default, or for programs")
     return command, run
+
+
+def _explained_variables() -> Iterator[str]:
+    for variable in VARIABLES:
+        if variable.is_for_programs:
+            yield _aligned(variable.name, variable.help, variable.default)
+    for setting in SETTINGS.values():
+        default = f"{setting.default_of_variable} {setting.variable_unit}".strip()
+        yield _aligned(setting.variable, setting.help, default)
+
+
+def _aligned(name: str, help: str, default: str) -> str:
+    text = f"  {name:<36}{help.replace('`', '')}"
+    return f"{text:<{_WIDTH - len(default) - 2}}[{default}]"
+
+
+_WIDTH: Final = 120
 
 
 class _Version(argparse.Action):

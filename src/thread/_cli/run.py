@@ -74,7 +74,7 @@ def _start_exporters(invocation: Invocation) -> None:
                 refuse(str(error))
             say(str(error))
         except Exception as error:
-            say(f"the exporter {name!r} cannot be started: {type(error).__name__}: {error}")
+            say(f"cannot start the exporter {name!r}: {type(error).__name__}: {error}")
     if unused and invocation.demanded:
         exporting_to = ", ".join(invocation.exporters) or "none"
         option = min(unused).replace("_", "-")

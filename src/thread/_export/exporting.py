@@ -13,7 +13,7 @@ from .._process import clock
 from .._process.clock import monotonic
 from .._process.internal_errors import InternalErrorLog
 from .._process.own_threads import Alarm, Flag, UnobservedThread, forget_in_threading
-from .._settings import Settings
+from .._settings.settings import Settings
 from .._views.events import Event
 from .._views.snapshot import ExporterStats, Snapshot
 

@@ -6,6 +6,7 @@ import os
 from _thread import TIMEOUT_MAX
 from collections import deque
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from typing import cast
 
 from .._backend import core
@@ -17,7 +18,8 @@ from .._process.guards import guarded
 from .._process.internal_errors import InternalErrorLog, write_the_rest
 from .._process.log import guard
 from .._process.own_threads import Alarm, Flag, UnobservedThread
-from .._settings import Settings, SettingsChange
+from .._settings.settings import Settings, SettingsChange
+from .._settings.table import for_core
 from .._views import live_threads, snapshot_reader
 from .._views.event_reader import read_events
 from .._views.snapshot import ExporterStats, Snapshot
@@ -160,12 +162,7 @@ class Recorder:
         while changes != self._changes:
             changes = self._changes.copy()
             self.settings = settings = Settings(**changes)
-            core.configure(
-                slow_wait_ns=round(settings.slow_wait * 1e9),
-                hold_sampling=settings.hold_sampling,
-                event_capacity=settings.event_capacity,
-                stack_depth=settings.stack_depth,
-            )
+            core.configure(**for_core(asdict(settings)))
             keep_details(settings.exception_details)
 
     def _listen_if_anybody_wants_events(self) -> None:

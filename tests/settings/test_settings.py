@@ -1,12 +1,19 @@
 from __future__ import annotations
 
+import ast
+import itertools
+import re
 from dataclasses import FrozenInstanceError, asdict
+from pathlib import Path
 from typing import Any
 
 import pytest
+from programs import output_of
 
-from thread._setting_rules import RULES, changes_from
-from thread._settings import Settings, check_timeout
+import thread._settings.settings
+from thread._settings.environment import changes_from, exporter_names
+from thread._settings.settings import Settings, check_timeout
+from thread._settings.table import SETTINGS, for_core
 
 
 def test_the_defaults_are_those_documented() -> None:
@@ -21,8 +28,53 @@ def test_the_defaults_are_those_documented() -> None:
     }
 
 
-def test_the_rules_know_the_defaults() -> None:
-    assert {name: rule.default for name, rule in RULES.items()} == asdict(Settings())
+def test_the_table_has_the_settings_in_their_order() -> None:
+    assert [(name, setting.default) for name, setting in SETTINGS.items()] == list(asdict(Settings()).items())
+
+
+def test_the_documentation_of_each_field_names_its_variable() -> None:
+    tree = ast.parse(Path(thread._settings.settings.__file__).read_text())
+    [body] = [node.body for node in tree.body if isinstance(node, ast.ClassDef) and node.name == "Settings"]
+    explained = {
+        field.target.id: ast.unparse(text)
+        for field, text in itertools.pairwise(body)
+        if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name)
+    }
+    assert explained.keys() == SETTINGS.keys()
+    for name, setting in SETTINGS.items():
+        assert f"`{setting.variable}`" in explained[name]
+
+
+def test_the_core_in_c_begins_with_the_defaults_of_the_table() -> None:
+    sources = Path(thread.__file__).with_name("_c").glob("*.c")
+    initial = [
+        found[1] for each in sources if (found := re.search(r"Settings settings = \{(.*?)\}", each.read_text(), re.S))
+    ]
+    assert len(initial) == 1
+    assert for_core({}) == {name: int(value) for name, value in re.findall(r"\.(\w+) = (\d+)", initial[0])}
+
+
+def test_the_core_in_python_begins_with_the_defaults_of_the_table() -> None:
+    program = """
+        from thread import _backend
+        from thread._settings.table import for_core
+        state = __import__("sys").modules[_backend.core.configure.__module__].Settings
+        print(for_core({}) == {name: getattr(state, name) for name in for_core({})})
+    """
+    assert output_of(program, THREAD_TELEMETRY_PURE="1") == ["True"]
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("", ("prometheus", "console")),
+        (" , ", ("prometheus", "console")),
+        ("none", ()),
+        (" otlp,console , otlp,", ("otlp", "console")),
+    ],
+)
+def test_exporters_are_named_once_each_and_none_is_no_exporter(text: str, names: tuple[str, ...]) -> None:
+    assert exporter_names(text, ("prometheus", "console")) == names
 
 
 def test_settings_do_not_change() -> None:
@@ -119,23 +171,23 @@ def test_an_empty_variable_is_none() -> None:
             "THREAD_TELEMETRY_SLOW_WAIT_MS",
             "soon",
             "THREAD_TELEMETRY_SLOW_WAIT_MS: expected a number of milliseconds, at least 0, got 'soon'; "
-            "the default 10 is used",
+            "using the default, 10",
         ),
         (
             "THREAD_TELEMETRY_EXPORT_INTERVAL",
             "-1",
             "THREAD_TELEMETRY_EXPORT_INTERVAL: expected a number of seconds, at least 0.001, got '-1'; "
-            "the default 10 is used",
+            "using the default, 10",
         ),
         (
             "THREAD_TELEMETRY_STACK_DEPTH",
             "1.5",
-            "THREAD_TELEMETRY_STACK_DEPTH: expected a whole number from 1 to 1,000, got '1.5'; the default 64 is used",
+            "THREAD_TELEMETRY_STACK_DEPTH: expected a whole number from 1 to 1,000, got '1.5'; using the default, 64",
         ),
         (
             "THREAD_TELEMETRY_EXCEPTION_DETAILS",
             "never",
-            "THREAD_TELEMETRY_EXCEPTION_DETAILS: expected 1 or 0, got 'never'; the default 1 is used",
+            "THREAD_TELEMETRY_EXCEPTION_DETAILS: expected 1 or 0, got 'never'; using the default, 1",
         ),
     ],
 )

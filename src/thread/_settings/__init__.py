@@ -1,0 +1,1 @@
+"""The settings: one table of them, their environment variables, and the class that users see."""
