@@ -50,11 +50,11 @@ def test_links_on_the_page_lead_somewhere() -> None:
 
 def test_a_page_that_is_out_of_date_is_told_and_written_anew(tmp_path: Path) -> None:
     page = tmp_path / "metrics.md"
-    page.write_text(PAGE.read_text().replace("Threads that run now.", "Threads."))
+    page.write_text(PAGE.read_text().replace("Threads currently running.", "Threads."))
     checked = document("--check", "--file", str(page))
     assert checked.returncode == 1
     assert checked.stderr == f"{page} is out of date: run `make docs`\n"
-    assert "Threads that run now." not in page.read_text()
+    assert "Threads currently running." not in page.read_text()
     assert document("--file", str(page)).returncode == 0
     assert page.read_text() == PAGE.read_text()
 

@@ -1,4 +1,4 @@
-"""Tells PyInstaller what an application needs of us: found by the entry point `pyinstaller40`."""
+"""Hooks that tell PyInstaller which of our modules an application needs. The entry point is `pyinstaller40`."""
 
 from __future__ import annotations
 
@@ -6,5 +6,5 @@ import os
 
 
 def get_hook_dirs() -> list[str]:
-    """The folders of the hooks."""
+    """Return the folders that hold the hooks."""
     return [os.path.dirname(__file__)]

@@ -1,1 +1,1 @@
-"""Spans, log records and metrics as OpenTelemetry's API and SDK have them. Nothing here sends."""
+"""Translation into OpenTelemetry's spans, log records and metrics. Nothing here sends anything."""

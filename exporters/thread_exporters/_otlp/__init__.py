@@ -1,1 +1,1 @@
-"""Sending by OTLP over HTTP: the connection, its deadlines, and the standard variables."""
+"""Sending over OTLP/HTTP: the connection, its deadlines, and the standard environment variables."""

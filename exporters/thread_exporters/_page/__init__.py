@@ -1,1 +1,2 @@
-"""The port of the metrics page: who listens, and how clients are served. What the page says is made elsewhere."""
+"""The HTTP side of the metrics page: who listens on its port, and how clients are served. Its content comes from
+`thread_exporters.prometheus`."""

@@ -1,1 +1,1 @@
-"""The metrics and attributes that all exporters share: names, meanings, and where a snapshot holds the values."""
+"""The metrics and attributes that all exporters share: their names, their meanings and how to read them."""

@@ -1,8 +1,7 @@
-"""The project's one list of attributes: what tells the series of its metrics apart, and what its spans, links, events
-and log records say.
+"""The project's only list of attributes: those of its metrics, and those of its spans, links, events and log records.
 
-Names that the semantic conventions have are used as they are there; all others begin with `python.`. Only what can
-have few values is an attribute of a metric: threads and stacks are on spans and log records alone.
+Names from the semantic conventions are used where they exist; all others begin with `python.`. Metrics have only
+attributes with few values: threads and stacks appear only on spans and log records.
 """
 
 from __future__ import annotations
@@ -18,18 +17,18 @@ Carrier: TypeAlias = Literal[
     "exception event",
     "log record of an exception",
 ]
-"""What has attributes apart from metrics."""
+"""Anything with attributes that is not a metric."""
 
 _WAIT: Final = "span of a slow wait"
 _BLOCKED: Final = "span of another slow wait"
-"""For what is no lock: a condition, an event, a queue."""
+"""A wait for something other than a lock: a condition, an event, a queue."""
 _THREAD: Final = "span of a thread"
 _LINK: Final = "link"
 _EVENT: Final = "exception event"
 _RECORD: Final = "log record of an exception"
 
 MAX_SITES: Final = 2000
-"""How many places in the code one process tells apart, those that wait and those that own a lock together."""
+"""Maximum number of places in the code that one process distinguishes: those that wait and those that own a lock."""
 
 MOST_SERIES: Final[dict[tuple[str, ...], int]] = {
     (): 1,
@@ -59,31 +58,31 @@ MOST_SERIES: Final[dict[tuple[str, ...], int]] = {
     ("python.thread.telemetry.cap",): 6,
     ("python.thread.telemetry.exporter",): 50,
 }
-"""How often one process has a metric with these attributes. What comes later is counted under the value `other`."""
+"""Maximum number of series per process for a metric with these attributes. The rest is counted under `other`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Attribute:
-    """One attribute, wherever it is used."""
+    """An attribute, wherever it is used."""
 
     name: str
     type: Literal["string", "int", "double"]
     description: str
     example: str
     carriers: tuple[Carrier, ...] = ()
-    """What has it apart from the metrics that name it."""
+    """Carriers of the attribute, besides the metrics that name it."""
     values: tuple[str, ...] = ()
-    """All that it can have, if that is a fixed set."""
+    """All possible values, if they are a fixed set."""
     most_values: int | None = None
-    """How many values it can have in one process, those in a fixed set aside. None where nothing bounds it."""
+    """Maximum number of values in one process. None if the set is fixed or unbounded."""
 
 
 ATTRIBUTES: Final = (
     Attribute(
         "python.lock.name",
         "string",
-        "The lock: the name that it was given, else the place that created it and the attribute that it is kept in. "
-        "All locks of one place share one name.",
+        "The lock: its given name, or else the place that created it and the attribute it is stored in. All locks "
+        "created in one place share a name.",
         "shop.cache:Cache._guard",
         (_WAIT,),
         most_values=2000,
@@ -91,7 +90,7 @@ ATTRIBUTES: Final = (
     Attribute(
         "python.lock.type",
         "string",
-        "What kind of lock it is. The permits of a semaphore are waited for as locks are.",
+        "The kind of lock. Threads wait for the permits of a semaphore as they do for locks.",
         "lock",
         (_WAIT,),
         values=("lock", "rlock", "semaphore"),
@@ -99,8 +98,8 @@ ATTRIBUTES: Final = (
     Attribute(
         "python.thread.target",
         "string",
-        "What the threads run: the module and the qualified name of the function, or the name given to "
-        "`start_new_thread`. Never the name of a thread, of which there may be any number.",
+        "The function that the threads run, as module and qualified name, or the name given to `start_new_thread`. "
+        "Never the name of a thread, because there may be any number of those.",
         "shop.refresher:Refresher._refresh_forever",
         (_THREAD, _RECORD),
         most_values=1000,
@@ -108,7 +107,7 @@ ATTRIBUTES: Final = (
     Attribute(
         "error.type",
         "string",
-        "The class of the exception, with its module unless it is built in.",
+        "The class of the exception, with its module unless it is a built-in.",
         "KeyError",
         (_THREAD,),
         most_values=500,
@@ -116,39 +115,41 @@ ATTRIBUTES: Final = (
     Attribute(
         "python.executor.name",
         "string",
-        "The executors: their `thread_name_prefix`, else the place that created them and the attribute that they are "
-        "kept in.",
+        "The executors: their `thread_name_prefix`, or else the place that created them and the attribute they are "
+        "stored in.",
         "shop.mail:Mailer._executor",
         most_values=500,
     ),
     Attribute(
         "python.executor.worker.state",
         "string",
-        "Whether the threads of executors run a task or wait for one.",
+        "The state of an executor's threads: busy with a task, or waiting for one.",
         "idle",
         values=("busy", "idle"),
     ),
     Attribute("version", "string", "The version of thread-telemetry.", "0.1.0", most_values=1),
-    Attribute("core", "string", "What records: the C extension or its twin in Python.", "c", values=("c", "python")),
+    Attribute(
+        "core", "string", "The core in use: the C extension or its twin in Python.", "c", values=("c", "python")
+    ),
     Attribute("python", "string", "The version of Python.", "3.13.1", most_values=1),
     Attribute(
         "python.thread.telemetry.cap",
         "string",
-        "What there may be more of than is told apart.",
+        "The limit that may have been reached.",
         "sites",
         values=("blocking", "exceptions", "executors", "locks", "sites", "threads"),
     ),
     Attribute(
         "python.thread.telemetry.exporter",
         "string",
-        "The exporters: the name that they were started by, else their class.",
+        "The exporters: the name they were started by, or else their class.",
         "otlp",
         most_values=50,
     ),
     Attribute(
         "python.blocking.type",
         "string",
-        "What kind of thing was waited for that is no lock.",
+        "The kind of thing that the thread waited for, other than a lock.",
         "queue",
         (_BLOCKED,),
         values=("barrier", "condition", "event", "future", "join", "queue"),
@@ -156,7 +157,8 @@ ATTRIBUTES: Final = (
     Attribute(
         "python.blocking.name",
         "string",
-        "What was waited for, named as locks are; for `join` the target of the thread. Empty where it has no name.",
+        "The thing that the thread waited for, named like a lock; for `join`, the target of the thread. Empty if it "
+        "has no name.",
         "shop.fulfilment:Fulfilment._orders",
         (_BLOCKED,),
         most_values=2000,
@@ -164,8 +166,8 @@ ATTRIBUTES: Final = (
     Attribute(
         "code.function.name",
         "string",
-        "Where in the program: for a wait the innermost frame outside the standard library and telemetry libraries, "
-        "for an exception the frame that raised it.",
+        "The function: for a wait, the innermost frame outside the standard library and telemetry libraries; for an "
+        "exception, the frame that raised it.",
         "shop.cache.Cache.get",
         (_WAIT, _BLOCKED, _RECORD),
         most_values=MAX_SITES,
@@ -181,7 +183,7 @@ ATTRIBUTES: Final = (
     Attribute(
         "code.line.number",
         "int",
-        "The line in `code.file.path`, 0 when unknown.",
+        "The line in `code.file.path`; 0 if unknown.",
         "24",
         (_WAIT, _BLOCKED, _RECORD),
         most_values=MAX_SITES,
@@ -189,15 +191,15 @@ ATTRIBUTES: Final = (
     Attribute(
         "code.stacktrace",
         "string",
-        "The stack of the waiting thread, taken while it waited, as Python prints stacks. Outer frames are left out "
-        "where it would be longer than 8,000 characters.",
+        "The stack of the waiting thread, captured during the wait, as Python prints stacks. Outer frames are omitted "
+        "to keep it within 8,000 characters.",
         '  File "/app/shop/cache.py", line 24, in shop.cache.Cache.get',
         (_WAIT, _BLOCKED),
     ),
     Attribute(
         "python.lock.owner.function.name",
         "string",
-        "Where the thread that held the lock was while others waited.",
+        "The function that the owner of the lock was in while others waited.",
         "shop.storage.Connection.query",
         (_WAIT,),
         most_values=MAX_SITES,
@@ -213,7 +215,7 @@ ATTRIBUTES: Final = (
     Attribute(
         "python.lock.owner.line.number",
         "int",
-        "The line in `python.lock.owner.file.path`, 0 when unknown.",
+        "The line in `python.lock.owner.file.path`; 0 if unknown.",
         "58",
         (_WAIT,),
         most_values=MAX_SITES,
@@ -221,28 +223,28 @@ ATTRIBUTES: Final = (
     Attribute(
         "python.lock.owner.stacktrace",
         "string",
-        "The stack of the owner, taken while the other thread waited. Shortened as `code.stacktrace` is.",
+        "The stack of the owner, captured during the wait. Shortened like `code.stacktrace`.",
         '  File "/app/shop/storage.py", line 58, in shop.storage.Connection.query',
         (_WAIT,),
     ),
     Attribute(
         "python.lock.owner.thread.id",
         "int",
-        "The thread that held the lock, as `threading.get_ident()` numbers it. Absent if nobody was seen to hold it.",
+        "The thread that held the lock, as `threading.get_ident()` identifies it. Absent if no owner was seen.",
         "140230598018752",
         (_WAIT,),
     ),
     Attribute(
         "python.lock.waiters",
         "int",
-        "How many threads waited for the lock at that moment, this one included.",
+        "The number of threads waiting for the lock at that moment, including this one.",
         "3",
         (_WAIT,),
     ),
     Attribute(
         "python.lock.wait.outcome",
         "string",
-        "How the wait ended.",
+        "The outcome of the wait.",
         "acquired",
         (_WAIT, _BLOCKED),
         values=("acquired", "timed out", "interrupted"),
@@ -250,57 +252,58 @@ ATTRIBUTES: Final = (
     Attribute(
         "python.lock.wait.lock.duration",
         "double",
-        "Seconds of the wait in which another had the lock. Absent where it cannot be told.",
+        "The part of the wait during which another thread had the lock, in seconds. Absent if unknown.",
         "0.2",
         (_WAIT,),
     ),
     Attribute(
         "python.lock.wait.gil.duration",
         "double",
-        "Seconds of the wait in which the lock was to be had but the GIL was not. Absent where it cannot be told.",
+        "The part of the wait during which the lock was free but the thread waited for the GIL, in seconds. Absent if "
+        "unknown.",
         "0.02",
         (_WAIT,),
     ),
     Attribute(
         "python.asyncio.task.name",
         "string",
-        "The asyncio task that waited and held up the event loop of its thread, empty where the loop ran none. Absent "
-        "where no event loop ran.",
+        "The asyncio task that waited and so blocked the event loop of its thread; empty if the loop ran none. Absent "
+        "if the thread ran no event loop.",
         "Task-7",
         (_WAIT, _BLOCKED),
     ),
     Attribute(
         "thread.id",
         "int",
-        "The thread that waited, ran or raised, as `threading.get_ident()` numbers it.",
+        "The thread that waited, ran or raised, as `threading.get_ident()` identifies it.",
         "140230606411456",
         (_WAIT, _BLOCKED, _THREAD, _RECORD),
     ),
     Attribute(
         "python.thread.native_id",
         "int",
-        "The thread as the operating system numbers it.",
+        "The thread's identifier in the operating system.",
         "4243",
         (_THREAD,),
     ),
     Attribute(
         "python.thread.start.duration",
         "double",
-        "Seconds from the request to start the thread until its function was entered.",
+        "The delay between the request to start the thread and the call of its function, in seconds.",
         "0.00012",
         (_THREAD,),
     ),
     Attribute(
         "python.thread.cpu.time",
         "double",
-        "Seconds of CPU time that the thread used.",
+        "The CPU time that the thread used, in seconds.",
         "0.5",
         (_THREAD,),
     ),
     Attribute(
         "python.thread.outcome",
         "string",
-        "How the thread ended: its function returned, it exited by SystemExit, or it raised what nobody handled.",
+        "The way the thread ended: its function returned, it raised SystemExit, or it raised an unhandled exception.",
         "returned",
         (_THREAD,),
         values=("returned", "exited", "raised"),
@@ -308,7 +311,7 @@ ATTRIBUTES: Final = (
     Attribute(
         "python.thread.starter.function.name",
         "string",
-        "Where the thread was started.",
+        "The function that started the thread.",
         "shop.web.Application._checkout",
         (_THREAD,),
     ),
@@ -322,14 +325,14 @@ ATTRIBUTES: Final = (
     Attribute(
         "python.thread.starter.line.number",
         "int",
-        "The line in `python.thread.starter.file.path`, 0 when unknown.",
+        "The line in `python.thread.starter.file.path`; 0 if unknown.",
         "97",
         (_THREAD,),
     ),
     Attribute(
         "python.lock.link",
         "string",
-        "What the span of a slow wait is linked to: the span that the owner of the lock was in.",
+        "The meaning of a link from the span of a slow wait: it leads to the span that the owner of the lock was in.",
         "owner",
         (_LINK,),
         values=("owner",),
@@ -337,8 +340,8 @@ ATTRIBUTES: Final = (
     Attribute(
         "python.thread.link",
         "string",
-        "What the span of a thread is linked to: the span that it was started in, or the span of its whole life where "
-        "this one is only the part of it that belongs to the trace of the starter.",
+        "The meaning of a link from the span of a thread: it leads to the span that started the thread, or, from the "
+        "short span in the starter's trace, to the span of the thread's whole life.",
         "starter",
         (_LINK,),
         values=("starter", "lifetime"),
@@ -346,23 +349,23 @@ ATTRIBUTES: Final = (
     Attribute(
         "exception.type",
         "string",
-        "The class of the exception, as `error.type`.",
+        "The class of the exception, as in `error.type`.",
         "KeyError",
         (_EVENT, _RECORD),
     ),
     Attribute(
         "exception.message",
         "string",
-        "What the exception says.",
+        "The message of the exception.",
         "'CH'",
         (_EVENT, _RECORD),
     ),
     Attribute(
         "exception.stacktrace",
         "string",
-        "The whole stack trace, as Python prints it.",
+        "The complete stack trace, as Python prints it.",
         "Traceback (most recent call last): …",
         (_EVENT, _RECORD),
     ),
 )
-"""In the order in which they are documented."""
+"""All attributes, in the order in which they are documented."""

@@ -6,21 +6,21 @@ from collections.abc import Iterable
 from typing import Any, Final
 
 MAX_LABEL: Final = 250
-"""Characters of a label value. Of a longer one the end is replaced by a hash, so that two stay two."""
+"""Maximum length of a label value. The end of a longer one becomes a hash, so that two values stay distinct."""
 
 
 def encodable(text: str) -> str:
-    """The text, in which what UTF-8 cannot express is escaped."""
-    # A path that is no UTF-8 holds lone surrogates, and a page or request with one of them cannot be sent at all.
+    """Escape the characters that UTF-8 cannot encode."""
+    # A path that is not UTF-8 holds lone surrogates. A single one would make a whole page or request unsendable.
     return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()
 
 
 def label_value(text: str) -> str:
-    """The text as the value of a label: encodable, and of bounded length."""
+    """Make a text fit to be a label value: encodable, and of bounded length."""
     text = encodable(text)
     if len(text) <= MAX_LABEL:
         return text
-    # Imported where it is needed: it takes long, and hardly any name is that long.
+    # Imported here because the import is slow and hardly any name is that long.
     from hashlib import blake2b
 
     hashed = blake2b(text.encode(), digest_size=8).hexdigest()

@@ -1,8 +1,8 @@
-"""The project's one list of metrics: what each is called, what it means, and where a snapshot holds its values.
+"""The project's only list of metrics: their names, their meanings, and how to read their values from a snapshot.
 
-Every exporter, dashboard and table of the documentation is made from this list or checked against it. Names follow
-OpenTelemetry's semantic conventions; the Prometheus names are their standard translation, so that one dashboard
-serves both ways in.
+Every exporter, dashboard and table in the documentation is made from this list or checked against it. Names follow
+OpenTelemetry's semantic conventions. The Prometheus names are their standard translation, so that one dashboard
+serves both.
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ _OWNER_SITE: Final = (
     "python.lock.owner.line.number",
 )
 
-# Bounds are powers of two, as in the recorded histograms. Each list is a fixed part of those, since every bound is one
-# more series for every lock or target. What lies outside is still in the first or the +Inf bucket, and in the sum.
+# Bounds are powers of two, as in the recorded histograms. Each list is a fixed subset, because every bound adds a
+# series per lock or target. Values outside still count in the first or the +Inf bucket, and in the sum.
 #
-# Waits: less than 61 µs is hardly more than the switch between two threads; more than 8 s is past most time-outs, and
-# while it lasts it shows as the oldest wait.
+# Waits: less than 61 µs is hardly more than a switch between two threads. More than 8 s is beyond most timeouts, and
+# such a wait shows as the oldest wait while it lasts.
 _WAITS: Final = tuple(2.0**exponent for exponent in range(-14, 4))
-# Holds reach down to a microsecond, and are only sampled: every second power says enough about them.
+# Holds can be as short as a microsecond and are only sampled, so every second power of two is enough.
 _HOLDS: Final = tuple(2.0**exponent for exponent in range(-20, 3, 2))
-# Threads and blocking take anything from a millisecond to most of a day.
+# Threads live, and block, for anything from a millisecond to most of a day.
 _LIVES: Final = tuple(2.0**exponent for exponent in range(-10, 17, 2))
 
 _UNITS: Final = {"s": "seconds"}
@@ -42,58 +42,58 @@ _UNITS: Final = {"s": "seconds"}
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """What all metrics have in common."""
+    """The properties that all metrics share."""
 
     name: str
-    """The OpenTelemetry name."""
+    """Name in OpenTelemetry."""
     instrument: Literal["counter", "updowncounter", "gauge", "histogram"]
     unit: str
-    """In UCUM: `s`, or an annotation such as `{thread}` for things that are counted."""
+    """Unit in UCUM: `s`, or an annotation such as `{thread}` for things that are counted."""
     description: str
     attributes: tuple[str, ...]
-    """What tells the series of this metric apart."""
+    """Names of the attributes that distinguish the series of this metric."""
 
     @property
     def prometheus_unit(self) -> str:
-        """The unit as Prometheus spells it, empty for things that are counted."""
+        """Unit as Prometheus spells it; empty for things that are counted."""
         return _UNITS.get(self.unit, "")
 
     @property
     def prometheus_name(self) -> str:
-        """Dots become underscores; the unit is appended, and `total` if the metric is a counter."""
+        """Name in Prometheus: underscores for dots, followed by the unit, and by `total` for a counter."""
         parts = [*self.name.split("."), self.prometheus_unit, "total" if self.instrument == "counter" else ""]
         return "_".join(filter(None, parts))
 
     @property
     def prometheus_labels(self) -> tuple[str, ...]:
-        """The attributes as label names."""
+        """Label names for the attributes."""
         return tuple(attribute.replace(".", "_") for attribute in self.attributes)
 
 
 @dataclass(frozen=True, slots=True)
 class NumberMetric(Metric):
-    """A metric each of whose series is one number."""
+    """A metric with one number per series."""
 
     read: points.NumberReader
     across_processes: Literal["sum", "max", "min"] = "sum"
-    """What one number for several processes of a service is."""
+    """How to combine the numbers of several processes of a service."""
 
 
 @dataclass(frozen=True, slots=True)
 class HistogramMetric(Metric):
-    """A metric each of whose series is a distribution."""
+    """A metric with one distribution per series."""
 
     read: points.HistogramReader
     bounds: tuple[float, ...]
-    """The upper bounds, in the unit, where a destination wants them fixed. Some of `Histogram.bounds`."""
+    """Upper bounds for destinations that want fixed buckets, in the metric's unit: a subset of `Histogram.bounds`."""
 
     @property
     def buckets(self) -> tuple[tuple[int, int], ...]:
-        """The first and the last recorded bucket up to each bound, and at the end of those beyond the last bound."""
+        """First and last recorded bucket for each bound, and finally for the values beyond the last bound."""
         return _buckets(self.bounds)
 
     def counts(self, histogram: Histogram) -> list[int]:
-        """How much of it is in each of these buckets."""
+        """Count the values of a histogram in each of these buckets."""
         return [sum(histogram.buckets[first : last + 1]) for first, last in self.buckets]
 
 
@@ -108,9 +108,9 @@ UNREADABLE_FILES: Final = NumberMetric(
     "python.thread.telemetry.unreadable.files",
     "gauge",
     "{file}",
-    "Files in the folder of several processes of which something cannot be understood and is left out.",
+    "Files in the multiprocess folder that could not be read completely. The metrics omit what was unreadable.",
     (),
-    # Whoever makes a page of that folder finds out.
+    # The number is known only when a page is made from that folder.
     points.of_process(lambda snapshot: 0),
 )
 
@@ -119,7 +119,7 @@ METRICS: Final[tuple[NumberMetric | HistogramMetric, ...]] = (
         "python.thread.count",
         "updowncounter",
         "{thread}",
-        "Threads that run now.",
+        "Threads currently running.",
         _TARGET,
         points.of_threads(lambda threads: threads.running),
     ),
@@ -127,7 +127,7 @@ METRICS: Final[tuple[NumberMetric | HistogramMetric, ...]] = (
         "python.thread.started",
         "counter",
         "{thread}",
-        "Threads that began to run.",
+        "Threads started.",
         _TARGET,
         points.of_threads(lambda threads: threads.started),
     ),
@@ -135,7 +135,7 @@ METRICS: Final[tuple[NumberMetric | HistogramMetric, ...]] = (
         "python.thread.duration",
         "histogram",
         "s",
-        "How long the threads that finished had run.",
+        "Lifetime of threads that have finished.",
         _TARGET,
         points.of_threads(lambda threads: threads.lifetime),
         _LIVES,
@@ -144,7 +144,7 @@ METRICS: Final[tuple[NumberMetric | HistogramMetric, ...]] = (
         "python.thread.start.duration",
         "histogram",
         "s",
-        "From the request to start a thread until its function was entered.",
+        "Delay between the request to start a thread and the call of its function.",
         _TARGET,
         points.of_threads(lambda threads: threads.start_delay),
         _WAITS,
@@ -153,7 +153,7 @@ METRICS: Final[tuple[NumberMetric | HistogramMetric, ...]] = (
         "python.thread.cpu.time",
         "counter",
         "s",
-        "CPU time that threads used, those that still run included.",
+        "CPU time used by threads, including those still running.",
         _TARGET,
         points.of_threads(lambda threads: threads.cpu_time),
     ),
@@ -161,7 +161,7 @@ METRICS: Final[tuple[NumberMetric | HistogramMetric, ...]] = (
         "python.thread.unhandled_exceptions",
         "counter",
         "{exception}",
-        "Exceptions that nobody handled and that ended a thread.",
+        "Unhandled exceptions that ended a thread.",
         ("error.type", *_TARGET),
         points.of_exceptions(lambda stats: stats.count),
     ),
@@ -169,7 +169,7 @@ METRICS: Final[tuple[NumberMetric | HistogramMetric, ...]] = (
         "python.lock.acquisitions",
         "counter",
         "{acquisition}",
-        "How often a lock was acquired.",
+        "Acquisitions of a lock.",
         _LOCK,
         points.of_locks(lambda lock: lock.acquisitions),
     ),
@@ -177,7 +177,7 @@ METRICS: Final[tuple[NumberMetric | HistogramMetric, ...]] = (
         "python.lock.contentions",
         "counter",
         "{contention}",
-        "How many acquisitions had to wait.",
+        "Acquisitions of a lock that had to wait.",
         _LOCK,
         points.of_locks(lambda lock: lock.contentions),
     ),
@@ -185,7 +185,7 @@ METRICS: Final[tuple[NumberMetric | HistogramMetric, ...]] = (
         "python.lock.timeouts",
         "counter",
         "{timeout}",
-        "How many waits for a lock ended without it because their time was up.",
+        "Waits for a lock that timed out.",
         _LOCK,
         points.of_locks(lambda lock: lock.timeouts),
     ),
@@ -193,7 +193,7 @@ METRICS: Final[tuple[NumberMetric | HistogramMetric, ...]] = (
         "python.lock.wait.duration",
         "histogram",
         "s",
-        "How long threads waited for a lock, however the wait ended.",
+        "Time threads waited for a lock, whether or not they acquired it.",
         _LOCK,
         points.of_contended_locks(lambda lock: lock.wait),
         _WAITS,
@@ -202,7 +202,7 @@ METRICS: Final[tuple[NumberMetric | HistogramMetric, ...]] = (
         "python.lock.hold.duration",
         "histogram",
         "s",
-        "How long a lock was held, for a random sample of its acquisitions.",
+        "Time a lock was held, measured for a random sample of its acquisitions.",
         _LOCK,
         points.of_contended_locks(lambda lock: lock.hold),
         _HOLDS,
@@ -211,7 +211,7 @@ METRICS: Final[tuple[NumberMetric | HistogramMetric, ...]] = (
         "python.lock.waiters",
         "updowncounter",
         "{thread}",
-        "Threads that wait for a lock now.",
+        "Threads currently waiting for a lock.",
         _LOCK,
         points.of_contended_locks(lambda lock: lock.waiters),
     ),
@@ -219,7 +219,7 @@ METRICS: Final[tuple[NumberMetric | HistogramMetric, ...]] = (
         "python.lock.wait.oldest",
         "gauge",
         "s",
-        "How long the longest of the waits that last has been going on, 0 when nobody waits.",
+        "Age of the oldest wait in progress; 0 if no thread is waiting.",
         _LOCK,
         points.of_contended_locks(lambda lock: lock.oldest_wait),
         across_processes="max",
@@ -228,7 +228,7 @@ METRICS: Final[tuple[NumberMetric | HistogramMetric, ...]] = (
         "python.lock.blame.time",
         "counter",
         "s",
-        "Time waited for a lock, by where the waiting thread wanted it and where its owner was meanwhile.",
+        "Time spent waiting for a lock, by where the waiting thread wanted it and where the owner was meanwhile.",
         (_LOCK[0], *_ACQUIRE_SITE, *_OWNER_SITE),
         points.of_waits(lambda row: row.time),
     ),
@@ -236,7 +236,7 @@ METRICS: Final[tuple[NumberMetric | HistogramMetric, ...]] = (
         "python.blocking.duration",
         "histogram",
         "s",
-        "How long threads waited for something else than a lock: a condition, an event, a queue, a thread, a future.",
+        "Time threads spent blocked on something other than a lock: a condition, event, queue, thread or future.",
         ("python.blocking.type",),
         points.of_blocking,
         _LIVES,
@@ -245,7 +245,7 @@ METRICS: Final[tuple[NumberMetric | HistogramMetric, ...]] = (
         "python.blocking.time",
         "counter",
         "s",
-        "Time waited for something else than a lock, by what was waited for and where.",
+        "Total time threads spent blocked on something other than a lock, by what they waited for and where.",
         ("python.blocking.type", "python.blocking.name", *_ACQUIRE_SITE),
         points.of_blocking_time,
     ),
@@ -253,7 +253,7 @@ METRICS: Final[tuple[NumberMetric | HistogramMetric, ...]] = (
         "python.executor.workers",
         "updowncounter",
         "{thread}",
-        "Threads of executors now, those that run a task and those that wait for one.",
+        "Threads of executors, busy or idle.",
         (*_EXECUTOR, "python.executor.worker.state"),
         points.of_workers,
     ),
@@ -261,7 +261,7 @@ METRICS: Final[tuple[NumberMetric | HistogramMetric, ...]] = (
         "python.executor.queue.length",
         "updowncounter",
         "{task}",
-        "Tasks that no worker has taken yet.",
+        "Tasks waiting for a worker.",
         _EXECUTOR,
         points.of_executors(lambda executors: executors.queue_length),
     ),
@@ -269,7 +269,7 @@ METRICS: Final[tuple[NumberMetric | HistogramMetric, ...]] = (
         "python.executor.tasks.submitted",
         "counter",
         "{task}",
-        "Tasks that were submitted to executors.",
+        "Tasks submitted to executors.",
         _EXECUTOR,
         points.of_executors(lambda executors: executors.submitted),
     ),
@@ -277,7 +277,7 @@ METRICS: Final[tuple[NumberMetric | HistogramMetric, ...]] = (
         "python.executor.tasks.finished",
         "counter",
         "{task}",
-        "Tasks that have run, however they ended.",
+        "Tasks that have run, whether they returned or raised.",
         _EXECUTOR,
         points.of_executors(lambda executors: executors.finished),
     ),
@@ -285,7 +285,7 @@ METRICS: Final[tuple[NumberMetric | HistogramMetric, ...]] = (
         "python.executor.unread_exceptions",
         "counter",
         "{exception}",
-        "Tasks that raised into a future which was dropped before anybody looked at its exception.",
+        "Tasks that raised an exception which nobody read before the future was discarded.",
         _EXECUTOR,
         points.of_executors(lambda executors: executors.unread_exceptions),
     ),
@@ -293,7 +293,7 @@ METRICS: Final[tuple[NumberMetric | HistogramMetric, ...]] = (
         "python.executor.queue.duration",
         "histogram",
         "s",
-        "From the submission of a task until a worker took it.",
+        "Time between the submission of a task and its start.",
         _EXECUTOR,
         points.of_executors(lambda executors: executors.queue_duration),
         _WAITS,
@@ -302,7 +302,7 @@ METRICS: Final[tuple[NumberMetric | HistogramMetric, ...]] = (
         "python.executor.run.duration",
         "histogram",
         "s",
-        "How long tasks ran.",
+        "Run time of tasks.",
         _EXECUTOR,
         points.of_executors(lambda executors: executors.run_duration),
         _LIVES,
@@ -311,7 +311,7 @@ METRICS: Final[tuple[NumberMetric | HistogramMetric, ...]] = (
         "python.thread.telemetry.info",
         "gauge",
         "{process}",
-        "What records: always 1. Its attributes tell the version of thread-telemetry, the core, and Python's version.",
+        "Always 1. The attributes give the version of thread-telemetry, the core in use, and the version of Python.",
         ("version", "core", "python"),
         points.of_the_recorder,
     ),
@@ -319,17 +319,16 @@ METRICS: Final[tuple[NumberMetric | HistogramMetric, ...]] = (
         "python.thread.telemetry.child.processes",
         "gauge",
         "{process}",
-        "Child processes that run now, of whatever kind. What happens in them is no part of the metrics of this one: "
-        "they have a page of their own, or none.",
+        "Child processes currently running, of any kind. The metrics of this process do not include theirs.",
         (),
         points.of_process(lambda snapshot: snapshot.coverage.child_processes),
     ),
     NumberMetric(
         "python.thread.telemetry.instrumented",
         "gauge",
-        # Not "1": the name of a gauge of that unit ends in `ratio` where it comes to Prometheus by OTLP.
+        # Not "1": a gauge with that unit gets a name that ends in `ratio` when it reaches Prometheus over OTLP.
         "{process}",
-        "Whether threading makes observed locks and threads: 1 if so, else 0.",
+        "Instrumentation of threading: 1 while it makes observed locks and threads, otherwise 0.",
         (),
         points.of_process(lambda snapshot: int(snapshot.coverage.instrumented)),
         across_processes="min",
@@ -338,7 +337,7 @@ METRICS: Final[tuple[NumberMetric | HistogramMetric, ...]] = (
         "python.thread.telemetry.unobserved.locks",
         "gauge",
         "{lock}",
-        "Locks that existed when observation began, which stay unobserved.",
+        "Locks created before observation began, which stay unobserved.",
         (),
         points.of_process(lambda snapshot: snapshot.coverage.unobserved_locks),
         across_processes="max",
@@ -347,7 +346,7 @@ METRICS: Final[tuple[NumberMetric | HistogramMetric, ...]] = (
         "python.thread.telemetry.unobserved.modules",
         "gauge",
         "{module}",
-        "Modules that took the interpreter's own primitives before observation began and go on using them.",
+        "Modules that imported the interpreter's own primitives before observation began and still use them.",
         (),
         points.of_process(lambda snapshot: len(snapshot.coverage.unobserved_modules)),
         across_processes="max",
@@ -356,7 +355,7 @@ METRICS: Final[tuple[NumberMetric | HistogramMetric, ...]] = (
         "python.thread.telemetry.dropped",
         "counter",
         "{event}",
-        "Events lost because a bounded buffer was full, or because an exporter failed or dropped them.",
+        "Events lost because a buffer was full, or because an exporter failed or dropped them.",
         (),
         points.of_process(lambda snapshot: snapshot.dropped_events),
     ),
@@ -364,7 +363,7 @@ METRICS: Final[tuple[NumberMetric | HistogramMetric, ...]] = (
         "python.thread.telemetry.faults",
         "counter",
         "{error}",
-        "Errors inside the telemetry itself, those of exporters included.",
+        "Internal errors of the telemetry itself, including those of exporters.",
         (),
         points.of_process(lambda snapshot: snapshot.coverage.faults),
     ),
@@ -372,7 +371,7 @@ METRICS: Final[tuple[NumberMetric | HistogramMetric, ...]] = (
         "python.thread.telemetry.capped",
         "gauge",
         "{cap}",
-        "Whether there is more of this than is told apart, so that the rest is counted under other: 1 if so, else 0.",
+        "Limits that were reached: 1 if everything beyond the limit is counted under other, otherwise 0.",
         ("python.thread.telemetry.cap",),
         points.of_caps,
         across_processes="max",
@@ -381,7 +380,7 @@ METRICS: Final[tuple[NumberMetric | HistogramMetric, ...]] = (
         "python.thread.telemetry.exports",
         "counter",
         "{export}",
-        "Exports that succeeded.",
+        "Successful exports.",
         _EXPORTER,
         points.of_exporters(lambda exporter: exporter.exports),
     ),
@@ -389,7 +388,7 @@ METRICS: Final[tuple[NumberMetric | HistogramMetric, ...]] = (
         "python.thread.telemetry.export.failures",
         "counter",
         "{failure}",
-        "Calls of an exporter that raised an exception or did not return in time.",
+        "Calls to an exporter that raised an exception or did not return in time.",
         _EXPORTER,
         points.of_exporters(lambda exporter: exporter.failures),
     ),
@@ -397,11 +396,11 @@ METRICS: Final[tuple[NumberMetric | HistogramMetric, ...]] = (
         "python.thread.telemetry.export.last.timestamp",
         "gauge",
         "s",
-        "Unix time of the last export that succeeded, 0 before the first one.",
+        "Unix time of the last successful export; 0 before the first.",
         _EXPORTER,
         points.of_exporters(lambda exporter: exporter.last_export_at or 0.0),
         across_processes="min",
     ),
     UNREADABLE_FILES,
 )
-"""In the order in which they are exported and documented."""
+"""All metrics, in the order in which they are exported and documented."""

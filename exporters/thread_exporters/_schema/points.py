@@ -1,7 +1,7 @@
-"""Where a snapshot holds the values of a metric: each reader yields the attribute values of a series and its value.
+"""Readers that find the values of a metric in a snapshot. Each yields the attribute values of a series and its value.
 
-No two points of one metric have the same attribute values. A series that once appeared stays, so that rates can be
-taken of it.
+No two points of a metric have the same attribute values. A series that has appeared once stays, so that rates can be
+computed.
 """
 
 from __future__ import annotations
@@ -33,46 +33,46 @@ MAX_EXECUTORS: Final = 500
 
 
 def of_locks(value: Callable[[LockStats], float]) -> NumberReader:
-    """A number of every lock."""
+    """Read a number from every lock."""
     return lambda snapshot: (((lock.name, lock.kind), value(lock)) for lock in snapshot.locks)
 
 
 def of_contended_locks(value: Callable[[LockStats], Value]) -> Callable[[Snapshot], Iterator[tuple[Attributes, Value]]]:
-    """A value of every lock that was ever waited for, or is being waited for the first time."""
+    """Read a value from every lock that a thread has waited for or is waiting for."""
     return lambda snapshot: (
         ((lock.name, lock.kind), value(lock)) for lock in snapshot.locks if lock.wait.count or lock.waiters
     )
 
 
 def of_threads(value: Callable[[ThreadStats], Value]) -> Callable[[Snapshot], Iterator[tuple[Attributes, Value]]]:
-    """A value of every thread target."""
+    """Read a value from every thread target."""
     return lambda snapshot: (((threads.target,), value(threads)) for threads in snapshot.threads)
 
 
 def of_exceptions(value: Callable[[ExceptionStats], float]) -> NumberReader:
-    """A number of every type of unhandled exception and the target of the threads that it ended."""
+    """Read a number for every type of unhandled exception and the target of the threads that it ended."""
     return lambda snapshot: (
         ((stats.type, stats.target), value(stats)) for stats in snapshot.exceptions if stats.source == "thread"
     )
 
 
 def of_executors(value: Callable[[ExecutorStats], Value]) -> Callable[[Snapshot], Iterator[tuple[Attributes, Value]]]:
-    """A value of all executors of each name."""
+    """Read a value for every executor name."""
     return lambda snapshot: (((stats.name,), value(stats)) for stats in snapshot.executors)
 
 
 def of_workers(snapshot: Snapshot) -> Iterator[tuple[Attributes, float]]:
-    """How many workers of the executors of each name are busy, and how many idle."""
+    """Read the numbers of busy and idle workers for every executor name."""
     for stats in snapshot.executors:
         yield (stats.name, "busy"), stats.busy
         yield (stats.name, "idle"), max(stats.workers - stats.busy, 0)
 
 
 def of_waits(value: Callable[[WaitStats], float]) -> NumberReader:
-    """A number of every lock, acquire site and owner site."""
+    """Read a number for every combination of lock, acquire site and owner site."""
 
     def read(snapshot: Snapshot) -> Iterator[tuple[Attributes, float]]:
-        # Locks of two kinds may share a name, which is all that a row knows of its lock.
+        # Locks of two kinds may share a name, and a row knows only the name of its lock.
         totals: dict[Attributes, float] = {}
         for row in snapshot.waits:
             acquire, owner = row.acquire_site, row.owner_site
@@ -84,7 +84,7 @@ def of_waits(value: Callable[[WaitStats], float]) -> NumberReader:
 
 
 def of_blocking(snapshot: Snapshot) -> Iterator[tuple[Attributes, Histogram]]:
-    """The durations of every kind of blocking, whatever its site: histograms are too many series to have by site."""
+    """Read the durations of every kind of blocking. A histogram per site would be too many series."""
     totals: dict[Attributes, Histogram] = {}
     for row in snapshot.blocking:
         totals[row.kind,] = _merged(totals[row.kind,], row.duration) if (row.kind,) in totals else row.duration
@@ -92,26 +92,26 @@ def of_blocking(snapshot: Snapshot) -> Iterator[tuple[Attributes, Histogram]]:
 
 
 def of_blocking_time(snapshot: Snapshot) -> Iterator[tuple[Attributes, float]]:
-    """How long was waited for what, and where."""
+    """Read the time spent on every kind of blocking, by what was waited for and where."""
     for row in snapshot.blocking:
         yield (row.kind, row.name, row.site.function, row.site.file, row.site.line), row.duration.sum
 
 
 def of_the_recorder(snapshot: Snapshot) -> Iterator[tuple[Attributes, float]]:
-    """What records: our version, the core and the version of Python."""
+    """Read our version, the core in use and the version of Python."""
     coverage = snapshot.coverage
     if coverage.version:
         yield (coverage.version, coverage.core, coverage.python), 1
 
 
 def of_exporters(value: Callable[[ExporterStats], float]) -> NumberReader:
-    """A number of all exporters of each name."""
+    """Read a number for every exporter name."""
     return lambda snapshot: (((exporter.name,), value(exporter)) for exporter in snapshot.exporters)
 
 
 def of_caps(snapshot: Snapshot) -> Iterator[tuple[Attributes, float]]:
-    """What there is more of than is told apart. The rest of it has a name that the program can give as well, but no
-    place."""
+    """Read which caps were reached. The remainder is called `other`, like anything that the program calls so, but it
+    alone has no place in the code."""
     reached = {
         "locks": any(lock.name == OTHER and not lock.location for lock in snapshot.locks),
         "sites": any(_is_rest(row.acquire_site) or _is_rest(row.owner_site) for row in snapshot.waits),
@@ -128,7 +128,7 @@ def _is_rest(site: Site) -> bool:
 
 
 def of_process(value: Callable[[Snapshot], float]) -> NumberReader:
-    """A number of the process as a whole."""
+    """Read a number of the process as a whole."""
     return lambda snapshot: iter([((), value(snapshot))])
 
 

@@ -1,4 +1,4 @@
-"""A place in the code, as attributes of spans and log records."""
+"""Attributes of spans and log records for a place in the code."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from thread.telemetry import Site
 
 
 def site_attributes(prefix: str, site: Site) -> dict[str, str | int]:
-    """Function, file and line; with the prefix `code` as the semantic conventions name them."""
+    """Return function, file and line. With the prefix `code` they have the names of the semantic conventions."""
     return {
         f"{prefix}.function.name": site.function,
         f"{prefix}.file.path": site.file,

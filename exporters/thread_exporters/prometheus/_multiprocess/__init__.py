@@ -1,1 +1,1 @@
-"""The metrics of several processes that write to one folder, added up for one page."""
+"""Metrics of several processes: each writes to a common folder, and one page adds them up."""
