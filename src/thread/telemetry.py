@@ -34,7 +34,6 @@ It is called in a thread that observes nothing and is not observed. Whatever it 
 
 from __future__ import annotations
 
-import os
 from contextlib import AbstractContextManager
 from typing import Any, Unpack, cast
 
@@ -46,7 +45,7 @@ from ._export.recorder import recorder
 from ._export.tracing import ThreadSpan, Tracing, begin_tracing, end_tracing
 from ._observed.instrument import instrument, uninstrument
 from ._observed.names import named
-from ._process import fork, multiprocessing_children
+from ._process import fork, making_way, multiprocessing_children
 from ._process.clock import monotonic, time_ns
 from ._process.own_threads import UnobservedThread
 from ._settings.environment import settings_from_environment
@@ -187,9 +186,8 @@ def _stop_at_exit() -> None:
 def _prepare_process() -> None:
     recorder.configure(cast("SettingsChange", settings_from_environment()))
     at_end(_stop_at_exit)
-    if hasattr(os, "register_at_fork"):
-        os.register_at_fork(after_in_child=lambda: multiprocessing_children.call_at_exit(_stop_at_exit))
-    fork.register()
+    making_way.register()
+    fork.register(in_child=lambda: multiprocessing_children.call_at_exit(_stop_at_exit))
     multiprocessing_children.call_at_exit(_stop_at_exit)
     recorder.go_on_in_children()
 

@@ -12,7 +12,8 @@ from conftest import WaitUntil
 from recording import FailingExporter, HangingExporter, RecordingExporter
 
 from thread._export.exporting import Exporter, ExportError, Worker, check_exporter
-from thread._process.own_threads import Flag, running_threads
+from thread._process.flags import Flag
+from thread._process.own_threads import running_threads
 from thread._settings.settings import Settings
 from thread._views.events import Event
 from thread._views.snapshot import Snapshot

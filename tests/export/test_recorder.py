@@ -665,9 +665,9 @@ def test_what_a_signal_handler_raises_reaches_the_program_and_breaks_nothing() -
 def test_where_no_thread_can_be_started_nothing_is_started(
     telemetry: ModuleType, monkeypatch: pytest.MonkeyPatch, wait_until: WaitUntil
 ) -> None:
-    from thread._process import own_threads
+    from thread._process import own_threads, raw_threads
 
-    start, allowed = own_threads.start_new_thread, [1]
+    start, allowed = raw_threads.start_new_thread, [1]
 
     def refuse(*arguments: Any) -> int:
         if not allowed:
@@ -675,7 +675,7 @@ def test_where_no_thread_can_be_started_nothing_is_started(
         allowed.pop()
         return int(start(*arguments))
 
-    monkeypatch.setattr(own_threads, "start_new_thread", refuse)
+    monkeypatch.setattr(raw_threads, "start_new_thread", refuse)
     before = own_threads.running_threads()
     first, second = RecordingExporter(), RecordingExporter()
     with pytest.raises(RuntimeError, match="can't start new thread"):

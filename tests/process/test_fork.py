@@ -185,7 +185,7 @@ def test_a_fork_after_which_no_thread_can_be_started_loses_nothing(at: str) -> N
     assert (
         warnings_of(
             f"""
-            from thread._process import own_threads
+            from thread._process import raw_threads
 
             class Telling(Exporter):
                 def export(self, snapshot, events):
@@ -207,9 +207,9 @@ def test_a_fork_after_which_no_thread_can_be_started_loses_nothing(at: str) -> N
             def refuse(*arguments):
                 raise RuntimeError("can't start new thread")
 
-            own_threads.start_new_thread, start = refuse, own_threads.start_new_thread
+            raw_threads.start_new_thread, start = refuse, raw_threads.start_new_thread
             wait_until(lambda: fork() or threads() == 1)
-            own_threads.start_new_thread = start
+            raw_threads.start_new_thread = start
             assert telemetry.snapshot().coverage.faults >= 2
             if {at!r} == "stop":
                 telemetry.stop()
@@ -222,16 +222,16 @@ def test_a_fork_after_which_no_thread_can_be_started_loses_nothing(at: str) -> N
 def test_what_cannot_come_back_at_once_comes_back_later() -> None:
     assert not warnings_of(
         """
-        from thread._process import own_threads
+        from thread._process import raw_threads
 
         def refuse(*arguments):
             raise RuntimeError("can't start new thread")
 
         exporter = Exporter()
         telemetry.start(exporter, export_interval=0.001)
-        own_threads.start_new_thread, start = refuse, own_threads.start_new_thread
+        raw_threads.start_new_thread, start = refuse, raw_threads.start_new_thread
         fork()
-        own_threads.start_new_thread = start
+        raw_threads.start_new_thread = start
         exports = exporter.exports
         telemetry.snapshot()
         wait_until(lambda: exporter.exports > exports)

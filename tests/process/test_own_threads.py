@@ -9,7 +9,8 @@ import pytest
 from conftest import WaitUntil
 from programs import output_of, run
 
-from thread._process.own_threads import Alarm, Flag, start_own_thread
+from thread._process.flags import Alarm, Flag
+from thread._process.own_threads import start_own_thread
 
 
 def test_a_flag_is_waited_for_by_as_many_as_want() -> None:
@@ -115,7 +116,8 @@ def test_signals_that_the_program_waits_for_are_not_delivered_to_our_threads() -
     assert output_of(
         """
         import os, signal, time
-        from thread._process.own_threads import Flag, start_own_thread
+        from thread._process.flags import Flag
+        from thread._process.own_threads import start_own_thread
 
         arrived, done = Flag(), Flag()
         start_own_thread(lambda: arrived.set() or done.wait(30))
@@ -147,7 +149,8 @@ def test_small_stacks_are_for_the_programs_own_threads() -> None:
         """
         import _thread
         from functools import partial
-        from thread._process.own_threads import Flag, start_own_thread
+        from thread._process.flags import Flag
+        from thread._process.own_threads import start_own_thread
 
         def deep(levels):
             return 1 if levels == 0 else next(map(partial(deep), [levels - 1]))

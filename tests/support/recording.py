@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from thread._process.own_threads import Flag
+from thread._process.flags import Flag
 from thread.telemetry import Event, Snapshot
 
 

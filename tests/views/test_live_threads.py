@@ -12,7 +12,8 @@ import pytest
 from conftest import WaitUntil
 from programs import output_of
 
-from thread._process.own_threads import Flag, start_own_thread
+from thread._process.flags import Flag
+from thread._process.own_threads import start_own_thread
 from thread._views.live_threads import RawLiveThread, cpu_time_ns, read_live_threads
 
 on_linux = pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such clocks")

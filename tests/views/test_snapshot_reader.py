@@ -11,7 +11,8 @@ import pytest
 from conftest import WaitUntil
 from programs import output_of
 
-from thread._process.own_threads import Flag, start_own_thread
+from thread._process.flags import Flag
+from thread._process.own_threads import start_own_thread
 from thread._views import snapshot_reader
 from thread._views.snapshot import LockStats, Snapshot, ThreadStats
 from thread._views.snapshot_reader import read_snapshot

@@ -19,7 +19,7 @@ from .._patching.importing import after_import
 from .._patching.living_on import once_it_lives_on
 
 # The end of the process comes last: before the program registers its own handlers.
-from .._process import fork
+from .._process import fork, making_way
 from .._process.own_threads import UnobservedThread
 from .._settings.environment import (
     EXPORTERS,
@@ -97,12 +97,11 @@ def _wait_for_the_first_visit() -> None:
         )
     finally:
         core.leave_untracked()
-    fork.register()
+    making_way.register()
     make_late(lambda: _make_page(visit))
     # A page that the program makes of the same library shows these metrics, too.
     after_import("prometheus_client", lambda _: make_now())
-    if hasattr(os, "register_at_fork"):
-        os.register_at_fork(after_in_child=lambda: UnobservedThread.run_here(visit.after_fork_in_child))
+    fork.register(in_child=lambda: UnobservedThread.run_here(visit.after_fork_in_child))
 
 
 def _make_page(visit: Any) -> None:

@@ -11,8 +11,10 @@ from typing import Final, Protocol, runtime_checkable
 from .._backend import core
 from .._process import clock
 from .._process.clock import monotonic
+from .._process.flags import Alarm, Flag
 from .._process.internal_errors import InternalErrorLog
-from .._process.own_threads import Alarm, Flag, UnobservedThread, forget_in_threading
+from .._process.own_threads import UnobservedThread
+from .._process.threading_list import forget_in_threading
 from .._settings.settings import Settings
 from .._views.events import Event
 from .._views.snapshot import ExporterStats, Snapshot

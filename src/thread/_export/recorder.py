@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from _thread import TIMEOUT_MAX
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -12,12 +11,14 @@ from typing import cast
 from .._backend import core
 from .._base.atomic import Counter
 from .._inspection.tracebacks import keep_details
-from .._process import fork as _fork
+from .._process import fork
 from .._process.clock import monotonic
+from .._process.flags import Alarm, Flag
 from .._process.guards import guarded
 from .._process.internal_errors import InternalErrorLog, write_the_rest
 from .._process.log import guard
-from .._process.own_threads import Alarm, Flag, UnobservedThread
+from .._process.making_way import bring_back_the_missing
+from .._process.own_threads import UnobservedThread
 from .._settings.settings import Settings, SettingsChange
 from .._settings.table import for_core
 from .._views import live_threads, snapshot_reader
@@ -135,7 +136,6 @@ class Recorder:
         self.settings = Settings()
         self._changes: SettingsChange = {}
         self._errors = InternalErrorLog()
-        self._registration: object = None
         self._start_from_zero()
 
     def _start_from_zero(self) -> None:
@@ -173,7 +173,7 @@ class Recorder:
 
     def snapshot(self) -> Snapshot:
         """What was recorded until now."""
-        guarded(_fork.bring_back_the_missing)
+        guarded(bring_back_the_missing)
         exporters = guarded(self._exporter_stats, otherwise=())
         dropped = guarded(lambda: self._dropped.value, otherwise=0)
         return guarded(read_snapshot, dropped, exporters, otherwise=Snapshot(taken_at=0.0))  # type: ignore[no-any-return]
@@ -338,15 +338,7 @@ class Recorder:
         These make their locks anew in a child, in the order of registration. A worker that waits for such a lock at
         that moment waits for ever.
         """
-        if not hasattr(os, "register_at_fork"):
-            return
-        registration = self._registration = object()
-
-        def go_on() -> None:
-            if registration is self._registration:
-                self.after_fork_in_child()
-
-        os.register_at_fork(after_in_child=go_on)
+        fork.register_last_in_child(self.after_fork_in_child)
 
     def after_fork_in_child(self) -> None:
         """Go on in a child, where none of the parent's threads runs and whatever lock they held stays locked."""

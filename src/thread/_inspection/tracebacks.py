@@ -44,17 +44,18 @@ _is_context_suppressed: Final[Any] = vars(BaseException)["__suppress_context__"]
 _members_of: Final[Any] = vars(BaseExceptionGroup)["exceptions"].__get__
 
 
-_has_details: list[bool] = [True]
+_has_details = True
 
 
 def keep_details(wanted: bool) -> None:
     """Say whether messages, notes and lines of source are taken, and told of what was taken before."""
-    _has_details[0] = wanted
+    global _has_details
+    _has_details = wanted
 
 
 def has_details() -> bool:
     """Whether they are."""
-    return _has_details[0]
+    return _has_details
 
 
 def type_of(exception: BaseException) -> str:
@@ -73,8 +74,8 @@ class Trace:
         budget[0] -= 1
         module, qualname = class_name(type(exception))
         self._type = qualname if module in ("builtins", "__main__") else f"{module}.{qualname}"
-        self._message = _message_of(exception) if _has_details[0] else ""
-        self._notes = _notes_of(exception) if _has_details[0] else []
+        self._message = _message_of(exception) if _has_details else ""
+        self._notes = _notes_of(exception) if _has_details else []
         self._text: str | None = None
         self._take_frames(_traceback_of(exception))
         self._link, origin = _origin_of(exception)
@@ -101,10 +102,10 @@ class Trace:
     @property
     def message(self) -> str:
         """The text of the exception."""
-        return self._message if _has_details[0] else ""
+        return self._message if _has_details else ""
 
     def __str__(self) -> str:
-        if not _has_details[0]:
+        if not _has_details:
             return _shortened("".join(self._chain()))
         if self._text is None:
             self._text = _shortened("".join(self._chain()))
@@ -119,7 +120,7 @@ class Trace:
             yield "Traceback (most recent call last):\n"
             yield from self._lines_of_frames()
         yield f"{self._type}: {self.message}\n" if self.message else f"{self._type}\n"
-        for note in self._notes if _has_details[0] else ():
+        for note in self._notes if _has_details else ():
             yield f"{note}\n"
         for number, member in enumerate(self._members, 1):
             yield f"  +---------------- {number} ----------------\n"
@@ -165,7 +166,7 @@ def _marks(source: str, column: int | None, end_column: int | None) -> str:
 
 def _source_of(filename: str) -> list[str]:
     """The lines of a file. Not by `linecache`, which takes what a signal handler raises for an error of the file."""
-    if not _has_details[0]:
+    if not _has_details:
         return []
     linecache = sys.modules.get("linecache")
     known = getattr(linecache, "cache", {}).get(filename, ())

@@ -36,7 +36,7 @@ class _Watch:
         self.exception = exception
         self.target = target
         self.count = count
-        self.generation = _generation[0]
+        self.generation = _generation
         self.ident, self.native_id = get_ident(), get_native_id()
         self.at_ns = core.monotonic_ns()
         self.span = core.current_span()
@@ -44,7 +44,7 @@ class _Watch:
     def __del__(self, is_finalizing: Callable[[], bool] = sys.is_finalizing) -> None:
         try:
             exception, self.exception = self.exception, None
-            if exception is not None and self.generation == _generation[0] and not is_finalizing():
+            if exception is not None and self.generation == _generation and not is_finalizing():
                 self._record(exception)
         except Exception as error:
             if not is_internal_error(error):
@@ -64,8 +64,8 @@ class _Watch:
         return type(None), ()
 
 
-_generation: Final = [0]
-"""Of what is counted: watches of an earlier one, such as those of the parent process, count no more."""
+_generation = 0
+"""Number of the present count: watches of an earlier one, such as the parent process's, count no more."""
 
 
 def watch(future: Any, target: str, count: Callable[[], object]) -> None:
@@ -139,7 +139,8 @@ def _observed_get_snapshot(original: Any) -> Any:
 
 @on_reset
 def _zero() -> None:
-    _generation[0] += 1
+    global _generation
+    _generation += 1
 
 
 _READ: Final = _Watch(None, "", None)

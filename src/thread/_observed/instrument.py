@@ -33,7 +33,7 @@ _PARTS: Final[dict[str, tuple[Part, ...]]] = {
 """Modules in the order of their imports."""
 
 _replacements: dict[str, Replacements] = {}
-_is_active = [False]
+_is_active = False
 
 
 def instrument() -> None:
@@ -53,14 +53,15 @@ def instrument() -> None:
     refusal = guarded(primitives.refusal)
     if refusal is not None:
         raise RuntimeError(refusal)
-    if not _is_active[0]:
+    if not _is_active:
         guarded(coverage.begin)
     guarded(instrument_at_start)
 
 
 def instrument_at_start() -> None:
     """The same before the program's first line, when there are no locks yet that it could be told of."""
-    _is_active[0] = True
+    global _is_active
+    _is_active = True
     for name in _PARTS:
         guarded(after_import, name, _replace_in, _NativeThread() if name == "threading" else None)
 
@@ -71,7 +72,8 @@ def uninstrument() -> None:
     What somebody else has replaced since is left alone. Without `instrument` before it, nothing happens. Safe to call
     from any thread.
     """
-    _is_active[0] = False
+    global _is_active
+    _is_active = False
     for name in _PARTS:
         guarded(forget, name)
     for replacements in list(_replacements.values()):

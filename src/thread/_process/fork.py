@@ -1,120 +1,59 @@
-"""Forks: our threads make way for one, and come back after it.
+"""Forks: the one place that registers steps for them, and the order of these steps.
 
-The order of steps, each registered with `os.register_at_fork`:
-
-1. before: if all threads of the program but one are ours, they end (`make_way`). The child of a process with one thread
-   is safe, and the interpreter, which warns from 3.12 on of a fork with several, has nothing to warn of.
-2. after, in the parent: they begin anew (`come_back`).
-3. after, in the child: the core forgets the parent's records, and then the recorder begins anew (`forget_all`).
-
-A program with threads of its own forks as it always did, and ours go on.
+Before, in the thread that forks:
+  1. `making_way.make_way`: our threads end, if the program has no others.
+In the parent:
+  2. `making_way.come_back`: they start again.
+In the child, whose one thread is the one that forked:
+  3. The core, which registers by itself, forgets the parent's threads and starts from zero. The parts outside the core
+     that start from zero with it are in `_base.resets`.
+  4. `making_way.forget_all`: none of our threads is there.
+  5. `_cli.activation`: the page that waits for its first visitor decides which process has the port.
+  6. `telemetry`: the recorder will stop when `multiprocessing` ends the child.
+  7. Libraries of exporters make their locks anew, as they have registered for by themselves.
+  8. `Recorder.after_fork_in_child`: exporters get new workers. It stays the last step (`register_last_in_child`).
 """
 
 from __future__ import annotations
 
 import os
-import sys
-from collections import deque
-from time import sleep
-
-from .._backend import core
-from . import fork_warning, own_threads
-from .clock import monotonic
-from .own_threads import UnobservedThread
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Final
 
-_FIRST_PAUSE: Final = 0.00002
-_PATIENCE: Final = 0.010
-"""Seconds that a fork is held up at most, by an exporter that is in the middle of a call."""
-_COUNTED_WHEN_THEY_ARE_BACK: Final = sys.version_info[:2] == (3, 13)
-"""Whether the interpreter counts the threads only after it has called what was registered for the parent."""
+    Step = Callable[[], object]
 
-_away: Final[deque[UnobservedThread]] = deque()
-"""Those that made way for the fork that is going on."""
-_missing: Final[deque[UnobservedThread]] = deque()
-"""Those that could not come back, since no thread could be started."""
+_HAS_FORK: Final = hasattr(os, "register_at_fork")
+
+_registered: Final[set[tuple[Step | None, ...]]] = set()
+_last: Final[dict[Step, object]] = {}
+"""The registration of each last step that counts; earlier ones do nothing."""
 
 
-_registered: Final = [False]
-
-
-def register() -> None:
-    """Do all this at forks from now on. A second call does nothing."""
-    if hasattr(os, "register_at_fork") and not _registered[0]:
-        _registered[0] = True
-        os.register_at_fork(before=make_way, after_in_parent=come_back, after_in_child=forget_all)
-
-
-def make_way() -> None:
-    """End our threads, if there is no other thread but this one. Takes `_PATIENCE` at most."""
-    fork_warning.restore()
-    if not _is_alone_with_ours():
+def register(*, before: Step | None = None, in_parent: Step | None = None, in_child: Step | None = None) -> None:
+    """Take these steps at every fork. A second call with the same steps does nothing."""
+    steps = (before, in_parent, in_child)
+    if not _HAS_FORK or steps in _registered:
         return
-    threads = [each for each in own_threads.running_threads() if each.makes_way]
-    _away.extend(threads)
-    until = monotonic() + _PATIENCE
-    pause = _FIRST_PAUSE
-    while not _alone():
-        for thread in threads:
-            thread.leave()
-        if monotonic() > until:
-            fork_warning.suppress()
-            return
-        sleep(pause)
-        pause = min(pause * 2, 0.001)
+    _registered.add(steps)
+    if before is not None:
+        os.register_at_fork(before=before)
+    if in_parent is not None:
+        os.register_at_fork(after_in_parent=in_parent)
+    if in_child is not None:
+        os.register_at_fork(after_in_child=in_child)
 
 
-def _is_alone_with_ours() -> bool:
-    until = monotonic() + _PATIENCE / 10
-    while True:
-        ours, others, others_in_python = own_threads.company()
-        if not ours or not others:
-            return bool(ours)
-        if others_in_python or monotonic() > until:
-            return False
-        # It has been joined a moment ago, or a library has threads of its own.
-        sleep(_FIRST_PAUSE)
+def register_last_in_child(step: Step) -> None:
+    """Take this step in children, after all that has been registered so far. Another call moves it to the end again."""
+    if not _HAS_FORK:
+        return
+    registration = _last[step] = object()
 
+    def take_if_last() -> None:
+        if _last[step] is registration:
+            step()
 
-def come_back() -> None:
-    """Begin anew in the parent with what made way."""
-    if _away and _COUNTED_WHEN_THEY_ARE_BACK:
-        fork_warning.suppress()
-    _begin_anew(_away)
-
-
-def bring_back_the_missing() -> None:
-    """Try again with those that could not come back. Safe in any thread and signal handler."""
-    if _missing:
-        _begin_anew(_missing)
-
-
-def _begin_anew(threads: deque[UnobservedThread]) -> None:
-    for _ in range(len(threads)):
-        try:
-            thread = threads.popleft()
-        except IndexError:
-            return
-        try:
-            thread.come_back()
-        except BaseException as error:
-            _missing.append(thread)
-            if not isinstance(error, RuntimeError):
-                raise
-            core.count_internal_error()
-
-
-def forget_all() -> None:
-    """Know in the child that no thread of ours is there."""
-    _away.clear()
-    _missing.clear()
-    own_threads.forget_all()
-    fork_warning.restore()
-
-
-def _alone() -> bool:
-    tasks = own_threads.tasks()
-    return not own_threads.running_threads() if tasks is None else len(tasks) == 1
+    os.register_at_fork(after_in_child=take_if_last)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import sys
 
-from .own_threads import company
+from .thread_counts import company
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -6,8 +6,9 @@ from collections import deque
 from collections.abc import Callable
 
 from .._backend import core
+from .flags import Flag
 from .log import logger
-from .own_threads import Flag, start_own_thread
+from .own_threads import start_own_thread
 
 
 class InternalErrorLog:

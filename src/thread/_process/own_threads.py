@@ -1,82 +1,19 @@
-"""Threads of the telemetry itself: raw, hidden from what is recorded, and out of the way of the program's signals."""
+"""Threads of the telemetry itself: unobserved, and out of the program's way at forks."""
 
 from __future__ import annotations
 
-import _signal  # type: ignore[import-not-found]
-import os
-from _thread import (
-    LockType,
-    _count,
-    allocate_lock,
-    get_ident,
-    get_native_id,
-    stack_size,
-    start_new_thread,
-)
-from collections import deque, namedtuple
+from _thread import get_native_id
+from collections import deque
 
 from .._backend import core
-from .._inspection.objects import is_a, loaded
+from .flags import Flag
+from .raw_threads import start_raw_thread
+from .threading_list import forget_in_threading
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Final
-
-# What the processor raises in a thread has to reach that thread, or a crash would end in silence.
-_SYNCHRONOUS_SIGNALS: Final = ("SIGABRT", "SIGBUS", "SIGFPE", "SIGILL", "SIGSEGV", "SIGSYS", "SIGTRAP")
-
-_KEPT: Final = frozenset([getattr(_signal, name, 0) for name in _SYNCHRONOUS_SIGNALS])
-# From `_signal`, since `signal` makes an enumeration of each, which takes a hundred times as long.
-_BLOCKED: Final = tuple(_signal.valid_signals() - _KEPT) if hasattr(_signal, "pthread_sigmask") else ()
-
-
-class Flag:
-    """A condition that becomes true once, for many to wait for. Safe in signal handlers and finalizers."""
-
-    __slots__ = ("_lock", "is_set")
-
-    def __init__(self) -> None:
-        # The lock only makes others sleep. A signal handler may interrupt one of them that has just got the lock.
-        self.is_set = False
-        self._lock = allocate_lock()
-        self._lock.acquire()
-
-    def set(self) -> None:
-        """Make it true. Nothing happens if it is."""
-        self.is_set = True
-        _release(self._lock)
-
-    def wait(self, timeout: float) -> bool:
-        """Wait until it is true, `timeout` seconds at most. Returns whether it is."""
-        if not self.is_set and self._lock.acquire(timeout=max(timeout, 0.0)):
-            _release(self._lock)
-        return self.is_set
-
-
-class Alarm:
-    """Ends the sleep of the one thread that sleeps in it, now or the next time. Safe in signal handlers."""
-
-    __slots__ = ("_lock",)
-
-    def __init__(self) -> None:
-        self._lock = allocate_lock()
-        self._lock.acquire()
-
-    def ring(self) -> None:
-        """Wake the sleeper. To ring twice is to ring once."""
-        _release(self._lock)
-
-    def sleep(self, timeout: float) -> bool:
-        """Sleep until it rings, `timeout` seconds at most. Returns whether it rang."""
-        return self._lock.acquire(timeout=max(timeout, 0.0))
-
-
-def _release(lock: LockType) -> None:
-    try:
-        lock.release()
-    except RuntimeError:
-        pass
 
 
 class UnobservedThread:
@@ -125,7 +62,7 @@ class UnobservedThread:
         self.is_running, self.has_begun, self.is_leaving, self._ended = True, False, False, Flag()
         _running[id(self)] = self
         try:
-            _start(self._run_untracked)
+            start_raw_thread(self._run_untracked)
         except (MemoryError, RuntimeError) as error:
             self._end()
             raise RuntimeError(f"can't start new thread: {error}") from None
@@ -202,88 +139,14 @@ def running_threads() -> list[UnobservedThread]:
     return list(_running.values())
 
 
-Company = namedtuple("Company", ["ours", "others", "others_in_python"])
-"""How many threads there are beside the calling one: ours; those of the program that the operating system lists; those
-of the program that the interpreter knows of. One that has been joined a moment ago is listed, and not known."""
-
-
-_threads_of_the_parent: Final = [0]
-
-
-def thread_count() -> int:
-    """How many Python threads run, the main thread excluded."""
-    return max(_count() - _threads_of_the_parent[0], 0)
-
-
-def company() -> Company:
-    """Who else runs in this process."""
-    # In this order: ours are known before they begin, and still when they have ended.
-    counted = thread_count()
-    listed = tasks()
-    running = running_threads()
-    if listed is None:
-        others = max(counted - len(running), 0)
-        return Company(len(running), others, others)
-    listed.discard(get_native_id())
-    # Those that are about to begin have told no number yet.
-    beginning = sum(not each.has_begun for each in running)
-    known = listed.intersection(native_ids.copy())
-    ours = len(known) + beginning
-    return Company(ours, max(len(listed) - ours, 0), max(counted - ours, 0))
-
-
-def tasks() -> set[int] | None:
-    """The operating system's numbers of all threads of this process, None where it does not tell."""
-    try:
-        return set(map(int, os.listdir("/proc/self/task")))
-    except OSError:
-        return None
-
-
 def forget_all() -> None:
     """Know of no thread any more, as in a child after fork, where none of them is."""
     for thread in running_threads():
         thread.is_running = thread.is_leaving = False
     _running.clear()
     native_ids.clear()
-    # The interpreter goes on counting those of the parent.
-    _threads_of_the_parent[0] = _count()
 
 
 def start_own_thread(run: Callable[[], object]) -> None:
     """Call `run` once in a thread of ours. Raises RuntimeError if no thread can be started."""
     UnobservedThread(run).start()
-
-
-def _start(run: Callable[[], object]) -> None:
-    # The stacks that a program finds large enough for its own threads may be too small for an exporter.
-    chosen_by_program = stack_size(0)
-    try:
-        _start_without_signals(run)
-    finally:
-        stack_size(chosen_by_program)
-
-
-def _start_without_signals(run: Callable[[], object]) -> None:
-    """Start a thread in which what can be blocked is blocked, as it inherits it.
-
-    A program that blocks a signal in its own threads, to wait for it with `sigwait`, would die of it if it could be
-    delivered to a thread that the program knows nothing of.
-    """
-    if not _BLOCKED:
-        start_new_thread(run, ())
-        return
-    # Asked first, since a handler that runs when they are blocked may raise.
-    before = _signal.pthread_sigmask(_signal.SIG_BLOCK, ())
-    try:
-        _signal.pthread_sigmask(_signal.SIG_BLOCK, _BLOCKED)
-        start_new_thread(run, ())
-    finally:
-        _signal.pthread_sigmask(_signal.SIG_SETMASK, before)
-
-
-def forget_in_threading() -> None:
-    """Take this thread out of `threading`'s list, where `current_thread()`, which logging calls, has put it."""
-    active, dummy = loaded("threading", "_active"), loaded("threading", "_DummyThread")
-    if type(active) is dict and dummy is not None and is_a(active.get(get_ident()), dummy):
-        active.pop(get_ident(), None)

@@ -14,7 +14,7 @@ from .._observed import coverage as _coverage
 from .._observed.executors import read_executors
 from .._process import children, clock
 from .._process.guards import guarded
-from .._process.own_threads import thread_count
+from .._process.thread_counts import thread_count
 from .._version import VERSION, python_version
 from .histogram import Histogram
 from .live_threads import RawLiveThread, read_live_threads
