@@ -31,9 +31,9 @@ from opentelemetry.sdk.resources import Resource
 from thread import telemetry
 from thread.telemetry import Event, Snapshot
 
+from ._otel.environment import exemplars_are_wanted, sdk_is_disabled
 from ._otel.metric_data import MetricsOfSnapshots, MetricsProducer, Temporality
 from ._otel.scope import NAME, SCHEMA_URL, VERSION
-from ._otlp.environment import exemplars_are_wanted, sdk_is_disabled
 from ._schema.exemplars import Exemplars
 from ._schema.metrics import METRICS, NumberMetric
 

@@ -25,11 +25,11 @@ from thread import telemetry
 from thread.telemetry import Event, Snapshot, monotonic
 
 from ._otel.context import opentelemetry_tracing
+from ._otel.environment import Signal, check_protocol, is_wanted, metric_interval, metric_timeout
 from ._otel.metric_data import MetricsOfSnapshots
 from ._otel.span_builder import DEFAULT_PER_SECOND, SpanBuilder
 from ._otel.suppression import suppressed
 from ._otlp.connection import Deadline
-from ._otlp.environment import Signal, check_protocol, is_wanted, metric_interval, metric_timeout
 from ._otlp.pipeline import CollectedLogRecords, CollectedSpans, Sender
 
 __all__ = ["OtlpExporter"]

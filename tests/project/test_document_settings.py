@@ -9,7 +9,7 @@ from pathlib import Path
 
 from thread._settings.table import SETTINGS
 from thread._settings.variables import VARIABLES
-from thread_exporters._page.first_visit import DEFAULT_HOST, DEFAULT_PORT
+from thread_exporters._page.lazy_page import DEFAULT_HOST, DEFAULT_PORT
 
 ROOT = Path(__file__).parent.parent.parent
 PAGE = ROOT / "docs" / "installing.md"

@@ -1,1 +1,1 @@
-"""Translation into OpenTelemetry's spans, log records and metrics. Nothing here sends anything."""
+"""Translation into OpenTelemetry's spans, log records and metrics, and its environment variables. Nothing here sends."""

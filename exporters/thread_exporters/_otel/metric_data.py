@@ -34,11 +34,11 @@ from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 
 from thread.telemetry import Event, Histogram, Snapshot, time_ns
 
-from .._otlp.environment import exemplars_are_wanted
 from .._schema.encodable import series_attributes
 from .._schema.exemplars import Exemplar, Exemplars, latest
 from .._schema.metrics import METRICS, HistogramMetric, NumberMetric
 from .._schema.points import Attributes
+from .environment import exemplars_are_wanted
 from .scope import NAME, SCHEMA_URL, VERSION
 
 Temporality: TypeAlias = Literal["cumulative", "delta", "lowmemory"]

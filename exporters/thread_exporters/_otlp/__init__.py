@@ -1,1 +1,1 @@
-"""Sending over OTLP/HTTP: the connection, its deadlines, and the standard environment variables."""
+"""Sending over OTLP/HTTP: connections, deadlines and batches."""

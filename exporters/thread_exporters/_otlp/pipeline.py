@@ -14,10 +14,10 @@ from opentelemetry.sdk._logs import LogRecordProcessor, ReadableLogRecord, ReadW
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor
 
+from .._otel.environment import Signal
 from .._otel.identifiers import draw_from_system
 from .._otel.suppression import not_ours
 from .connection import Deadline, TimelyAdapter, TimelySession
-from .environment import Signal
 
 MAX_BATCH: Final = 512
 """Spans or log records in one request: the SDK's default for its own processors."""

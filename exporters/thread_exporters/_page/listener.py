@@ -43,11 +43,11 @@ class Listener:
         return False
 
     @property
-    def door(self) -> OwnSocket | None:
+    def handover_socket(self) -> OwnSocket | None:
         """Where other processes come to share the port."""
         return None
 
-    def open_door(self) -> None:
+    def hand_over(self) -> None:
         """Let in another process that stands at the door."""
 
     def leads(self) -> bool:

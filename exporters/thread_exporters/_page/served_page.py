@@ -8,11 +8,11 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any, Final
 
-from .hosts import Hosts
-from .lent_listener import LentListener, PortOfAncestorError, leave_standby
+from .allowed_hosts import AllowedHosts
+from .lending_listener import LendingListener, PortOfAncestorError, leave_standby
 from .listener import Listener
-from .parent import Parent
-from .requests import Page, Site
+from .parent_process import ParentProcess
+from .routes import Page, Routes
 from .server import MetricsServer
 from .shared_listener import SharedListener
 from .tls import Tls
@@ -46,10 +46,10 @@ class ServedPage:
         self._port = port
         self._folder = folder
         self._tls = tls
-        self._hosts = Hosts(allowed_hosts, host)
+        self._hosts = AllowedHosts(allowed_hosts, host)
         self._server: MetricsServer | None = None
         self._process = os.getpid()
-        self._parent: Parent | None = None
+        self._parent: ParentProcess | None = None
         self._has_complained = False
         self.serve()
 
@@ -101,11 +101,11 @@ class ServedPage:
         tls: Any = None if self._tls is None else self._tls.context()
         if self._folder is None:
             given, self._listener = self._listener, None
-            listener: Listener = given or LentListener(self._host, self._port)
+            listener: Listener = given or LendingListener(self._host, self._port)
         else:
             listener = SharedListener(self._folder, self._host, self._port)
         try:
-            return MetricsServer(listener, Site(self._page, self._hosts).answer, tls)
+            return MetricsServer(listener, Routes(self._page, self._hosts).answer, tls)
         except BaseException:
             listener.close()
             raise
@@ -125,7 +125,7 @@ class ServedPage:
 
         A child says nothing about a port that its parent, or another child, has.
         """
-        self._parent, self._process = Parent(self._process), os.getpid()
+        self._parent, self._process = ParentProcess(self._process), os.getpid()
         self._has_complained = True
         server, self._server = self._server, None
         if server is not None and server.after_fork_in_child():

@@ -21,7 +21,7 @@ from thread.telemetry import monotonic
 
 from .connection import Connection, brief_answer
 from .descriptor import OwnSocket
-from .first_visit import do_in_this_thread
+from .lazy_page import do_in_this_thread
 from .listener import Listener
 
 Answer: TypeAlias = Callable[[bytes, tuple[str, int]], bytes]
@@ -53,13 +53,13 @@ class MetricsServer:
         self._failure: Exception | None = None
         self._has_failed = False
         self._forget_clients()
-        self._hang_a_bell()
+        self._open_wakeup()
         self._open = True
-        self._thread = telemetry.UnobservedThread(self._serve, wake=self._ring)
+        self._thread = telemetry.UnobservedThread(self._serve, wake=self._wake)
         try:
             self.resume()
         except RuntimeError:
-            self._take_the_bell_away()
+            self._close_wakeup()
             raise
 
     def _forget_clients(self) -> None:
@@ -90,13 +90,13 @@ class MetricsServer:
         if failure is not None:
             _log.error("the page of metrics failed; further failures are not logged", exc_info=failure)
         if self._listener.look_after():
-            self._ring()
+            self._wake()
 
     def resume(self) -> None:
         """Answer, if it does not. Raises RuntimeError where no thread can be started."""
         if not self._thread.is_running:
-            if not (self._alarm.is_ours and self._bell.is_ours):
-                self._hang_a_bell()
+            if not (self._wakeup_receiver.is_ours and self._wakeup_sender.is_ours):
+                self._open_wakeup()
             try:
                 self._thread.start()
             except RuntimeError:
@@ -106,7 +106,7 @@ class MetricsServer:
     def close(self, timeout: float) -> None:
         """Stop listening and free the port within `timeout` seconds."""
         self._open = False
-        self._ring()
+        self._wake()
         deadline = monotonic() + timeout
         while self._thread.is_running and monotonic() < deadline:
             sleep(_MOMENT)
@@ -116,27 +116,27 @@ class MetricsServer:
     def after_fork_in_child(self) -> bool:
         """Leave the clients to the parent, and the port too unless it is shared. Returns whether it is."""
         self._hang_up()
-        self._thread = telemetry.UnobservedThread(self._serve, wake=self._ring)
+        self._thread = telemetry.UnobservedThread(self._serve, wake=self._wake)
         return self._listener.stay_in_child()
 
     def _hang_up(self) -> None:
         for each in (*self._clients, *self._refused):
             each.close()
         self._forget_clients()
-        self._take_the_bell_away()
+        self._close_wakeup()
 
-    def _hang_a_bell(self) -> None:
+    def _open_wakeup(self) -> None:
         here, there = socket.socketpair()
-        self._alarm, self._bell = OwnSocket(here), OwnSocket(there)
+        self._wakeup_receiver, self._wakeup_sender = OwnSocket(here), OwnSocket(there)
 
-    def _take_the_bell_away(self) -> None:
-        self._alarm.close()
-        self._bell.close()
+    def _close_wakeup(self) -> None:
+        self._wakeup_receiver.close()
+        self._wakeup_sender.close()
 
-    def _ring(self) -> None:
+    def _wake(self) -> None:
         try:
-            if self._bell.is_ours:
-                self._bell.socket.send(b".")
+            if self._wakeup_sender.is_ours:
+                self._wakeup_sender.socket.send(b".")
                 return
             # Who has closed it has closed the port as well, but a thread that waits keeps it open until a client comes.
             with socket.socket(self._listener.family, socket.SOCK_STREAM) as client:
@@ -147,11 +147,15 @@ class MetricsServer:
 
     def _serve(self) -> None:
         try:
-            while self._open and not self._thread.is_leaving and self._alarm.is_ours and self._listener.is_ours:
+            while self._goes_on():
                 self._serve_once()
         except Exception as error:
             if self._open:
                 self._fail(error)
+
+    def _goes_on(self) -> bool:
+        is_wanted = self._open and not self._thread.is_leaving
+        return is_wanted and self._wakeup_receiver.is_ours and self._listener.is_ours
 
     def _serve_once(self) -> None:
         now = monotonic()
@@ -164,11 +168,11 @@ class MetricsServer:
                 client.close()
         self._clients = [each for each in self._clients if each.wants]
         self._refused = deque(each for each in self._refused if each.wants)
-        if self._alarm.socket.fileno() in ready:
-            self._alarm.socket.recv(1)
-        door = self._listener.door
-        if door is not None and door.socket.fileno() in ready:
-            self._listener.open_door()
+        if self._wakeup_receiver.socket.fileno() in ready:
+            self._wakeup_receiver.socket.recv(1)
+        handover = self._listener.handover_socket
+        if handover is not None and handover.socket.fileno() in ready:
+            self._listener.hand_over()
         if self._listener.listening.socket.fileno() in ready:
             self._client_came(now)
         elif now >= self._listen_again_at:
@@ -176,11 +180,11 @@ class MetricsServer:
             self._came_at = None
 
     def _waited_for(self, now: float, clients: list[Connection]) -> dict[int, int]:
-        waited_for = {self._alarm.socket.fileno(): selectors.EVENT_READ}
+        waited_for = {self._wakeup_receiver.socket.fileno(): selectors.EVENT_READ}
         if now >= self._listen_again_at and not self._listener.is_lent:
             waited_for[self._listener.listening.socket.fileno()] = selectors.EVENT_READ
-        if self._listener.door is not None:
-            waited_for[self._listener.door.socket.fileno()] = selectors.EVENT_READ
+        if self._listener.handover_socket is not None:
+            waited_for[self._listener.handover_socket.socket.fileno()] = selectors.EVENT_READ
         waited_for.update((client.descriptor, client.wants) for client in clients)
         return waited_for
 

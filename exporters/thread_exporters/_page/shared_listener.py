@@ -39,9 +39,9 @@ class SharedListener(Listener):
         self._leading: Descriptor | None = None
         shared = _shared_by_others(folder, host, port)
         self._was_given = shared is not None
-        listening, door = shared or self._begin(host, port)
+        listening, handover = shared or self._begin(host, port)
         self._listen_to(listening)
-        self._door = None if door is None else OwnSocket(door)
+        self._handover_socket = None if handover is None else OwnSocket(handover)
 
     def _begin(self, host: str, port: int) -> Sockets:
         try:
@@ -54,7 +54,7 @@ class SharedListener(Listener):
             self._was_given = True
             return shared
         try:
-            return listening, _new_door(self._folder, listening.getsockname()[1])
+            return listening, _new_handover_socket(self._folder, listening.getsockname()[1])
         except OSError:
             # The disk is full, for example. The page is served all the same, and the door is tried again.
             return listening, None
@@ -64,22 +64,22 @@ class SharedListener(Listener):
         return self._was_given
 
     @property
-    def door(self) -> OwnSocket | None:
-        return self._door if self._door is not None and self._door.is_ours else None
+    def handover_socket(self) -> OwnSocket | None:
+        return self._handover_socket if self._handover_socket is not None and self._handover_socket.is_ours else None
 
-    def open_door(self) -> None:
-        door = self.door
-        if door is None:
+    def hand_over(self) -> None:
+        handover = self.handover_socket
+        if handover is None:
             return
         try:
-            guest, _ = door.socket.accept()
+            guest, _ = handover.socket.accept()
         except OSError:
             return
         with guest:
             try:
                 if _is_trusted(guest):
                     guest.settimeout(_PATIENCE)
-                    socket.send_fds(guest, [b"."], [self.listening.socket.fileno(), door.socket.fileno()])
+                    socket.send_fds(guest, [b"."], [self.listening.socket.fileno(), handover.socket.fileno()])
             except OSError:
                 pass
 
@@ -104,22 +104,22 @@ class SharedListener(Listener):
         return Descriptor(descriptor)
 
     def look_after(self) -> bool:
-        path = self._folder / _door_name(self.address[1])
+        path = self._folder / _handover_name(self.address[1])
         try:
             # What cleans folders removes what was not touched for long.
             os.utime(path, follow_symlinks=False)
         except FileNotFoundError:
-            return self._put_up_a_new_door()
+            return self._replace_handover_socket()
         except OSError:
             pass
         return False
 
-    def _put_up_a_new_door(self) -> bool:
+    def _replace_handover_socket(self) -> bool:
         try:
-            new = OwnSocket(_new_door(self._folder, self.address[1]))
+            new = OwnSocket(_new_handover_socket(self._folder, self.address[1]))
         except OSError:
             return False
-        old, self._door = self._door, new
+        old, self._handover_socket = self._handover_socket, new
         if old is not None:
             old.close()
         return True
@@ -134,29 +134,29 @@ class SharedListener(Listener):
         if self._leading is not None:
             self._leading.close()
             self._leading = None
-        if self._door is not None:
-            self._door.close()
+        if self._handover_socket is not None:
+            self._handover_socket.close()
         self.listening.close()
 
 
-def _door_name(port: int) -> str:
+def _handover_name(port: int) -> str:
     return f"thread-{port}.sock"
 
 
-def _new_door(folder: Path, port: int) -> socket.socket:
-    door = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+def _new_handover_socket(folder: Path, port: int) -> socket.socket:
+    handover = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     name = f"thread-{port}.{os.urandom(8).hex()}.tmp"
     try:
         with _short(folder) as short:
-            door.bind(f"{short}/{name}")
+            handover.bind(f"{short}/{name}")
         os.chmod(folder / name, 0o600)
-        door.listen()
+        handover.listen()
         # Under its name it is never seen without somebody who listens.
-        os.replace(folder / name, folder / _door_name(port))
+        os.replace(folder / name, folder / _handover_name(port))
     except BaseException:
-        door.close()
+        handover.close()
         raise
-    return door
+    return handover
 
 
 def _shared_by_others(folder: Path, host: str, port: int) -> Sockets | None:
@@ -167,7 +167,7 @@ def _shared_by_others(folder: Path, host: str, port: int) -> Sockets | None:
         guest.settimeout(_PATIENCE)
         try:
             with _short(folder) as short:
-                guest.connect(f"{short}/{_door_name(port)}")
+                guest.connect(f"{short}/{_handover_name(port)}")
             if not _is_trusted(guest):
                 return None
             descriptors = socket.recv_fds(guest, 1, 2)[1]

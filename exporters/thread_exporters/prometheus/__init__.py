@@ -1,4 +1,4 @@
-"""What was recorded, as metrics for Prometheus.
+"""What was samples, as metrics for Prometheus.
 
 Serve them on a port of their own:
 
@@ -33,17 +33,17 @@ from prometheus_client import REGISTRY, CollectorRegistry
 from thread import telemetry
 from thread.telemetry import Event, Snapshot
 
-from .._page.first_visit import DEFAULT_HOST, address
+from .._page.lazy_page import DEFAULT_HOST, address
 from .._page.listener import Listener
 from .._page.served_page import ServedPage
 from .._page.tls import Tls
 from .._schema.exemplars import Exemplars
 from ._app import answer, make_asgi_app, make_wsgi_app
-from ._collector import ThreadCollector
+from ._format.collector import ThreadCollector
+from ._format.samples import Samples, samples_of_process
 from ._multiprocess.aggregate import all_processes
-from ._multiprocess.files import VARIABLE, ProcessFiles
+from ._multiprocess.process_files import VARIABLE, ProcessFiles
 from ._multiprocess.registry import registry_of_all
-from ._samples import Recorded, recorded_here
 
 if TYPE_CHECKING:
     import ssl
@@ -105,7 +105,7 @@ class PrometheusExporter:
         folder = os.path.abspath(given) if given else None
         self._folder = folder or ""
         self._exemplars = Exemplars()
-        self._collector = ThreadCollector(self._recorded)
+        self._collector = ThreadCollector(self._samples)
         self._files = _files_in(folder, client_files) if folder else None
         self._registry = registry_of_all(folder) if folder else registry
         if self._files is None:
@@ -166,8 +166,8 @@ class PrometheusExporter:
         # The last numbers of a child are missing in the files until it has written them.
         return self._files is not None
 
-    def _recorded(self) -> Recorded:
-        return recorded_here(telemetry.snapshot(), self._exemplars)
+    def _samples(self) -> Samples:
+        return samples_of_process(telemetry.snapshot(), self._exemplars)
 
     def _register(self) -> None:
         try:

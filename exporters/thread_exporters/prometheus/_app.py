@@ -13,10 +13,10 @@ from prometheus_client.exposition import choose_encoder
 
 from thread import telemetry
 
-from ._collector import collector_of
-from ._multiprocess.files import VARIABLE
+from ._format.collector import collector_of
+from ._format.negotiation import accepts_gzip, wanted_format
+from ._multiprocess.process_files import VARIABLE
 from ._multiprocess.registry import registry_of_all
-from ._negotiation import accepts_gzip, wanted_format
 
 WsgiApp: TypeAlias = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 AsgiApp: TypeAlias = Callable[

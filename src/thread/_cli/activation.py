@@ -64,7 +64,7 @@ def _start(name: str) -> None:
         exporter = _make(name)
         # Of several processes that share a page, one says where it is.
         is_news = getattr(exporter, "is_news", False)
-        if is_news and not load("thread_exporters._page.lent_listener:has_observed_ancestor")():
+        if is_news and not load("thread_exporters._page.lending_listener:has_observed_ancestor")():
             say(f"metrics at {getattr(exporter, 'url', None)}")
 
 
@@ -88,8 +88,8 @@ def _wait_for_the_first_visit() -> None:
         return
     core.enter_untracked()
     try:
-        visit = load("thread_exporters._page.first_visit:from_environment")(
-            come=make_now,
+        visit = load("thread_exporters._page.lazy_page:from_environment")(
+            on_client=make_now,
             say=say,
             thread=UnobservedThread,
             once_it_lives_on=once_it_lives_on,

@@ -16,8 +16,8 @@ from thread_exporters._schema.exemplars import Exemplars
 from thread_exporters._schema.metrics import METRICS
 from thread_exporters.prometheus._app import metrics_page
 from thread_exporters.prometheus._multiprocess.aggregate import AllProcesses
-from thread_exporters.prometheus._multiprocess.files import ProcessFiles
 from thread_exporters.prometheus._multiprocess.folder import Folder
+from thread_exporters.prometheus._multiprocess.process_files import ProcessFiles
 from thread_exporters.prometheus._multiprocess.registry import registry_of_all
 
 OPENMETRICS = "application/openmetrics-text; version=1.0.0"
@@ -94,7 +94,7 @@ def read(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 def value(everything: AllProcesses, name: str) -> float:
     [metric] = [each for each in METRICS if each.name == name]
-    return sum(number for _, number in everything.recorded().numbers(metric))  # type: ignore[arg-type]
+    return sum(number for _, number in everything.samples().numbers(metric))  # type: ignore[arg-type]
 
 
 def leave(files: ProcessFiles) -> None:

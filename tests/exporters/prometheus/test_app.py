@@ -14,7 +14,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from thread import telemetry
 from thread_exporters._schema.metrics import METRICS
 from thread_exporters.prometheus import PrometheusExporter, make_asgi_app, make_wsgi_app
-from thread_exporters.prometheus._collector import collector_of
+from thread_exporters.prometheus._format.collector import collector_of
 
 Answer = tuple[str, dict[str, str], bytes]
 Ask = Callable[..., Answer]

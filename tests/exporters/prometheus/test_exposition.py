@@ -17,9 +17,9 @@ from prometheus_client.utils import floatToGoString
 from thread import telemetry
 from thread.telemetry import Snapshot, SpanContext
 from thread_exporters._schema.exemplars import Exemplars
-from thread_exporters.prometheus._collector import ThreadCollector
-from thread_exporters.prometheus._exposition import Exposition
-from thread_exporters.prometheus._samples import recorded_here
+from thread_exporters.prometheus._format.collector import ThreadCollector
+from thread_exporters.prometheus._format.exposition import Exposition
+from thread_exporters.prometheus._format.samples import samples_of_process
 
 PARSERS: dict[Callable[[Any], bytes], Callable[[str], Any]] = {
     generate_latest: parse_text,
@@ -52,7 +52,7 @@ def collector(exemplars: Exemplars, monkeypatch: pytest.MonkeyPatch) -> ThreadCo
             for name, seconds in ((HOT, 0.001), (HOT, 0.004), (HOT, 3.0), (HOT, 100.0), ("carriage\rreturn", 0.1))
         ]
     )
-    return ThreadCollector(lambda: recorded_here(telemetry.snapshot(), exemplars))
+    return ThreadCollector(lambda: samples_of_process(telemetry.snapshot(), exemplars))
 
 
 def awkward_snapshot() -> Snapshot:
@@ -89,7 +89,7 @@ def test_text_that_is_used_again_is_that_of_the_latest_numbers(encoder: Callable
     exposition = Exposition(encoder, NOON, with_exemplars=False)
 
     def written(snapshot: Snapshot, exposition: Exposition = exposition) -> bytes:
-        return b"".join(exposition.parts(recorded_here(snapshot, Exemplars())))
+        return b"".join(exposition.parts(samples_of_process(snapshot, Exemplars())))
 
     first = replace(snapshot_of_a_shop(), locks=(lock("a", wait=histogram(0.1)), lock("b", wait=histogram(0.1))))
     later = replace(first, dropped_events=8, locks=(first.locks[0], lock("b", wait=histogram(0.1, 0.1))))

@@ -25,12 +25,12 @@ from thread_exporters._schema.exemplars import Exemplars
 from thread_exporters._schema.metrics import METRICS, UNREADABLE_FILES, Metric
 from thread_exporters.prometheus import PrometheusExporter
 from thread_exporters.prometheus._app import metrics_page
+from thread_exporters.prometheus._format.samples import samples_of_process
 from thread_exporters.prometheus._multiprocess.aggregate import AllProcesses, all_processes
-from thread_exporters.prometheus._multiprocess.files import ProcessFiles
 from thread_exporters.prometheus._multiprocess.folder import Folder, own_part_of
-from thread_exporters.prometheus._multiprocess.json_format import ENDED, contents_of, numbers_in
+from thread_exporters.prometheus._multiprocess.json_format import ENDED, decode, encode
+from thread_exporters.prometheus._multiprocess.process_files import ProcessFiles
 from thread_exporters.prometheus._multiprocess.registry import registry_of_all
-from thread_exporters.prometheus._samples import recorded_here
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="no folder is shared here")
 
@@ -47,7 +47,7 @@ METRIC = {metric.name: metric for metric in METRICS}
 ACQUISITIONS, WAITS = "python.lock.acquisitions", "python.lock.wait.duration"
 BAD = {
     "empty": b"",
-    "truncated": contents_of(".counts", recorded_here(snapshot_of_a_shop(), Exemplars()), ())[:500],
+    "truncated": encode(".counts", samples_of_process(snapshot_of_a_shop(), Exemplars()), ())[:500],
     "NUL bytes": b"\0" * 4096,
     "binary": bytes(range(256)),
     "not UTF-8": b'["x",[[["\xff\xfe"],1]]]\n',
@@ -100,7 +100,7 @@ def shows_the_shop(written: str) -> bool:
 
 
 def value(everything: AllProcesses, metric: Metric) -> float:
-    return sum(number for _, number in everything.recorded().numbers(metric))  # type: ignore[arg-type]
+    return sum(number for _, number in everything.samples().numbers(metric))  # type: ignore[arg-type]
 
 
 def complaints(folder: Path) -> list[str]:
@@ -201,7 +201,7 @@ def test_a_bad_file_of_prometheus_client_is_left_out(content: bytes, tmp_path: P
 
 def test_in_a_rolling_update_all_but_the_changed_metric_is_shown(tmp_path: Path) -> None:
     write(tmp_path)
-    newer = contents_of(".counts", recorded_here(snapshot_of_a_shop(), Exemplars()), ()).splitlines(keepends=True)
+    newer = encode(".counts", samples_of_process(snapshot_of_a_shop(), Exemplars()), ()).splitlines(keepends=True)
     changed = [written for written in newer if json.loads(written)[0] != ACQUISITIONS]
     changed += [line(ACQUISITIONS, [[["a", "lock", "shard 1"], 5]]), line("python.lock.of.tomorrow", [[["a"], 1]])]
     (tmp_path / f"thread-{GONE}-abc.counts").write_bytes(b"".join(changed))
@@ -386,7 +386,7 @@ def left_by(folder: Path, index: int, snapshot: Snapshot) -> None:
     exemplars = Exemplars()
     exemplars.observe([slow_wait(0.3, started_at=NOON + index, span=SpanContext(index + 1, 2, 1))])
     for suffix in (".counts", ".gauges"):
-        content = contents_of(suffix, recorded_here(snapshot, exemplars), exemplars.items())
+        content = encode(suffix, samples_of_process(snapshot, exemplars), exemplars.items())
         (folder / f"{identity}{suffix}").write_bytes(content)
     (folder / f"{identity}.lock").touch()
 
@@ -402,7 +402,7 @@ def test_the_dead_become_one_file_and_nothing_is_lost(tmp_path: Path) -> None:
     assert after == before
     assert 'trace_id="' + f"{50:032x}" in after
     assert "python_thread_telemetry_dropped_total 357\n" in after
-    assert numbers_in((tmp_path / ENDED).read_bytes()).folded
+    assert decode((tmp_path / ENDED).read_bytes()).folded
 
 
 def test_the_sum_of_the_dead_has_no_more_series_than_one_process(tmp_path: Path) -> None:

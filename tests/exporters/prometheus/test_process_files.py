@@ -28,10 +28,10 @@ from thread_exporters._schema.exemplars import Exemplars
 from thread_exporters._schema.metrics import METRICS, HistogramMetric
 from thread_exporters.prometheus import PrometheusExporter
 from thread_exporters.prometheus._app import metrics_page
-from thread_exporters.prometheus._families import family
-from thread_exporters.prometheus._multiprocess.files import ProcessFiles
+from thread_exporters.prometheus._format.families import family
+from thread_exporters.prometheus._format.samples import samples_of_process
+from thread_exporters.prometheus._multiprocess.process_files import ProcessFiles
 from thread_exporters.prometheus._multiprocess.registry import registry_of_all
-from thread_exporters.prometheus._samples import recorded_here
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
 
@@ -47,7 +47,7 @@ WORKER = """
     from handmade import *
     from dataclasses import replace
     from thread_exporters._schema.exemplars import Exemplars
-    from thread_exporters.prometheus._multiprocess.files import ProcessFiles
+    from thread_exporters.prometheus._multiprocess.process_files import ProcessFiles
     files = ProcessFiles(sys.argv[1], client_files=True)
     def say(what):
         print(what, flush=True)
@@ -106,8 +106,8 @@ def test_one_process_alone_is_shown_as_it_is(tmp_path: Path) -> None:
     awkward = lock('"le" \\ \udcff 鎖', wait=histogram(1e-9, 0.3, 1e9))
     shop = replace(snapshot_of_a_shop(), locks=(*snapshot_of_a_shop().locks, awkward))
     ProcessFiles(str(tmp_path), client_files=True).write(shop, Exemplars())
-    recorded = recorded_here(shop, Exemplars())
-    assert read(tmp_path) == samples_of(iter([family(metric, recorded, None) for metric in METRICS]))
+    samples = samples_of_process(shop, Exemplars())
+    assert read(tmp_path) == samples_of(iter([family(metric, samples, None) for metric in METRICS]))
 
 
 def test_types_and_descriptions_are_those_of_the_list(tmp_path: Path) -> None:
@@ -397,13 +397,13 @@ def test_a_forked_child_answers_when_its_parent_is_stopped(tmp_path: Path) -> No
             go_on(process)
 
 
-def test_a_page_is_served_where_no_door_can_be_put_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_page_is_served_without_a_handover_socket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(folder: Path, port: int) -> socket.socket:
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(tmp_path))
     with monkeypatch.context() as patch:
-        patch.setattr(shared_listener, "_new_door", fail)
+        patch.setattr(shared_listener, "_new_handover_socket", fail)
         exporter = PrometheusExporter(port=0)
     assert "python_thread_count" in page(exporter.url or "")
     assert not [*tmp_path.glob("*.sock")]

@@ -399,10 +399,10 @@ def test_a_taken_port_lets_a_program_without_logging_run_on(taken_port: int) -> 
     # A process says nothing of a port if one that it comes from has a page, as this one may still have.
     program = """
 from thread import telemetry
-from thread_exporters import _lent_listener
+from thread_exporters._page import lending_listener
 from thread_exporters.prometheus import from_environment
 
-_lent_listener.ancestors = lambda process: iter(())
+lending_listener.ancestors = lambda process: iter(())
 telemetry.start(from_environment())
 print("ran")
 """

@@ -21,8 +21,8 @@ from handmade import snapshot_of_a_shop
 from prometheus_client import CollectorRegistry
 
 from thread_exporters._page import connection as page_connection
+from thread_exporters._page.allowed_hosts import AllowedHosts
 from thread_exporters._page.connection import Connection
-from thread_exporters._page.hosts import Hosts
 from thread_exporters._page.server import MAX_CONNECTIONS
 from thread_exporters.prometheus import PrometheusExporter, from_environment
 
@@ -290,11 +290,12 @@ def test_on_a_loopback_address_only_names_of_this_machine_may_be_asked_for(
 
 
 def test_names_can_be_allowed(monkeypatch: pytest.MonkeyPatch) -> None:
-    allowed = Hosts(["shop", "*.example.org"], "127.0.0.1")
+    allowed = AllowedHosts(["shop", "*.example.org"], "127.0.0.1")
     names = ("shop", "shop:9464", "a.b.example.org", "example.org", "10.0.0.1", "other")
     assert [allowed.allow(name, "0.0.0.0") for name in names] == [True, True, True, False, True, False]
-    assert Hosts(["*"], "x").allow("any.name", "127.0.0.1")
-    assert Hosts(None, "x").allow("any.name", "0.0.0.0") and not Hosts(None, "x").allow("any.name", "127.0.0.1")
+    assert AllowedHosts(["*"], "x").allow("any.name", "127.0.0.1")
+    unlimited = AllowedHosts(None, "x")
+    assert unlimited.allow("any.name", "0.0.0.0") and not unlimited.allow("any.name", "127.0.0.1")
     monkeypatch.setenv("THREAD_TELEMETRY_ALLOWED_HOSTS", "evil.example, shop")
     exporter = from_environment(port=0)
     assert [status(exporter, Host=name) for name in ("evil.example", "shop", "other")] == [200, 200, 421]
@@ -341,7 +342,7 @@ def test_a_page_whose_descriptors_were_closed_is_back_after_the_next_export(
     server = exporter._page._server
     assert server is not None
     mine = []
-    for each in (server._listener.listening, server._alarm, server._bell):
+    for each in (server._listener.listening, server._wakeup_receiver, server._wakeup_sender):
         number = each.socket.fileno()
         with open(tmp_path / str(number), "w+") as file:
             os.dup2(file.fileno(), number)

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from thread_exporters.prometheus._text_template import text_function
+from thread_exporters.prometheus._format.text_template import text_function
 
 
 def test_arguments_fill_the_blanks_in_any_order_and_any_number_of_times() -> None:

@@ -9,11 +9,11 @@ from time import sleep
 from typing import Final
 
 from ..._schema.metrics import UNREADABLE_FILES
-from .._samples import Recorded
+from .._format.samples import Samples
 from .folder import Folder, Stamp, own_part_of
-from .json_format import COUNTS, ENDED, GAUGES, Numbers, numbers_in
+from .json_format import COUNTS, ENDED, GAUGES, FileData, decode
 from .lock_file import identity_in, order_of, process_exists, state_of
-from .sums import as_recorded, together
+from .sums import added_up, as_samples
 
 _TRIES: Final = 5
 _PAUSE: Final = 0.01
@@ -29,15 +29,15 @@ class AllProcesses:
 
     def __init__(self, folder: Folder) -> None:
         self._folder = folder
-        self._known: dict[str, tuple[Stamp, Numbers]] = {}
-        self._ended: tuple[dict[str, Stamp], Numbers, dict[str, str]] = ({}, Numbers(), {})
+        self._known: dict[str, tuple[Stamp, FileData]] = {}
+        self._ended: tuple[dict[str, Stamp], FileData, dict[str, str]] = ({}, FileData(), {})
         self._left_out_by_others: dict[str, str] = {}
         self._complaints: dict[str, str] = {}
         self._complained: set[str] = set()
 
-    def recorded(self) -> Recorded:
+    def samples(self) -> Samples:
         """All of it together."""
-        found = Numbers()
+        found = FileData()
         for _ in range(_TRIES):
             # The files of the ended are put together while they are read: then nothing may be missing or twice.
             before = self._folder.stamp(ENDED)
@@ -45,7 +45,7 @@ class AllProcesses:
             if self._folder.stamp(ENDED) == before:
                 break
             sleep(_PAUSE)
-        return as_recorded(found)
+        return as_samples(found)
 
     def leave_out(self, name: str, reason: str) -> None:
         """Count a file that somebody else could not understand for the next page."""
@@ -57,7 +57,7 @@ class AllProcesses:
             name, reason = self._complaints.popitem()
             yield f"the page of metrics leaves out what cannot be understood of {name!r}: {reason}"
 
-    def _found(self) -> Numbers:
+    def _found(self) -> FileData:
         names = set(self._folder.names())
         left_out, self._left_out_by_others = self._left_out_by_others, {}
         living, ended = [], {}
@@ -70,13 +70,13 @@ class AllProcesses:
                 else:
                     ended[identity] = stamp
         living.sort(key=order_of)
-        parts = [self._numbers(f"{identity}{suffix}", left_out) for suffix in (COUNTS, GAUGES) for identity in living]
+        parts = [self._data_in(f"{identity}{suffix}", left_out) for suffix in (COUNTS, GAUGES) for identity in living]
         # The sum of those whose files are gone is read last. Of what it includes, files may still be there.
-        sum_of_ended = self._numbers(ENDED, left_out)
+        sum_of_ended = self._data_in(ENDED, left_out)
         for identity in sum_of_ended.folded:
             ended.pop(identity, None)
         parts = [sum_of_ended, self._of_ended(ended, left_out), *parts]
-        total = together(parts)
+        total = added_up(parts)
         total.numbers[UNREADABLE_FILES.name] = {(): len(left_out)}
         self._remember_to_say(left_out)
         self._forget_all_but({ENDED, *(f"{identity}{suffix}" for identity in living for suffix in (COUNTS, GAUGES))})
@@ -88,24 +88,24 @@ class AllProcesses:
                 self._complained.add(name)
                 self._complaints[str(self._folder.path / name)] = reason
 
-    def _of_ended(self, ended: dict[str, Stamp], left_out: dict[str, str]) -> Numbers:
+    def _of_ended(self, ended: dict[str, Stamp], left_out: dict[str, str]) -> FileData:
         known, total, known_left_out = self._ended
         if not known.items() <= ended.items():
-            known, total, known_left_out = {}, Numbers(), {}
+            known, total, known_left_out = {}, FileData(), {}
         new = sorted(ended.keys() - known.keys(), key=order_of)
         if new:
             known_left_out = known_left_out.copy()
             parts = (self._read(f"{identity}{COUNTS}", known_left_out) for identity in new)
-            total = together([total, *parts] if known else parts)
+            total = added_up([total, *parts] if known else parts)
         self._ended = ended, total, known_left_out
         left_out.update(known_left_out)
         return total
 
-    def _numbers(self, name: str, left_out: dict[str, str]) -> Numbers:
+    def _data_in(self, name: str, left_out: dict[str, str]) -> FileData:
         """What a file says that is likely to be read again, nothing if there is none."""
         stamp = self._folder.stamp(name)
         if stamp is None:
-            return Numbers()
+            return FileData()
         known = self._known.get(name)
         if known is None or known[0] != stamp:
             known = self._known[name] = stamp, self._read(name, left_out)
@@ -113,13 +113,13 @@ class AllProcesses:
             left_out[name] = known[1].left_out
         return known[1]
 
-    def _read(self, name: str, left_out: dict[str, str]) -> Numbers:
+    def _read(self, name: str, left_out: dict[str, str]) -> FileData:
         try:
-            found = numbers_in(self._folder.read(name))
+            found = decode(self._folder.read(name))
         except FileNotFoundError:
-            return Numbers()
+            return FileData()
         except OSError as error:
-            found = Numbers(left_out=str(error.strerror or error))
+            found = FileData(left_out=str(error.strerror or error))
         if found.left_out:
             left_out[name] = found.left_out
         return found

@@ -18,7 +18,7 @@ from ..._schema.encodable import MAX_LABEL, label_value
 from ..._schema.exemplars import Exemplar
 from ..._schema.metrics import METRICS, HistogramMetric, NumberMetric
 from ..._schema.points import Attributes
-from .._samples import Recorded
+from .._format.samples import Samples
 
 COUNTS: Final = ".counts"
 """The suffix of the file of what only grows. It stays when its process is gone."""
@@ -39,7 +39,7 @@ _BY_NAME: Final = {metric.name: metric for metric in METRICS}
 
 
 @dataclass(slots=True)
-class Numbers:
+class FileData:
     """What such files say."""
 
     began_at: float = 0.0
@@ -53,13 +53,13 @@ class Numbers:
     """What of the file could not be understood, empty if all could."""
 
 
-def contents_of(
-    suffix: str, recorded: Recorded, exemplars: Iterable[tuple[Attributes, Mapping[int, Exemplar]]], folded: Any = ()
+def encode(
+    suffix: str, samples: Samples, exemplars: Iterable[tuple[Attributes, Mapping[int, Exemplar]]], folded: Any = ()
 ) -> bytes:
     """What is to be in the file with that suffix."""
-    lines = [_line_of(metric, recorded) for metric in METRICS if suffix_of(metric) == suffix]
+    lines = [_line_of(metric, samples) for metric in METRICS if suffix_of(metric) == suffix]
     if suffix == COUNTS:
-        lines += [_line(_BEGAN, recorded.began_at), _line(_EXEMPLARS, list(_exemplars_as_lists(exemplars)))]
+        lines += [_line(_BEGAN, samples.began_at), _line(_EXEMPLARS, list(_exemplars_as_lists(exemplars)))]
     if folded:
         lines.append(_line(_FOLDED, sorted(folded)))
     return b"".join(lines)
@@ -70,9 +70,9 @@ def suffix_of(metric: NumberMetric | HistogramMetric) -> str:
     return COUNTS if metric.instrument in ("counter", "histogram") else GAUGES
 
 
-def numbers_in(content: bytes) -> Numbers:
+def decode(content: bytes) -> FileData:
     """What a file says."""
-    found = Numbers(left_out="" if content else "it is empty")
+    found = FileData(left_out="" if content else "it is empty")
     for number, line in enumerate(content.splitlines(), 1):
         try:
             name, values = json.loads(line)
@@ -85,7 +85,7 @@ def numbers_in(content: bytes) -> Numbers:
     return found
 
 
-def _take(found: Numbers, name: str, values: Any) -> None:
+def _take(found: FileData, name: str, values: Any) -> None:
     metric = _BY_NAME.get(name)
     if isinstance(metric, HistogramMetric):
         found.histograms[name] = _series(metric, values, _distribution)
@@ -142,18 +142,18 @@ def _line(name: str, content: object) -> bytes:
     return json.dumps([name, content], separators=(",", ":")).encode() + b"\n"
 
 
-def _line_of(metric: NumberMetric | HistogramMetric, recorded: Recorded) -> bytes:
+def _line_of(metric: NumberMetric | HistogramMetric, samples: Samples) -> bytes:
     if isinstance(metric, HistogramMetric):
-        histograms = recorded.histograms(metric)
-        return _line(metric.name, [(_bounded(attributes), _numbers(each)) for attributes, each in histograms])
-    return _line(metric.name, [(_bounded(attributes), number) for attributes, number in recorded.numbers(metric)])
+        histograms = samples.histograms(metric)
+        return _line(metric.name, [(_bounded(attributes), _sparse(each)) for attributes, each in histograms])
+    return _line(metric.name, [(_bounded(attributes), number) for attributes, number in samples.numbers(metric)])
 
 
 def _bounded(attributes: Attributes) -> list[str | int]:
     return [label_value(value) if isinstance(value, str) else value for value in attributes]
 
 
-def _numbers(histogram: Histogram) -> list[float]:
+def _sparse(histogram: Histogram) -> list[float]:
     numbers = [histogram.sum]
     for index, count in enumerate(histogram.buckets):
         if count:

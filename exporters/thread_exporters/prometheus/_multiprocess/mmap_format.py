@@ -11,8 +11,8 @@ from prometheus_client.mmap_dict import mmap_key
 
 from ..._schema.metrics import METRICS, HistogramMetric, NumberMetric
 from ..._schema.points import Attributes
-from .._families import edges, label_values
-from .._samples import Recorded
+from .._format.families import edges, label_values
+from .._format.samples import Samples
 
 _HEADER: Final = Struct("i4x")
 _LENGTH: Final = Struct("i")
@@ -43,22 +43,22 @@ class ClientFiles:
     def __init__(self) -> None:
         self._entries: dict[tuple[str, Attributes], _Entries] = {}
 
-    def contents(self, recorded: Recorded) -> Iterator[tuple[str, bytes]]:
+    def contents(self, samples: Samples) -> Iterator[tuple[str, bytes]]:
         """What each file begins its name with, and what is to be in it."""
         written: dict[str, list[bytes]] = {}
         for metric in METRICS:
-            written.setdefault(stem_of(metric), []).extend(self._written(metric, recorded))
+            written.setdefault(stem_of(metric), []).extend(self._written(metric, samples))
         for stem, entries in written.items():
             size = sum(map(len, entries))
             yield stem, b"".join([_HEADER.pack(_HEADER.size + size), *entries])
 
-    def _written(self, metric: NumberMetric | HistogramMetric, recorded: Recorded) -> Iterator[bytes]:
+    def _written(self, metric: NumberMetric | HistogramMetric, samples: Samples) -> Iterator[bytes]:
         if isinstance(metric, HistogramMetric):
-            for attributes, histogram in recorded.histograms(metric):
+            for attributes, histogram in samples.histograms(metric):
                 numbers = [*metric.counts(histogram), histogram.sum]
                 yield self._entries_of(metric, attributes).with_numbers(numbers)
         else:
-            for attributes, number in recorded.numbers(metric):
+            for attributes, number in samples.numbers(metric):
                 yield self._entries_of(metric, attributes).with_numbers([number])
 
     def _entries_of(self, metric: NumberMetric | HistogramMetric, attributes: Attributes) -> _Entries:

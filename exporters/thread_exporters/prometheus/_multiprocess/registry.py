@@ -11,7 +11,7 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.core import Metric
 from prometheus_client.multiprocess import MultiProcessCollector
 
-from .._collector import ThreadCollector
+from .._format.collector import ThreadCollector
 from .aggregate import AllProcesses, all_processes
 from .folder import Folder
 from .mmap_format import is_whole
@@ -30,7 +30,7 @@ def _registry_of(path: str) -> CollectorRegistry:
     processes = all_processes(path)
     registry = CollectorRegistry()
     registry.register(_Others(processes, Folder(path)))
-    ThreadCollector(processes.recorded).register(registry)
+    ThreadCollector(processes.samples).register(registry)
     return registry
 
 

@@ -1,4 +1,4 @@
-"""Numbers of several processes, added up to no more series than one process may have."""
+"""FileData of several processes, added up to no more series than one process may have."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from ..._schema.attributes import ATTRIBUTES, MOST_SERIES
 from ..._schema.exemplars import Exemplar, exemplars_of
 from ..._schema.metrics import METRICS, HistogramMetric, NumberMetric
 from ..._schema.points import Attributes
-from .._samples import Recorded
-from .json_format import Numbers
+from .._format.samples import Samples
+from .json_format import FileData
 
 Value = TypeVar("Value")
 
@@ -27,9 +27,9 @@ _MOST_EXEMPLARS: Final = 2000
 _FIXED: Final = {attribute.name for attribute in ATTRIBUTES if attribute.values}
 
 
-def together(parts: Iterable[Numbers]) -> Numbers:
+def added_up(parts: Iterable[FileData]) -> FileData:
     """The numbers of all parts. What is too much is counted under `other`, of the last parts first."""
-    total = Numbers()
+    total = FileData()
     turn = monotonic()
     for part in parts:
         if monotonic() - turn > _TURN:
@@ -87,15 +87,15 @@ def _latest_of(one: Mapping[int, Exemplar], other: Mapping[int, Exemplar]) -> Ma
     return dict(sorted([*one.items(), *other.items()], key=lambda item: item[1].at))
 
 
-def as_recorded(numbers: Numbers) -> Recorded:
-    """Numbers as a page, or another file, is made of them."""
+def as_samples(numbers: FileData) -> Samples:
+    """FileData as a page, or another file, is made of them."""
 
     def histograms(metric: HistogramMetric) -> Iterable[tuple[Attributes, Histogram]]:
         for attributes, (total, buckets) in numbers.histograms[metric.name].items():
             # No page shows the maximum, so none is written.
             yield attributes, Histogram(sum(buckets), total, 0.0, buckets)
 
-    return Recorded(
+    return Samples(
         numbers.began_at,
         lambda metric: numbers.numbers[metric.name].items(),
         histograms,

@@ -14,8 +14,8 @@ from collections import deque
 from collections.abc import Callable
 
 from .descriptor import OwnSocket
-from .lent_listener import LentListener, PortOfAncestorError, has_observed_ancestor
-from .parent import Parent
+from .lending_listener import LendingListener, PortOfAncestorError, has_observed_ancestor
+from .parent_process import ParentProcess
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -45,24 +45,24 @@ def address(say: Callable[[str], object]) -> tuple[str, int]:
     return host, DEFAULT_PORT
 
 
-def from_environment(**options: Any) -> FirstVisit:
-    """What waits at the address that the environment has. The options are those of `FirstVisit`."""
-    return FirstVisit(*address(options["say"]), **options)
+def from_environment(**options: Any) -> LazyPage:
+    """What waits at the address that the environment has. The options are those of `LazyPage`."""
+    return LazyPage(*address(options["say"]), **options)
 
 
-_errands: Final[dict[int, deque[Callable[[], object]]]] = {}
+_tasks: Final[dict[int, deque[Callable[[], object]]]] = {}
 """What threads are to do that received a client, by their identifiers."""
 
 
-def do_in_this_thread(errand: Callable[[], object]) -> bool:
+def do_in_this_thread(task: Callable[[], object]) -> bool:
     """Have this thread go on with something, if it is one that received the first client. Returns whether it is.
 
     Once the main thread has come to its end, no other can be started from 3.12 on, and those that run go on.
     """
-    errands = _errands.get(_thread.get_ident())
-    if errands is None or errands:
+    tasks = _tasks.get(_thread.get_ident())
+    if tasks is None or tasks:
         return False
-    errands.append(errand)
+    tasks.append(task)
     return True
 
 
@@ -76,7 +76,7 @@ def _locked() -> _thread.LockType:
     return lock
 
 
-class FirstVisit:
+class LazyPage:
     """Listens on `host` and `port`, now or as soon as they can be had, and calls `come` when a client comes.
 
     `thread` makes a thread from what it runs and from what wakes it; `once_it_lives_on` has something done once a
@@ -92,7 +92,7 @@ class FirstVisit:
         host: str,
         port: int,
         *,
-        come: Callable[[], object],
+        on_client: Callable[[], object],
         say: Callable[[str], object],
         thread: Callable[[Callable[[], object], Callable[[], object]], Any],
         once_it_lives_on: Callable[[Callable[[], object]], object],
@@ -100,24 +100,24 @@ class FirstVisit:
     ) -> None:
         self._host = host
         self._port = port
-        self._come = come
+        self._on_client = on_client
         self._say = say
         self._interval = interval
-        self._listener: LentListener | None = None
+        self._listener: LendingListener | None = None
         self._process = os.getpid()
         self._session = _session()
-        self._parent: Parent | None = None
+        self._parent: ParentProcess | None = None
         self._has_complained = False
         self._is_over = False
         self._turn = _thread.allocate_lock()
         """Held by who changes what listens."""
         self._nap = _locked()
-        self._make_bell()
+        self._open_wakeup()
         self._is_silent = has_observed_ancestor()
         self._try_to_listen()
         self._once_it_lives_on = once_it_lives_on
         self._new_thread = thread
-        self._thread = thread(self._wait, self._ring)
+        self._thread = thread(self._wait, self._wake)
         self._thread.start()
 
     @property
@@ -128,12 +128,12 @@ class FirstVisit:
         host, port = self._listener.address
         return f"http://{f'[{host}]' if ':' in host else host}:{port}/metrics"
 
-    def end(self) -> LentListener | None:
+    def end(self) -> LendingListener | None:
         """Give the port away, with the client that may wait there. None if there is no port."""
         with self._turn:
             self._is_over = True
             listener, self._listener = self._listener, None
-        self._ring()
+        self._wake()
         return listener
 
     def after_fork_in_child(self) -> None:
@@ -145,11 +145,11 @@ class FirstVisit:
             self._listener = None
         self._turn = _thread.allocate_lock()
         self._nap = _locked()
-        self._alarm.close()
-        self._bell.close()
-        self._make_bell()
-        self._parent, self._process = Parent(self._process), os.getpid()
-        self._thread = self._new_thread(self._wait, self._ring)
+        self._wakeup_receiver.close()
+        self._wakeup_sender.close()
+        self._open_wakeup()
+        self._parent, self._process = ParentProcess(self._process), os.getpid()
+        self._thread = self._new_thread(self._wait, self._wake)
         before, self._session = self._session, _session()
         if self._session in (before, self._process):
             self._once_it_lives_on(self._look_out)
@@ -165,18 +165,18 @@ class FirstVisit:
         except RuntimeError:
             self._is_over = True
 
-    def _make_bell(self) -> None:
+    def _open_wakeup(self) -> None:
         here, there = socket.socketpair()
-        self._alarm, self._bell = OwnSocket(here), OwnSocket(there)
+        self._wakeup_receiver, self._wakeup_sender = OwnSocket(here), OwnSocket(there)
 
-    def _ring(self) -> None:
+    def _wake(self) -> None:
         try:
             self._nap.release()
         except RuntimeError:
             pass
         try:
-            if self._bell.is_ours:
-                self._bell.socket.send(b".")
+            if self._wakeup_sender.is_ours:
+                self._wakeup_sender.socket.send(b".")
         except OSError:
             pass
 
@@ -184,7 +184,7 @@ class FirstVisit:
         if self._parent is not None and self._parent.lives:
             return
         try:
-            self._listener = LentListener(self._host, self._port)
+            self._listener = LendingListener(self._host, self._port)
         except PortOfAncestorError:
             pass
         except (OSError, UnicodeError) as error:
@@ -219,8 +219,8 @@ class FirstVisit:
 
     def _is_visited(self) -> bool:
         """Have what is needed, and wait for a client. Returns whether one is there, and the page can be made."""
-        if not self._alarm.is_ours:
-            self._make_bell()
+        if not self._wakeup_receiver.is_ours:
+            self._open_wakeup()
         if self._listener is not None and not self._listener.is_ours:
             self._listener.close()
             self._listener = None
@@ -237,36 +237,36 @@ class FirstVisit:
         """Sleep until a client comes, or it is time for something else."""
         listener = self._listener
         poll = select.poll()
-        poll.register(self._alarm.socket.fileno(), select.POLLIN)
-        door = listener.door if listener is not None else None
-        if door is not None:
-            poll.register(door.socket.fileno(), select.POLLIN)
+        poll.register(self._wakeup_receiver.socket.fileno(), select.POLLIN)
+        handover = listener.handover_socket if listener is not None else None
+        if handover is not None:
+            poll.register(handover.socket.fileno(), select.POLLIN)
         if listener is not None and not listener.is_lent:
             poll.register(listener.listening.socket.fileno(), select.POLLIN)
         ready = {descriptor for descriptor, _ in poll.poll(self._patience() * 1000)}
-        if self._alarm.socket.fileno() in ready and self._alarm.is_ours:
-            self._alarm.socket.recv(64)
+        if self._wakeup_receiver.socket.fileno() in ready and self._wakeup_receiver.is_ours:
+            self._wakeup_receiver.socket.recv(64)
         if listener is None or self._is_over or self._thread.is_leaving:
             return False
-        if door is not None and door.socket.fileno() in ready and door.is_ours:
-            listener.open_door()
+        if handover is not None and handover.socket.fileno() in ready and handover.is_ours:
+            listener.hand_over()
         return listener.listening.socket.fileno() in ready and listener.is_ours
 
     def _receive(self) -> None:
-        errands = _errands[_thread.get_ident()] = deque[Callable[[], object]]()
+        tasks = _tasks[_thread.get_ident()] = deque[Callable[[], object]]()
         try:
-            self._come()
+            self._on_client()
         finally:
-            _errands.pop(_thread.get_ident(), None)
-        for errand in errands:
-            errand()
+            _tasks.pop(_thread.get_ident(), None)
+        for task in tasks:
+            task()
 
     def _has_descriptors(self) -> bool:
         """Whether the page can be made now: what cannot be imported then, never can."""
         copies: list[int] = []
         try:
             for _ in range(_DESCRIPTORS):
-                copies.append(os.dup(self._alarm.socket.fileno()))
+                copies.append(os.dup(self._wakeup_receiver.socket.fileno()))
         except OSError:
             return False
         finally:

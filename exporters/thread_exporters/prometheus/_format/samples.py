@@ -8,29 +8,29 @@ from typing import TypeAlias
 
 from thread.telemetry import Histogram, Snapshot
 
-from .._schema.exemplars import Exemplar, Exemplars
-from .._schema.metrics import HistogramMetric, NumberMetric
-from .._schema.points import Attributes
+from ..._schema.exemplars import Exemplar, Exemplars
+from ..._schema.metrics import HistogramMetric, NumberMetric
+from ..._schema.points import Attributes
 
-Numbers: TypeAlias = Callable[[NumberMetric], Iterable[tuple[Attributes, float]]]
-Histograms: TypeAlias = Callable[[HistogramMetric], Iterable[tuple[Attributes, Histogram]]]
+NumberSource: TypeAlias = Callable[[NumberMetric], Iterable[tuple[Attributes, float]]]
+HistogramSource: TypeAlias = Callable[[HistogramMetric], Iterable[tuple[Attributes, Histogram]]]
 
 
 @dataclass(frozen=True, slots=True)
-class Recorded:
+class Samples:
     """The series of all metrics at one moment."""
 
     began_at: float
     """When all counters were zero, in Unix seconds; 0 if nobody knows."""
-    numbers: Numbers
-    histograms: Histograms
+    numbers: NumberSource
+    histograms: HistogramSource
     exemplars: Callable[[str, Attributes], Mapping[int, Exemplar]]
-    """Those of a series of the metric of that name, by the index of the recorded bucket."""
+    """Those of a series of the metric of that name, by the index of the samples bucket."""
 
 
-def recorded_here(snapshot: Snapshot, exemplars: Exemplars) -> Recorded:
+def samples_of_process(snapshot: Snapshot, exemplars: Exemplars) -> Samples:
     """That of this process."""
-    return Recorded(
+    return Samples(
         snapshot.began_at,
         lambda metric: metric.read(snapshot),
         lambda metric: metric.read(snapshot),

@@ -8,7 +8,7 @@ from io import BytesIO
 from typing import Final, TypeAlias
 from urllib.parse import urlsplit
 
-from .hosts import Hosts
+from .allowed_hosts import AllowedHosts
 
 Headers: TypeAlias = list[tuple[str, str]]
 Page: TypeAlias = Callable[[str, str, str, str], tuple[str, Headers, bytes]]
@@ -20,10 +20,10 @@ _START: Final = b'<!doctype html><title>thread-telemetry</title><a href="metrics
 _FIXED: Final = {"/": (_HTML, _START), "/-/healthy": (_TEXT, b"healthy\n")}
 
 
-class Site:
+class Routes:
     """What stands at the port: the page at /metrics, a way to it at /, and /-/healthy."""
 
-    def __init__(self, page: Callable[[], Page], hosts: Hosts) -> None:
+    def __init__(self, page: Callable[[], Page], hosts: AllowedHosts) -> None:
         self._page = page
         self._hosts = hosts
 
@@ -61,10 +61,10 @@ class _Request(BaseHTTPRequestHandler):
     # Else an answer to what has no version would have no status line.
     default_request_version = "HTTP/1.0"
 
-    def __init__(self, request: bytes, address: tuple[str, int], site: Site) -> None:
+    def __init__(self, request: bytes, address: tuple[str, int], routes: Routes) -> None:
         self.answer = b""
         self._request = request
-        self._site = site
+        self._routes = routes
         super().__init__(None, address, None)  # type: ignore[arg-type]
 
     def setup(self) -> None:
@@ -82,7 +82,7 @@ class _Request(BaseHTTPRequestHandler):
             self._send("400 Bad Request", [_TEXT], b"expected one Host header\n")
             return
         self._send(
-            *self._site.respond(
+            *self._routes.respond(
                 self.command,
                 self.path,
                 hosts[0] if hosts else None,

@@ -21,10 +21,10 @@ from typing import TYPE_CHECKING, Final
 from thread.telemetry import Snapshot
 
 from ..._schema.exemplars import Exemplars
-from .._samples import recorded_here
-from .ended import fold_the_ended, remove_client_gauges
+from .._format.samples import samples_of_process
+from .ended_processes import fold_the_ended, remove_client_gauges
 from .folder import Folder, own_part_of
-from .json_format import COUNTS, GAUGES, contents_of
+from .json_format import COUNTS, GAUGES, encode
 from .lock_file import LockFile, new_identity
 
 if TYPE_CHECKING:
@@ -84,14 +84,14 @@ class ProcessFiles:
             _log.warning("%s", complaint)
 
     def _write(self, snapshot: Snapshot, exemplars: Exemplars) -> None:
-        recorded = recorded_here(snapshot, exemplars)
+        samples = samples_of_process(snapshot, exemplars)
         if self._client_files is not None:
-            for stem, content in self._client_files.contents(recorded):
+            for stem, content in self._client_files.contents(samples):
                 # Other threads may have the GIL, and before there is an unfinished file.
                 time.sleep(0)
                 self._given.write(f"{stem}_{self._identity}.db", self._identity, content)
         for suffix in (COUNTS, GAUGES):
-            content = contents_of(suffix, recorded, exemplars.items())
+            content = encode(suffix, samples, exemplars.items())
             time.sleep(0)
             self._folder.write(f"{self._identity}{suffix}", self._identity, content)
 

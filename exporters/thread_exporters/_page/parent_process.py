@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from typing import Final
 
 
-class Parent:
+class ParentProcess:
     """The process that had the number `process`. It may be gone before the child looks, as that of a daemon."""
 
     def __init__(self, process: int) -> None:

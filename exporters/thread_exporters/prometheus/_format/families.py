@@ -9,11 +9,11 @@ from typing import TypeAlias
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.core import Exemplar as PrometheusExemplar
 
-from .._schema.encodable import label_value
-from .._schema.exemplars import Exemplar, latest
-from .._schema.metrics import HistogramMetric, NumberMetric
-from .._schema.points import Attributes
-from ._samples import Recorded
+from ..._schema.encodable import label_value
+from ..._schema.exemplars import Exemplar, latest
+from ..._schema.metrics import HistogramMetric, NumberMetric
+from ..._schema.points import Attributes
+from .samples import Samples
 
 Family: TypeAlias = CounterMetricFamily | GaugeMetricFamily | HistogramMetricFamily
 Bucket: TypeAlias = tuple[str, float] | tuple[str, float, PrometheusExemplar]
@@ -55,20 +55,20 @@ def edges(metric: HistogramMetric) -> list[str]:
     return [*map(str, metric.bounds), "+Inf"]
 
 
-def family(metric: NumberMetric | HistogramMetric, recorded: Recorded, created: float | None) -> Family:
+def family(metric: NumberMetric | HistogramMetric, samples: Samples, created: float | None) -> Family:
     """All series of a metric. `created` is that of `add_number`."""
     made = empty_family(metric)
     if isinstance(metric, HistogramMetric):
         named_buckets = list(zip(edges(metric), metric.buckets))
-        for attributes, histogram in recorded.histograms(metric):
-            found = recorded.exemplars(metric.name, attributes)
+        for attributes, histogram in samples.histograms(metric):
+            found = samples.exemplars(metric.name, attributes)
             counts = tuple(accumulate(histogram.buckets))
             buckets = [
                 _bucket(edge, counts[last], latest(found, first, last)) for edge, (first, last) in named_buckets
             ]
             add_distribution(made, label_values(attributes), buckets, histogram.sum, created)
     else:
-        for attributes, number in recorded.numbers(metric):
+        for attributes, number in samples.numbers(metric):
             add_number(made, label_values(attributes), number, created)
     return made
 

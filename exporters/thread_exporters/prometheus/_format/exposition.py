@@ -20,13 +20,13 @@ from prometheus_client.core import Metric
 
 from thread.telemetry import Histogram, monotonic
 
-from .._schema.encodable import label_value
-from .._schema.exemplars import Exemplar, latest
-from .._schema.metrics import METRICS, HistogramMetric, NumberMetric
-from .._schema.points import Attributes
-from ._families import add_distribution, add_number, edges, empty_family
-from ._samples import Recorded
-from ._text_template import TextFunction, text_function
+from ..._schema.encodable import label_value
+from ..._schema.exemplars import Exemplar, latest
+from ..._schema.metrics import METRICS, HistogramMetric, NumberMetric
+from ..._schema.points import Attributes
+from .families import add_distribution, add_number, edges, empty_family
+from .samples import Samples
+from .text_template import TextFunction, text_function
 
 Encoder: TypeAlias = Callable[[Any], bytes]
 """`generate_latest` of one of the formats: from a registry to a page."""
@@ -61,11 +61,11 @@ class Exposition:
     def __init__(self, encoder: Encoder, created: float | None, *, with_exemplars: bool) -> None:
         self._families = [_Family(metric, encoder, created, with_exemplars) for metric in METRICS]
 
-    def parts(self, recorded: Recorded) -> Iterator[bytes]:
+    def parts(self, samples: Samples) -> Iterator[bytes]:
         """The text piece by piece."""
         began = 0.0
         for family in self._families:
-            series = family.series(recorded)
+            series = family.series(samples)
             written: list[tuple[bytes, ...]] = []
             while some := list(islice(series, _AT_ONCE)):
                 written += some
@@ -94,14 +94,14 @@ class _Family:
         self._metric = metric
         self._known: dict[Attributes, tuple[object, tuple[bytes, ...]]] = {}
 
-    def series(self, recorded: Recorded) -> Iterator[tuple[bytes, ...]]:
+    def series(self, samples: Samples) -> Iterator[tuple[bytes, ...]]:
         """What stands under each of the headers, for each series."""
         if len(self._known) > _MAX_KNOWN:
             # Most are of processes that are gone.
             self._known.clear()
         if isinstance(self._metric, HistogramMetric):
-            return self._distributions(self._metric, recorded)
-        return self._numbers(recorded.numbers(self._metric))
+            return self._distributions(self._metric, samples)
+        return self._numbers(samples.numbers(self._metric))
 
     def _numbers(self, series: Iterable[tuple[Attributes, float]]) -> Iterator[tuple[bytes, ...]]:
         known = self._known
@@ -113,10 +113,10 @@ class _Family:
                 known[attributes] = number, texts
             yield texts
 
-    def _distributions(self, metric: HistogramMetric, recorded: Recorded) -> Iterator[tuple[bytes, ...]]:
+    def _distributions(self, metric: HistogramMetric, samples: Samples) -> Iterator[tuple[bytes, ...]]:
         known = self._known
-        for attributes, histogram in recorded.histograms(metric):
-            found = recorded.exemplars(metric.name, attributes) if self._has_exemplars else None
+        for attributes, histogram in samples.histograms(metric):
+            found = samples.exemplars(metric.name, attributes) if self._has_exemplars else None
             state = histogram.count, histogram.sum, found
             last, texts = known.get(attributes, _UNKNOWN)
             if last != state:

@@ -12,10 +12,10 @@ from weakref import WeakKeyDictionary
 from prometheus_client import CollectorRegistry, metrics
 from prometheus_client.core import Metric
 
-from .._schema.metrics import METRICS
-from ._exposition import Encoder, Exposition
-from ._families import empty_family, family
-from ._samples import Recorded
+from ..._schema.metrics import METRICS
+from .exposition import Encoder, Exposition
+from .families import empty_family, family
+from .samples import Samples
 
 _MAX_FORMATS: Final = 4
 """Formats that are remembered. They differ by what the client asks for, which may be anything."""
@@ -27,7 +27,7 @@ class ThreadCollector:
     `read` gives what there is to be seen at the moment.
     """
 
-    def __init__(self, read: Callable[[], Recorded]) -> None:
+    def __init__(self, read: Callable[[], Samples]) -> None:
         self._read = read
         self._expositions: dict[tuple[str, float | None], Exposition] = {}
         self._left_out_by: set[int] = set()
@@ -51,9 +51,9 @@ class ThreadCollector:
         """The families as they are now, each made when it is asked for, so that only one is held at a time."""
         if get_ident() in self._left_out_by:
             return iter(())
-        recorded = self._read()
-        created = _created(recorded)
-        return (family(metric, recorded, created) for metric in METRICS)
+        samples = self._read()
+        created = _created(samples)
+        return (family(metric, samples, created) for metric in METRICS)
 
     @contextmanager
     def left_out(self) -> Iterator[None]:
@@ -67,17 +67,17 @@ class ThreadCollector:
 
     def text(self, encoder: Encoder, content_type: str) -> Iterator[bytes]:
         """What the encoder would make of these metrics, piece by piece, but not what ends a page."""
-        recorded = self._read()
+        samples = self._read()
         # Only this format has a place for these two: `created` would be series of their own elsewhere.
         is_openmetrics = content_type.startswith("application/openmetrics-text")
-        created = _created(recorded) if is_openmetrics else None
+        created = _created(samples) if is_openmetrics else None
         exposition = self._expositions.get((content_type, created))
         if exposition is None:
             exposition = Exposition(encoder, created, with_exemplars=is_openmetrics)
             if len(self._expositions) >= _MAX_FORMATS:
                 self._expositions.clear()
             self._expositions[content_type, created] = exposition
-        return exposition.parts(recorded)
+        return exposition.parts(samples)
 
 
 _collectors: WeakKeyDictionary[CollectorRegistry, ThreadCollector] = WeakKeyDictionary()
@@ -88,8 +88,8 @@ def collector_of(registry: CollectorRegistry) -> ThreadCollector | None:
     return _collectors.get(registry)
 
 
-def _created(recorded: Recorded) -> float | None:
-    return recorded.began_at or None if _wants_created() else None
+def _created(samples: Samples) -> float | None:
+    return samples.began_at or None if _wants_created() else None
 
 
 def _wants_created() -> bool:

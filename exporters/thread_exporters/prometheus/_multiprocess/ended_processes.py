@@ -8,9 +8,9 @@ from contextlib import contextmanager
 from typing import Final
 
 from .folder import TEMPORARY, Folder
-from .json_format import COUNTS, ENDED, GAUGES, Numbers, contents_of, numbers_in
+from .json_format import COUNTS, ENDED, GAUGES, FileData, decode, encode
 from .lock_file import LOCK, identity_in, order_of, process_exists, state_of
-from .sums import as_recorded, together
+from .sums import added_up, as_samples
 
 _FOLDING: Final = "thread.folding"
 _SECONDS_TO_WRITE: Final = {True: 60.0, False: 1.0}
@@ -101,18 +101,18 @@ def _nobody() -> Iterator[bool]:
 
 
 def _fold(folder: Folder, own: str, gone: list[str]) -> list[str]:
-    before = _numbers(folder, ENDED)
+    before = _data_in(folder, ENDED)
     if before is None:
         return []
     found = {
         identity: numbers
         for identity in gone
-        if identity not in before.folded and (numbers := _numbers(folder, identity + COUNTS)) is not None
+        if identity not in before.folded and (numbers := _data_in(folder, identity + COUNTS)) is not None
     }
     if any(numbers.numbers or numbers.histograms for numbers in found.values()):
-        total = together([before, *found.values()])
+        total = added_up([before, *found.values()])
         folded = {*before.folded.intersection(gone), *found}
-        folder.write(ENDED, own, contents_of(COUNTS, as_recorded(total), total.exemplars.items(), folded))
+        folder.write(ENDED, own, encode(COUNTS, as_samples(total), total.exemplars.items(), folded))
     for identity in {*found, *before.folded.intersection(gone)}:
         for suffix in (COUNTS, GAUGES, LOCK):
             folder.remove(identity + suffix)
@@ -123,11 +123,11 @@ def _fold(folder: Folder, own: str, gone: list[str]) -> list[str]:
     ]
 
 
-def _numbers(folder: Folder, name: str) -> Numbers | None:
+def _data_in(folder: Folder, name: str) -> FileData | None:
     """What a file says, nothing if there is none, None if it is no file of ours."""
     try:
-        return numbers_in(folder.read(name))
+        return decode(folder.read(name))
     except FileNotFoundError:
-        return Numbers()
+        return FileData()
     except OSError:
         return None

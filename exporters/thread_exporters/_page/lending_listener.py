@@ -36,7 +36,7 @@ class PortOfAncestorError(OSError):
     """An observed ancestor has the port. That is as it should be, and nothing to tell anybody about."""
 
 
-class LentListener(Listener):
+class LendingListener(Listener):
     """Listens from its construction until `close`, alone, or to the port that an ancestor lends.
 
     Raises OSError or UnicodeError where it cannot listen, PortOfAncestorError if that is because an ancestor does.
@@ -56,27 +56,27 @@ class LentListener(Listener):
             self._lender = OwnSocket(lender)
         self._listen_to(listening)
         leave_standby()
-        door = _new_door()
-        self._door = None if door is None else OwnSocket(door)
+        handover = _new_handover_socket()
+        self._handover_socket = None if handover is None else OwnSocket(handover)
 
     @property
     def is_lent(self) -> bool:
         return self._guest is not None
 
     @property
-    def door(self) -> OwnSocket | None:
+    def handover_socket(self) -> OwnSocket | None:
         # Who has the port says nothing more, and hangs up when it ends.
-        waited_for = self._guest or self._door
+        waited_for = self._guest or self._handover_socket
         return waited_for if waited_for is not None and waited_for.is_ours else None
 
-    def open_door(self) -> None:
+    def hand_over(self) -> None:
         if self._guest is not None:
             self._guest.close()
             self._guest = None
             return
-        assert self._door is not None
+        assert self._handover_socket is not None
         try:
-            guest, _ = self._door.socket.accept()
+            guest, _ = self._handover_socket.socket.accept()
         except OSError:
             return
         try:
@@ -99,7 +99,7 @@ class LentListener(Listener):
         return True
 
     def close(self) -> None:
-        for each in (self._guest, self._lender, self._door):
+        for each in (self._guest, self._lender, self._handover_socket):
             if each is not None:
                 each.close()
         self._guest = self._lender = None
@@ -111,9 +111,9 @@ _standby: Final[list[OwnSocket]] = []
 
 
 def _stand_by() -> None:
-    door = None if _standby else _new_door()
-    if door is not None:
-        _standby.append(OwnSocket(door))
+    handover = None if _standby else _new_handover_socket()
+    if handover is not None:
+        _standby.append(OwnSocket(handover))
 
 
 def leave_standby() -> None:
@@ -129,7 +129,7 @@ if hasattr(os, "register_at_fork"):
 def has_observed_ancestor() -> bool:
     """Whether an ancestor of this process has a page, or keeps one for a child."""
     for process in ancestors(os.getpid()):
-        visitor = _at_the_door_of(process)
+        visitor = _connected_to(process)
         if visitor is not None:
             visitor.close()
             return True
@@ -152,7 +152,7 @@ def ancestors(process: int) -> Iterator[int]:
 def _borrowed(host: str, port: int) -> tuple[socket.socket, socket.socket] | None:
     """The port, and what to hold as long as it is used; None if no ancestor has it."""
     for process in ancestors(os.getpid()):
-        lender = _at_the_door_of(process)
+        lender = _connected_to(process)
         if lender is None:
             continue
         asking = _asking(process)
@@ -205,30 +205,30 @@ def _lent(lender: socket.socket, asking: bytes, host: str, port: int) -> socket.
     return None
 
 
-def _door_name(process: int) -> bytes:
+def _handover_name(process: int) -> bytes:
     return b"\0thread-telemetry-page-%d" % process
 
 
-def _new_door() -> socket.socket | None:
+def _new_handover_socket() -> socket.socket | None:
     if sys.platform != "linux":
         return None
-    door = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    handover = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
-        door.bind(_door_name(os.getpid()))
-        door.listen()
+        handover.bind(_handover_name(os.getpid()))
+        handover.listen()
     except OSError:
-        door.close()
+        handover.close()
         return None
-    return door
+    return handover
 
 
-def _at_the_door_of(process: int) -> socket.socket | None:
+def _connected_to(process: int) -> socket.socket | None:
     if sys.platform != "linux":
         return None
     visitor = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         visitor.settimeout(_PATIENCE)
-        visitor.connect(_door_name(process))
+        visitor.connect(_handover_name(process))
         # Anybody on this machine could have taken that name.
         other, user = _peer(visitor)
         if other == process and user in (0, os.geteuid()):

@@ -8,7 +8,7 @@ from ipaddress import ip_address
 from typing import Final
 
 
-class Hosts:
+class AllowedHosts:
     """Tells names that the page may be asked for from those that it may not.
 
     A web site can have its own name lead to an address of the visitor's network, and so make the browser read what is
