@@ -22,7 +22,7 @@ endif
 export THREAD_TELEMETRY_REQUIRE_EXTENSION
 BUILT := $(VENV)/.built-$(if $(call on,$(THREAD_TELEMETRY_REQUIRE_EXTENSION)),c,pure)
 
-.PHONY: help venv build test test-suites test-pure test-prometheus test-services demo dashboards docs bench bench-service lint typecheck sanitize clean
+.PHONY: help venv build test test-suites test-pure test-prometheus test-services demo dashboards boards-preview docs bench bench-service lint typecheck sanitize clean
 
 help:
 	@echo 'usage: make TARGET [PYTHON=python3.13] [PURE=1] [SLOW=1] [ARGS="..."]'
@@ -94,6 +94,12 @@ docs: build
 #: dashboards: the JSON of the Grafana dashboards, from its code; ARGS=--check only compares them
 dashboards: build
 	@$(BIN)/python -m dashboards $(ARGS)
+
+#: boards-preview: pictures of the boards, drawn without Grafana; root gets Chromium and Node installed
+boards-preview: build
+	@scripts/install_prometheus
+	@scripts/install_preview
+	@PYTHONPATH=tests/support $(BIN)/python -m dashboards.preview $(ARGS)
 
 #: bench: the promises of speed, measured on this machine
 bench: build

@@ -3,6 +3,7 @@
     python -m thread run examples/faults.py                        # healthy
     python -m thread run examples/faults.py convoy leak            # two faults at once
     python -m thread run examples/faults.py --seconds 900 stuck    # the fault ends, the service goes on
+    python -m thread run examples/faults.py --after 60 stuck       # healthy for a minute
 
 Each fault is one that services have had, and docs/runbook.md says how it is found. Ctrl-C ends all of them.
 """
@@ -157,6 +158,7 @@ def main() -> int:
     at_work: list[threading.Thread] = []
     try:
         service.start()
+        pause(options.after)
         for name in options.faults:
             fault = threading.Thread(target=FAULTS[name], args=(ended,))
             fault.start()
@@ -199,6 +201,7 @@ def parse() -> argparse.Namespace:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("faults", nargs="*", metavar="FAULT", help="what to do wrong, nothing unless said")
+    parser.add_argument("--after", type=seconds, default=0.0, metavar="N", help="begin the faults after so long")
     parser.add_argument("--seconds", type=seconds, metavar="N", help="end the faults after so long (default: never)")
     options = parser.parse_args()
     if unknown := [name for name in options.faults if name not in FAULTS]:

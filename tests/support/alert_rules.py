@@ -30,12 +30,12 @@ def faster(factor: int) -> dict[str, Any]:
     groups = copy.deepcopy(GROUPS)
     for rule in (rule for group in groups for rule in group["rules"]):
         for key in {"expr", "for", "keep_firing_for"} & rule.keys():
-            rule[key] = _DURATION.sub(lambda found: _divided(*found.groups(), factor=factor), rule[key])
+            rule[key] = _DURATION.sub(lambda found: _divided(int(found[1]), found[2], factor), rule[key])
         if rule.get("alert") == "PythonLockWaitStuck":
             assert rule["expr"].rstrip().endswith("> 120")
             rule["expr"] = rule["expr"].rstrip().removesuffix("120") + str(120 / factor)
     return {"groups": groups}
 
 
-def _divided(number: str, unit: str, factor: int) -> str:
-    return f"{int(number) * _IN_MILLISECONDS[unit] // factor}ms"
+def _divided(number: int, unit: str, factor: int) -> str:
+    return f"{number * _IN_MILLISECONDS[unit] // factor}ms"

@@ -1,0 +1,77 @@
+"""Draw every board from services with planted faults, dark and light, 1440 and 1920 pixels wide."""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from .incidents import INCIDENTS, all_pods
+from .renderer import Drawn, Picture, draw, install
+from .stage import staged
+
+BOARDS: Final = ("overview", "lock", "threads")
+WIDTHS: Final = (1440, 1920)
+THEMES: Final = ("dark", "light")
+FIRST_SCREEN: Final = 900
+"""Pixels of a laptop's screen."""
+LOCK: Final = "__main__:convoy.cache_guard"
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m dashboards.preview", description=__doc__)
+    parser.add_argument("--out", type=Path, default=Path("build/boards"), help="folder of the pictures (%(default)s)")
+    parser.add_argument("--minutes", type=float, default=5.0, help="how long the services run (default: %(default)s)")
+    parser.add_argument("--only", choices=("boards", "incidents"), help="draw the whole boards, or the first screens")
+    options = parser.parse_args()
+    options.out.mkdir(parents=True, exist_ok=True)
+    install()
+    pictures = [
+        *(whole_boards(options.out, options.minutes) if options.only != "incidents" else ()),
+        *(first_screens(options.out, options.minutes) if options.only != "boards" else ()),
+    ]
+    seconds = options.minutes * 60
+    with tempfile.TemporaryDirectory(prefix="stage-") as folder:
+        with staged(Path(folder), all_pods(seconds / 4), faster=30) as stage:
+            print(f"{len(stage.pods)} services run; the pictures come in {seconds:.0f} s", flush=True)
+            stage.play(seconds)
+            faults = [say(drawn) for drawn in draw(pictures, stage)]
+    return 1 if any(faults) else 0
+
+
+def whole_boards(out: Path, minutes: float) -> Iterator[Picture]:
+    for board in BOARDS:
+        for theme in THEMES:
+            for width in WIDTHS:
+                chosen = [("lock", LOCK)] if board == "lock" else []
+                file = out.absolute() / f"{board}-{theme}-{width}.png"
+                yield Picture(file, board, width, theme=theme, minutes=minutes, expanded=True, chosen=chosen)
+
+
+def first_screens(out: Path, minutes: float) -> Iterator[Picture]:
+    for incident in INCIDENTS:
+        file = out.absolute() / f"incident-{incident.name}.png"
+        yield Picture(file, incident.board, 1440, FIRST_SCREEN, minutes=minutes, chosen=[("job", incident.job)])
+
+
+def say(drawn: Drawn) -> list[str]:
+    """Print what was drawn, and return what is wrong with it."""
+    compress(drawn.picture.file)
+    wrong = [*drawn.complaints, *(f"{each.title}: {each.error}" for each in drawn.panels.values() if each.error)]
+    print(f"{drawn.picture.file}: {drawn.picture.file.stat().st_size:,} bytes", *wrong, sep="\n  ", flush=True)
+    return wrong
+
+
+def compress(picture: Path) -> None:
+    """Make the file smaller where pngquant is installed."""
+    if program := shutil.which("pngquant"):
+        subprocess.run([program, "--force", "--ext", ".png", "--skip-if-larger", "--strip", str(picture)], check=False)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
