@@ -3,6 +3,7 @@
 Nothing is raised, and what was there before is back where it was. Source: bloomberg/memray#910.
 """
 
+import _thread
 import sys
 import threading
 from typing import Any
@@ -26,7 +27,9 @@ telemetry.instrument()
 wrong = []
 stand_ins: Any = mock.MagicMock(), type("Fake", (), {}), type("Other", (threading.Thread,), {})
 for stand_in in stand_ins:
-    with mock.patch("threading.Thread", stand_in), mock.patch("threading.Lock", mock.MagicMock()):
+    # The thread and its starter need a lock that excludes: a plain mock would lose the wake-up that they wait for.
+    lock = mock.MagicMock(side_effect=_thread.allocate_lock)
+    with mock.patch("threading.Thread", stand_in), mock.patch("threading.Lock", lock):
         try:
             early = Early(target=work)
             early.start()
