@@ -22,7 +22,7 @@ endif
 export THREAD_TELEMETRY_REQUIRE_EXTENSION
 BUILT := $(VENV)/.built-$(if $(call on,$(THREAD_TELEMETRY_REQUIRE_EXTENSION)),c,pure)
 
-.PHONY: help venv build test test-suites test-pure test-prometheus test-services demo dashboards boards-preview docs bench bench-service lint typecheck sanitize clean
+.PHONY: help venv build test test-suites test-pure test-prometheus test-services demo dashboards boards-preview docs site pictures bench bench-service lint typecheck sanitize clean
 
 help:
 	@echo 'usage: make TARGET [PYTHON=python3.13] [PURE=1] [SLOW=1] [ARGS="..."]'
@@ -90,6 +90,14 @@ demo: $(DEMO)
 docs: build
 	@$(BIN)/python scripts/document_metrics.py $(ARGS)
 	@$(BIN)/python scripts/document_settings.py $(ARGS)
+
+#: site: the documentation site, in site/; a broken link or anchor is an error
+site: build
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet $(ARGS)
+
+#: pictures: what a terminal shows, for README.md and docs/, from a run of the example shop
+pictures: build
+	@$(BIN)/python docs/pictures/terminal.py
 
 #: dashboards: the JSON of the Grafana dashboards, from its code; ARGS=--check only compares them
 dashboards: build

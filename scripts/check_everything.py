@@ -36,6 +36,7 @@ ONCE: Final = {
     "prometheus": "test-prometheus",
     "types": "typecheck",
     "lint": "lint",
+    "site": "site",
 }
 """Targets of `make` that say the same on every version."""
 

@@ -1,4 +1,4 @@
-"""Makes the pictures of docs/diagnosing.md anew, and prints the figures that it quotes. Takes about twenty minutes.
+"""Makes the graphs of docs/diagnosing.md anew, and prints the figures that it quotes. Takes about twenty minutes.
 
     .venv-3.12/bin/python docs/pictures/make_pictures.py                # all of it, into docs/pictures/
     .venv-3.12/bin/python docs/pictures/make_pictures.py --rehearse     # the alert waits for one minute and not for ten
@@ -14,57 +14,31 @@ Needs the virtual environment of `make build`, and on Debian or Ubuntu `apt inst
 from __future__ import annotations
 
 import argparse
-import contextlib
 import re
 import shutil
 import signal
 import subprocess
 import sys
-import sysconfig
 import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from io import StringIO
 from pathlib import Path
 from urllib.parse import urlencode
 
-from rich import _export_format
-from rich.console import Console, RenderableType
-from rich.text import Text
+from terminal import LOCK, PATIENCE, PICTURES, ROOT, SHOP, Ports, copied_shop, running_shop, wait_until
 
-PICTURES = Path(__file__).resolve().parent
-ROOT = PICTURES.parent.parent
-sys.path[:0] = [str(ROOT / "examples"), str(ROOT / "tests")]
-
-from dashboard_queries import dashboard_queries  # noqa: E402
-from demo import traced_to  # noqa: E402
-from example_programs import free_port  # noqa: E402
-from prometheus_folder import prometheus_folder  # noqa: E402
-from prometheus_server import Prometheus, running_prometheus  # noqa: E402
-from request_tree import RequestTree, Traces  # noqa: E402
-from trace_receiver import Span, TraceReceiver  # noqa: E402
+# It has put the folders of the following ones on the path.
+# isort: split
+from dashboard_queries import dashboard_queries
+from prometheus_folder import prometheus_folder
+from prometheus_server import Prometheus, running_prometheus
+from servers import free_port
 
 DIAGNOSING = ROOT / "docs" / "diagnosing.md"
 
-LOCK = "shop.cache:Cache._guard"
-SERVER_THREADS, CUSTOMERS, RATE = 16, 32, 60
-"""Threads that answer, customers at a time, and visits a second: more than the lock lets through at times."""
-SHOP = Path(tempfile.gettempdir(), "bicycles")
 AFTERWARDS = 240
 """Seconds under load after the change."""
-PATIENCE = 60.0
-COLUMNS = 112
-
-EXPORTERS = [option for name in ("prometheus", "otlp", "console") for option in ("--exporter", name)]
-
-
-@dataclass
-class Ports:
-    shop: int
-    metrics: int
 
 
 def main() -> int:
@@ -78,13 +52,8 @@ def main() -> int:
             parser.error(f"{program} is not installed; on Debian and Ubuntu: apt install {program}")
     # Whoever starts this in the background has Ctrl-C ignored, also by what it starts.
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    # The paths of its files are on the pictures.
-    SHOP.mkdir()
-    try:
-        with tempfile.TemporaryDirectory(prefix="pictures-") as folder:
-            make_pictures(Path(folder), alert_minutes=1 if options.rehearse else 10)
-    finally:
-        shutil.rmtree(SHOP)
+    with tempfile.TemporaryDirectory(prefix="pictures-") as folder, copied_shop():
+        make_pictures(Path(folder), alert_minutes=1 if options.rehearse else 10)
     return 0
 
 
@@ -95,13 +64,10 @@ def make_pictures(folder: Path, alert_minutes: int) -> None:
     rules.write_text(rules.read_text().replace("for: 10m", f"for: {alert_minutes}m"))
     with running_prometheus(configuration) as prometheus:
         browser = Browser(prometheus)
-        shutil.copytree(ROOT / "examples", SHOP, dirs_exist_ok=True)
         with running_shop(ports, folder / "before.log") as shop:
             wait_until(lambda: "firing" in states(prometheus, "PythonLockConvoy"), 60 * alert_minutes + 300)
             photograph_the_fault(browser)
             before, alerts = figures(prometheus), prometheus.alerts()
-        draw("report.svg", "python -m thread run -m shop", shop.report())
-        draw("slow-request.svg", "one slow request", shop.slow_request())
         mend()
         with running_shop(ports, folder / "after.log") as mended:
             time.sleep(AFTERWARDS)
@@ -142,90 +108,10 @@ def states(prometheus: Prometheus, alert: str) -> list[str]:
     return [each["state"] for each in prometheus.alerts() if each["labels"]["alertname"] == alert]
 
 
-@dataclass
-class RunningShop:
-    """The shop, with its customers."""
-
-    log: Path
-    load_summary: str = ""
-    spans: list[Span] | None = None
-
-    def report(self) -> Text:
-        """Of the report on stderr the two locks that were waited for most, and the slowest wait for the catalogue.
-
-        In the slowest of all the owner may have been in the tracing library, a dozen callers below the shop.
-        """
-        text = self.log.read_text()
-        # Where the libraries are says nothing, and is long.
-        for folder in ("purelib", "stdlib"):
-            text = text.replace(f"{sysconfig.get_path(folder)}/", "…/")
-        paragraphs = re.split(r"\n\s*\n", text)
-        plain = [Text.from_ansi(paragraph).plain.lstrip() for paragraph in paragraphs]
-        locks = next(index for index, each in enumerate(plain) if each.startswith("Locks"))
-        waits = next(index for index, each in enumerate(plain) if each.startswith("Slow waits"))
-        wait = next(index for index in range(waits, len(plain)) if "load_catalogue" in plain[index])
-        shown = [*paragraphs[locks : locks + 3], "  …", paragraphs[waits], paragraphs[wait]]
-        return Text.from_ansi("\n\n".join(shown))
-
-    def slow_request(self) -> RenderableType:
-        assert self.spans is not None
-        traces = Traces(self.spans)
-        request = traces.slow_request()
-        assert request is not None
-        return RequestTree(traces, request)
-
-
-@contextlib.contextmanager
-def running_shop(ports: Ports, log_file: Path) -> Iterator[RunningShop]:
-    """Until the end of the block; its report and the summary of its customers are complete then."""
-    server = ["-m", "shop", "--port", str(ports.shop), "--threads", str(SERVER_THREADS)]
-    observed = ["-m", "thread", "run", *EXPORTERS, "--port", str(ports.metrics), *server]
-    load = ["load.py", "--url", f"http://127.0.0.1:{ports.shop}", "--rate", str(RATE), "--threads", str(CUSTOMERS)]
-    shop = RunningShop(log_file)
-    with TraceReceiver() as receiver:
-        environment = {**traced_to(receiver.endpoint), "FORCE_COLOR": "1", "COLUMNS": str(COLUMNS)}
-        with shop.log.open("w") as log, started(observed, stderr=log, env=environment) as service:
-            wait_until(lambda: "listening" in readline(service) or service.poll() is not None, PATIENCE)
-            with started([*load, "--seconds", "3600", "--count", "10000000"]) as customers:
-                yield shop
-                shop.load_summary = interrupt(customers)
-            interrupt(service)
-        shop.spans = receiver.spans()
-
-
-@contextlib.contextmanager
-def started(arguments: list[str], **options: object) -> Iterator[subprocess.Popen[str]]:
-    command = [sys.executable, *arguments]
-    process = subprocess.Popen(command, cwd=SHOP, stdout=subprocess.PIPE, text=True, **options)  # type: ignore[call-overload]
-    try:
-        yield process
-    finally:
-        process.kill()
-        process.wait()
-
-
-def readline(process: subprocess.Popen[str]) -> str:
-    assert process.stdout is not None
-    return process.stdout.readline()
-
-
-def interrupt(process: subprocess.Popen[str]) -> str:
-    process.send_signal(signal.SIGINT)
-    return process.communicate(timeout=PATIENCE)[0].strip("\n")
-
-
 def mend() -> None:
     """Make the change that the documentation shows."""
     [diff] = re.findall(r"^```diff\n(.*?)^```$", DIAGNOSING.read_text(), re.M | re.S)
     subprocess.run(["git", "apply", "-p2", "--verbose", "-"], cwd=SHOP, input=diff, text=True, check=True)
-
-
-def wait_until(predicate: Callable[[], object], seconds: float) -> None:
-    deadline = time.monotonic() + seconds
-    while not predicate():
-        if time.monotonic() > deadline:
-            raise SystemExit(f"waited {seconds:g} s in vain")
-        time.sleep(1)
 
 
 class Browser:
@@ -264,16 +150,6 @@ class Browser:
         found = [query.expression for query in queries if (query.dashboard, query.panel) == (board, panel)]
         asked = {f"g0.{name}": value for name, value in parameters.items()}
         self.page(picture, "graph", width=width, height=height, **{"g0.expr": found[number], **asked})
-
-
-def draw(picture: str, title: str, content: RenderableType) -> None:
-    """As SVG that needs no font from elsewhere."""
-    console = Console(record=True, width=COLUMNS, file=StringIO(), force_terminal=True, highlight=False)
-    console.print(content, crop=False)
-    form = re.sub(r"@font-face \{\{.*?\}\}\n?", "", _export_format.CONSOLE_SVG_FORMAT, flags=re.S)
-    path = PICTURES / picture
-    path.write_text(console.export_svg(title=title, code_format=form))
-    print(f"{picture}: {path.stat().st_size:,} bytes", flush=True)
 
 
 if __name__ == "__main__":

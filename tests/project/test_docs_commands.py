@@ -214,6 +214,7 @@ def installs(runner: Runner, receiver: OtlpReceiver) -> None:
 
 
 CHECKS: dict[str, Callable[[Runner, OtlpReceiver], None]] = {
+    "README:install": installs,
     "README:report": ends_with_a_report,
     "README:page": shows_the_page,
     "README:run": runs_programs,

@@ -112,7 +112,7 @@ def test_the_wheel_carries_both_packages_typed_and_no_sources_of_the_extension(w
 def test_nothing_is_required_but_python(metadata: Message) -> None:
     assert metadata["Requires-Python"] == ">=3.11"
     assert metadata["License-Expression"] == "Apache-2.0"
-    extras = {"prometheus", "spans", "otlp", "instrumentation", "console", "all", "demo", "dev"}
+    extras = {"prometheus", "spans", "otlp", "instrumentation", "console", "all", "demo", "docs", "dev"}
     assert set(metadata.get_all("Provides-Extra", ())) == extras
     assert [need for need in metadata.get_all("Requires-Dist", ()) if "extra ==" not in need] == []
 
