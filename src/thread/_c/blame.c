@@ -1,7 +1,9 @@
 /* Who waited for whom: a hash table of lock identity, acquire site and owner site, by open addressing.
  *
- * The keys are pointers to things that live as long as the process, so that adding to a row allocates nothing. */
-#include "core.h"
+ * The keys are pointers to things that live as long as the process, so adding to a row allocates nothing. */
+#include "blame.h"
+#include "hash.h"
+#include "runtime.h"
 
 #define SLOTS 16384 /* a power of two */
 #define MAX_ROWS 8000
@@ -20,11 +22,7 @@ static Py_ssize_t row_count = 0;
 static size_t
 slot_of(const Identity *identity, const PyObject *acquire_site, const PyObject *owner_site)
 {
-    /* Fibonacci hashing; each pointer is mixed in turn, since their low bits are always zero. */
-    uint64_t hash = (uint64_t)(uintptr_t)identity;
-    hash = (hash ^ (uint64_t)(uintptr_t)acquire_site) * UINT64_C(0x9E3779B97F4A7C15);
-    hash = (hash ^ (hash >> 32) ^ (uint64_t)(uintptr_t)owner_site) * UINT64_C(0x9E3779B97F4A7C15);
-    return (size_t)(hash >> 50);
+    return (size_t)(mix_pointer(mix_pointer((uint64_t)(uintptr_t)identity, acquire_site), owner_site) >> 50);
 }
 
 static Row *
@@ -54,7 +52,7 @@ blame_add(Identity *identity, PyObject *acquire_site, PyObject *owner_site, uint
     }
     Row *row = row_of(identity, acquire_site, owner_site);
     if (row->identity == NULL && row_count >= MAX_ROWS) {
-        sites_are_capped = true;
+        note_cap();
         /* Bounded too: there are not more identities than rows left in the table. */
         acquire_site = owner_site = other_site;
         row = row_of(identity, acquire_site, owner_site);
@@ -75,8 +73,8 @@ blame_reset(void)
     row_count = 0;
 }
 
-PyObject *
-blame_read(void)
+static PyObject *
+read_blame(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
 {
     PyObject *rows = PyList_New(0);
     /* The table is looked at anew in each round: building a row can run a finalizer that resets it. */
@@ -85,9 +83,15 @@ blame_read(void)
         if (row.identity == NULL) {
             continue;
         }
+        /* BlameRow */
         PyObject *item = Py_BuildValue("OsOOKN", row.identity->name, kind_name(row.identity->kind), row.acquire_site,
                                        row.owner_site, row.count, sum_read(&row.ns));
         rows = rows_with(rows, item);
     }
     return rows;
 }
+
+PyMethodDef blame_functions[] = {
+    {"read_blame", read_blame, METH_NOARGS, NULL},
+    {NULL, NULL, 0, NULL},
+};

@@ -1,8 +1,14 @@
 /* How long the program waited for conditions, queues and the like: a row for each kind, name and site.
  *
- * Whoever waits has the row looked up before it does. What comes after the wait delays the thread that was waited for,
- * so that is no more than to read the clock and to add to the counts. */
-#include "core.h"
+ * The row is looked up before the wait. Work after the wait delays the thread that was waited for, so that is no more
+ * than to read the clock and to add to the counts. */
+#include "blocking.h"
+#include "code_info.h"
+#include "frames.h"
+#include "hash.h"
+#include "histogram.h"
+#include "runtime.h"
+#include "sites.h"
 
 #include <string.h>
 
@@ -12,17 +18,21 @@ typedef struct {
     PyObject_HEAD
     PyObject *key;        /* a tuple of kind, name and site; NULL: what it is given is not recorded */
     Histogram *histogram; /* NULL until a wait has ended */
-    uint64_t era;
+    uint64_t generation;  /* a row from before everything was zeroed is of an earlier one */
 } BlockingRow;
 
+static PyTypeObject BlockingRowType;
+
 static PyObject *rows; /* dict: key -> row */
-static uint64_t current_era = 0;
+static uint64_t current_generation = 0;
 static PyObject *unrecorded;
 
 #define RECENT 256 /* a power of two */
 
-/* Rows that were looked up of late, by the addresses of what is in their keys, which saves making a key. */
+/* Rows looked up recently, by the addresses of the parts of their keys, so that a hit makes no key. */
 static BlockingRow *recent[RECENT]; /* borrowed from `rows` */
+
+/* ---- rows ---- */
 
 static BlockingRow *
 row_new(PyObject *key)
@@ -31,7 +41,7 @@ row_new(PyObject *key)
     if (row != NULL) {
         row->key = Py_XNewRef(key);
         row->histogram = NULL;
-        row->era = current_era;
+        row->generation = current_generation;
     }
     return row;
 }
@@ -81,9 +91,7 @@ row_of_key(PyObject *key)
 static BlockingRow **
 recent_of(const PyObject *kind, const PyObject *name, const PyObject *site)
 {
-    uint64_t hash = (uint64_t)(uintptr_t)kind;
-    hash = (hash ^ (uint64_t)(uintptr_t)name) * UINT64_C(0x9E3779B97F4A7C15);
-    hash = (hash ^ (hash >> 32) ^ (uint64_t)(uintptr_t)site) * UINT64_C(0x9E3779B97F4A7C15);
+    uint64_t hash = mix_pointer(mix_pointer((uint64_t)(uintptr_t)kind, name), site);
     return &recent[(hash >> 32) & (RECENT - 1)];
 }
 
@@ -110,6 +118,154 @@ row_of(PyObject *kind, PyObject *name, PyObject *site)
     return *slot;
 }
 
+/* ---- where the program waits, and for what, without frame objects ---- */
+
+/* If a library made the object, such as a connection pool, its caller is the one who waits: the frames of the library
+ * are skipped, or in its own threads all but the outermost. */
+static bool
+is_of_library(PyCodeObject *code, PyObject *library)
+{
+    Py_ssize_t folders = library != NULL ? PyTuple_GET_SIZE(library) : 0;
+    for (Py_ssize_t i = 0; i < folders; i++) {
+        if (starts_with(code->co_filename, PyTuple_GET_ITEM(library, i))) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Where the program waits, without a frame object, and for what; NULL unless the site is info already. */
+static PyObject *
+site_blocked(PyObject **kind, PyObject *library)
+{
+    Walk walk = {false, NULL};
+    PyObject *waits_for = *kind;
+    PyCodeObject *code;
+    bool in_library = false;
+    int offset = 0;
+    for (int steps = 0; steps < MAX_STEPS && (code = next_code(&walk, &offset)) != NULL; steps++) {
+        const CodeInfo *info = code_info_of(code);
+        if (info == NULL || info->of_an_sdk) {
+            PyErr_Clear();
+            return NULL;
+        }
+        if (is_of_library(code, library)) {
+            in_library = true;
+        }
+        else if (!info->internal) {
+            const Instruction *instruction = instruction_known(info, offset);
+            *kind = waits_for;
+            return instruction == NULL ? NULL : instruction->site;
+        }
+        else if (!in_library) {
+            waits_for = info->blocks != NULL ? info->blocks : waits_for;
+        }
+    }
+    return NULL;
+}
+
+/* ---- the same by frame objects ---- */
+
+static bool
+frame_is_of_library(PyFrameObject *frame, PyObject *library)
+{
+    PyCodeObject *code = PyFrame_GetCode(frame);
+    bool found = is_of_library(code, library);
+    Py_DECREF(code); /* the frame holds it */
+    return found;
+}
+
+/* The nearest frame of the program itself, else the outermost of the library, NULL if there is none. Takes and returns
+ * a strong reference. `kind` becomes what the outermost function on the way there was declared to wait for. */
+static PyFrameObject *
+frame_blocked(PyFrameObject *frame, PyObject *library, PyObject **kind, bool *through_an_sdk)
+{
+    PyFrameObject *of_library = NULL;
+    *through_an_sdk = false;
+    for (int steps = 0; frame != NULL && steps < MAX_STEPS; steps++) {
+        const CodeInfo *info = code_info_of_frame(frame);
+        if (info == NULL) {
+            PyErr_Clear();
+        }
+        else if (frame_is_of_library(frame, library)) {
+            Py_XSETREF(of_library, (PyFrameObject *)Py_NewRef(frame));
+        }
+        else if (!info->internal) {
+            Py_XDECREF(of_library);
+            return frame;
+        }
+        else if (of_library == NULL) {
+            *kind = info->blocks != NULL ? info->blocks : *kind;
+            *through_an_sdk |= info->of_an_sdk;
+        }
+        Py_SETREF(frame, frame_back(frame));
+    }
+    Py_XDECREF(frame);
+    return of_library;
+}
+
+/* In a thread that runs no code of the program, such as a timer's: the caller of the outermost function that was
+ * declared to wait, else of the telemetry. Takes and returns a strong reference. */
+static PyFrameObject *
+frame_of_timer_thread(PyFrameObject *frame)
+{
+    PyFrameObject *caller = NULL;
+    for (int steps = 0; frame != NULL && steps < MAX_STEPS; steps++) {
+        const CodeInfo *info = code_info_of_frame(frame);
+        PyFrameObject *outer = frame_back(frame);
+        if (info == NULL) {
+            PyErr_Clear();
+        }
+        else if (caller == NULL && !info->ours) {
+            caller = (PyFrameObject *)Py_NewRef(frame);
+        }
+        if (info != NULL && info->blocks != NULL && outer != NULL) {
+            Py_XSETREF(caller, (PyFrameObject *)Py_NewRef(outer));
+        }
+        Py_SETREF(frame, outer);
+    }
+    Py_XDECREF(frame);
+    return caller;
+}
+
+/* `blocking_of_this_thread`, by frame objects. */
+static bool
+blocking_by_frames(PyFrameObject *innermost, PyObject *library, PyObject **kind, PyObject **site)
+{
+    bool through_an_sdk;
+    PyFrameObject *frame = frame_blocked((PyFrameObject *)Py_NewRef(innermost), library, kind, &through_an_sdk);
+    bool recorded = !through_an_sdk && PyUnicode_GET_LENGTH(*kind) > 0;
+    if (recorded && frame == NULL) {
+        frame = frame_of_timer_thread((PyFrameObject *)Py_NewRef(innermost));
+    }
+    *site = recorded && frame != NULL ? site_of_frame(frame) : unknown_site;
+    Py_XDECREF(frame);
+    if (*site == NULL) {
+        count_internal_error();
+        *site = unknown_site;
+    }
+    return recorded;
+}
+
+/* Where the program waits, and, instead of the `kind` given, for what; borrowed references. False: not to be recorded.
+ * `library`: the folders of the library that made what is waited for, a tuple of str, or NULL. */
+static bool
+blocking_of_this_thread(PyObject *library, PyObject **kind, PyObject **site)
+{
+    *site = site_blocked(kind, library);
+    if (*site != NULL) {
+        return PyUnicode_GET_LENGTH(*kind) > 0;
+    }
+    PyFrameObject *innermost = PyThreadState_GetFrame(PyThreadState_Get());
+    if (innermost == NULL) {
+        *site = unknown_site;
+        return true;
+    }
+    bool recorded = blocking_by_frames(innermost, library, kind, site);
+    Py_DECREF(innermost);
+    return recorded;
+}
+
 /* ---- what Python code calls ---- */
 
 /* A strong reference; NULL with an exception set. */
@@ -128,7 +284,7 @@ row_of_this_wait(PyObject *kind, PyObject *given, PyObject *library)
 
 /* The row of a wait that is about to begin: its kind, unless a function on the way to it was declared to wait for
  * something else, the name of what is waited for, or None, and the folders of the library that made it, or None. */
-PyObject *
+static PyObject *
 blocking_row(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t nargs)
 {
     PyObject *library = nargs == 3 && args[2] != Py_None ? args[2] : NULL;
@@ -147,7 +303,7 @@ blocking_row(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t narg
 static void
 row_add(BlockingRow *row, int64_t duration_ns)
 {
-    if (UNLIKELY(row->era != current_era)) {
+    if (UNLIKELY(row->generation != current_generation)) {
         row = row_of_key(row->key); /* everything was zeroed during the wait */
     }
     if (row == NULL) {
@@ -176,14 +332,15 @@ row_add_since(PyObject *self, PyObject *began)
     return PyLong_FromLongLong(duration_ns);
 }
 
-PyObject *
-blocking_read(void)
+static PyObject *
+read_blocking(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
 {
     PyObject *found = PyList_New(0);
     PyObject *all = found == NULL ? NULL : PyDict_Values(rows);
     for (Py_ssize_t i = 0; all != NULL && found != NULL && i < PyList_GET_SIZE(all); i++) {
         const BlockingRow *row = (BlockingRow *)PyList_GET_ITEM(all, i);
         if (row->histogram != NULL) {
+            /* BlockingWaitRow */
             PyObject *counts = histogram_read(row->histogram);
             found = rows_with(found, Py_BuildValue("OOON", PyTuple_GET_ITEM(row->key, 0), PyTuple_GET_ITEM(row->key, 1),
                                                    PyTuple_GET_ITEM(row->key, 2), counts));
@@ -196,13 +353,7 @@ blocking_read(void)
     return found;
 }
 
-void
-blocking_reset(void)
-{
-    current_era++;
-    memset(recent, 0, sizeof(recent));
-    PyDict_Clear(rows);
-}
+/* ---- the type ---- */
 
 static PyObject *
 row_key(PyObject *self, void *Py_UNUSED(closure))
@@ -210,8 +361,6 @@ row_key(PyObject *self, void *Py_UNUSED(closure))
     PyObject *key = ((BlockingRow *)self)->key;
     return Py_NewRef(key != NULL ? key : Py_None);
 }
-
-/* ---- the type ---- */
 
 static PyGetSetDef row_attributes[] = {
     {"key", row_key, NULL, NULL, NULL},
@@ -223,7 +372,7 @@ static PyMethodDef row_methods[] = {
     {NULL, NULL, 0, NULL},
 };
 
-PyTypeObject BlockingRowType = {
+static PyTypeObject BlockingRowType = {
     PyVarObject_HEAD_INIT(NULL, 0)
     .tp_name = "thread._core.BlockingRow",
     .tp_basicsize = sizeof(BlockingRow),
@@ -232,6 +381,16 @@ PyTypeObject BlockingRowType = {
     .tp_methods = row_methods,
     .tp_getset = row_attributes,
 };
+
+/* ---- life of the module ---- */
+
+void
+blocking_reset(void)
+{
+    current_generation++;
+    memset(recent, 0, sizeof(recent));
+    PyDict_Clear(rows);
+}
 
 int
 blocking_init(void)
@@ -243,3 +402,9 @@ blocking_init(void)
     unrecorded = (PyObject *)row_new(NULL);
     return rows == NULL || unrecorded == NULL ? -1 : 0;
 }
+
+PyMethodDef blocking_functions[] = {
+    {"blocking_row", FAST(blocking_row), NULL},
+    {"read_blocking", read_blocking, METH_NOARGS, NULL},
+    {NULL, NULL, 0, NULL},
+};

@@ -1,5 +1,6 @@
-/* The bounded buffer between the threads that are observed and the one that drains it: a ring of Python objects. */
-#include "core.h"
+/* The bounded buffer between the threads that are observed and the thread that drains it: a ring of Python objects. */
+#include "events.h"
+#include "runtime.h"
 
 static PyObject **ring = NULL;
 static Py_ssize_t ring_size = 0;
@@ -24,12 +25,6 @@ wakeup_init(void)
     return 0;
 }
 
-int
-events_init(void)
-{
-    return wakeup_init();
-}
-
 void
 events_after_fork(void)
 {
@@ -39,7 +34,7 @@ events_after_fork(void)
     }
 }
 
-void
+static void
 events_wake(void)
 {
     if (!wakeup_posted) {
@@ -85,8 +80,8 @@ ring_pop(void)
     return event;
 }
 
-PyObject *
-events_take(void)
+static PyObject *
+take_events(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
 {
     PyObject *events = PyList_New(0);
     for (Py_ssize_t left = used; events != NULL && left > 0 && used > 0; left--) {
@@ -100,8 +95,8 @@ events_take(void)
     return events;
 }
 
-/* What no longer fits is dropped and counted, oldest first. */
-void
+/* Events that no longer fit are dropped and counted, oldest first. */
+static void
 events_set_capacity(Py_ssize_t capacity)
 {
     PyObject **larger = PyMem_RawCalloc((size_t)capacity, sizeof(PyObject *));
@@ -136,22 +131,29 @@ events_reset(void)
     }
 }
 
-uint64_t
-events_dropped(void)
+static PY_TIMEOUT_T
+microseconds_of(double seconds)
 {
-    return dropped;
+    const double longest = (double)PY_TIMEOUT_MAX * 1e-6;
+    if (seconds < 0.0) {
+        return 0;
+    }
+    return (PY_TIMEOUT_T)((seconds < longest ? seconds : longest) * 1e6);
 }
 
-PyObject *
-events_wait(double timeout)
+static PyObject *
+wait_for_events(PyObject *Py_UNUSED(module), PyObject *timeout)
 {
+    double seconds = PyFloat_AsDouble(timeout);
+    if (seconds == -1.0 && PyErr_Occurred()) {
+        return NULL;
+    }
     if (used == 0) {
-        const double longest = (double)PY_TIMEOUT_MAX * 1e-6;
-        double bounded = timeout < 0.0 ? 0.0 : timeout > longest ? longest : timeout;
+        PY_TIMEOUT_T microseconds = microseconds_of(seconds);
         PyThread_type_lock asleep_in = wakeup;
         PyLockStatus status;
         Py_BEGIN_ALLOW_THREADS
-        status = PyThread_acquire_lock_timed(asleep_in, (PY_TIMEOUT_T)(bounded * 1e6), 0);
+        status = PyThread_acquire_lock_timed(asleep_in, microseconds, 0);
         Py_END_ALLOW_THREADS
         if (status == PY_LOCK_ACQUIRED && asleep_in == wakeup) {
             wakeup_posted = false;
@@ -159,3 +161,53 @@ events_wait(double timeout)
     }
     return PyBool_FromLong(used > 0);
 }
+
+static PyObject *
+dropped_events(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
+{
+    return PyLong_FromUnsignedLongLong(dropped);
+}
+
+static PyObject *
+push_event(PyObject *Py_UNUSED(module), PyObject *event)
+{
+    if (!PyTuple_Check(event)) {
+        PyErr_Format(PyExc_TypeError, "an event must be a tuple, not %.100s", Py_TYPE(event)->tp_name);
+        return NULL;
+    }
+    events_push(Py_NewRef(event));
+    Py_RETURN_NONE;
+}
+
+static PyObject *
+wake(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
+{
+    events_wake();
+    Py_RETURN_NONE;
+}
+
+/* ---- life of the module ---- */
+
+static void
+events_configure(const Settings *former)
+{
+    if (settings.event_capacity != former->event_capacity) {
+        events_set_capacity(settings.event_capacity);
+    }
+}
+
+int
+events_init(void)
+{
+    on_configure(events_configure);
+    return wakeup_init();
+}
+
+PyMethodDef events_functions[] = {
+    {"push_event", push_event, METH_O, NULL},
+    {"take_events", take_events, METH_NOARGS, NULL},
+    {"wait_for_events", wait_for_events, METH_O, NULL},
+    {"wake", wake, METH_NOARGS, NULL},
+    {"dropped_events", dropped_events, METH_NOARGS, NULL},
+    {NULL, NULL, 0, NULL},
+};

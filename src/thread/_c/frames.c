@@ -1,8 +1,8 @@
 /* Reading frames of this and of other threads.
  *
  * The code that this thread runs is read without frame objects, since those would be allocated at every creation of a
- * lock and at every wait. CPython 3.12 made this possible for the innermost code by public (unstable) functions. What
- * called it, and 3.11, need internal headers, whose layout is fixed for versions that receive security fixes only. */
+ * lock and at every wait. CPython 3.12 made this possible for the innermost code by public (unstable) functions. Its
+ * callers, and 3.11, need internal headers, whose layout is fixed for versions that receive security fixes only. */
 #include <Python.h>
 
 #if PY_VERSION_HEX < 0x030D0000
@@ -13,7 +13,8 @@
 #undef Py_BUILD_CORE
 #endif
 
-#include "core.h"
+#include "frames.h"
+#include "runtime.h"
 
 PyCodeObject *
 innermost_code(int *offset)
@@ -100,7 +101,7 @@ frame_module(PyFrameObject *frame)
     return name;
 }
 
-/* ---- what a method was called with ---- */
+/* ---- the first argument ---- */
 
 /* A strong reference, NULL if there is none (any more). The variables are not copied, as by `f_locals` up to 3.12: such
  * a copy stays with the frame and keeps alive what the program has let go of. */
@@ -123,7 +124,8 @@ first_variable(PyFrameObject *frame, PyCodeObject *code)
 #endif
 }
 
-PyObject *
+/* The first argument of the code of a frame, for a method its object; None if it has none. */
+static PyObject *
 first_argument(PyObject *Py_UNUSED(module), PyObject *frame)
 {
     if (!PyFrame_Check(frame)) {
@@ -134,3 +136,8 @@ first_argument(PyObject *Py_UNUSED(module), PyObject *frame)
     Py_DECREF(code);
     return value != NULL || PyErr_Occurred() ? value : Py_NewRef(Py_None);
 }
+
+PyMethodDef frames_functions[] = {
+    {"first_argument", first_argument, METH_O, NULL},
+    {NULL, NULL, 0, NULL},
+};

@@ -1,17 +1,9 @@
 /* Counts of durations, in the layout of `thread._views.histogram`. */
-#include "core.h"
+#include "histogram.h"
+#include "runtime.h"
 
-/* The bounds in whole nanoseconds, rounded down: which is all that whole nanoseconds can be compared with. */
+/* In whole nanoseconds, rounded down: only whole nanoseconds are compared with them. */
 static int64_t bounds[BUCKET_COUNT - 1];
-
-void
-histogram_init(void)
-{
-    for (int i = 0; i < BUCKET_COUNT - 1; i++) {
-        int exponent = i + MIN_EXPONENT;
-        bounds[i] = exponent < 0 ? INT64_C(1000000000) >> -exponent : INT64_C(1000000000) << exponent;
-    }
-}
 
 /* A bucket includes its upper bound. Most durations are short, or few. */
 static int
@@ -91,10 +83,11 @@ histogram_read(const Histogram *histogram)
         }
         PyTuple_SET_ITEM(buckets, i, count);
     }
+    /* HistogramRow */
     return Py_BuildValue("KNLN", copy.count, sum_read(&copy.sum_ns), copy.max_ns, buckets);
 }
 
-/* ---- HistogramCounts: for what Python code measures ---- */
+/* ---- HistogramCounts: for durations measured by Python code ---- */
 
 typedef struct {
     PyObject_HEAD
@@ -140,3 +133,15 @@ PyTypeObject HistogramCountsType = {
     .tp_methods = counts_methods,
     .tp_new = PyType_GenericNew,
 };
+
+/* ---- life of the module ---- */
+
+int
+histogram_init(void)
+{
+    for (int i = 0; i < BUCKET_COUNT - 1; i++) {
+        int exponent = i + MIN_EXPONENT;
+        bounds[i] = exponent < 0 ? INT64_C(1000000000) >> -exponent : INT64_C(1000000000) << exponent;
+    }
+    return PyType_Ready(&HistogramCountsType);
+}

@@ -1,12 +1,14 @@
-/* The totals of all locks of one name or place. An identity lives as long as the process; their number is bounded. */
-#include "core.h"
+/* The totals of all locks of one name or creation site. An identity lives as long as the process; their number is
+ * bounded. */
+#include "identities.h"
+#include "hash.h"
+#include "runtime.h"
 
 #include <math.h>
 
 #define MAX_IDENTITIES 2000
 
-Identity unobserved_identity = {.next_sample = NEVER};
-bool sites_are_capped = false;
+Identity unobserved_identity = {.next_sample = NEVER, .waits = EMPTY_LIST(unobserved_identity.waits)};
 
 static Identity *identities[MAX_IDENTITIES + KIND_COUNT]; /* room for one `other` of each kind */
 static Py_ssize_t identity_count = 0;
@@ -30,9 +32,9 @@ random_bits(void)
     return random_state * UINT64_C(2685821657736338717);
 }
 
-/* How many acquisitions are passed over before the next sample: the geometric distribution, tabulated, since its
- * logarithm would be the dearest part of a sample. It makes each acquisition as likely to be sampled as any other,
- * whatever came before, so that no regular pattern of the program can hide from the samples or attract them. */
+/* The number of acquisitions to skip before the next sample: the geometric distribution, tabulated, since its logarithm
+ * would be the most expensive part of a sample. It makes each acquisition equally likely to be sampled, whatever came
+ * before, so that no regular pattern of the program can hide from the samples or attract them. */
 #define SKIP_BITS 10
 #define SKIPS (1 << SKIP_BITS)
 
@@ -78,6 +80,7 @@ identity_new(PyObject *name, Kind kind, PyObject *location, PyObject *object_nam
     identity->location = Py_NewRef(location);
     identity->object_name = Py_NewRef(object_name);
     identity->kind = kind;
+    list_init(&identity->waits);
     identity_draw_next_sample(identity);
     return identity;
 }
@@ -122,7 +125,7 @@ identity_named(PyObject *name, Kind kind, PyObject *location, PyObject *object_n
     if (identity_count < MAX_IDENTITIES) {
         return identity_add(name, kind, location, object_name);
     }
-    sites_are_capped = true;
+    note_cap();
     PyObject *other = PyUnicode_InternFromString("other");
     PyObject *nowhere = other == NULL ? NULL : PyUnicode_FromString("");
     if (nowhere != NULL) {
@@ -151,9 +154,41 @@ identity_renamed(Identity *identity, PyObject *object_name)
     return renamed;
 }
 
-void
-identities_redraw_samples(void)
+/* ---- waits in progress ---- */
+
+static Wait *
+wait_of(Link *link)
 {
+    return CARRIER(link, Wait, link);
+}
+
+/* Mostly it is the newest; not if its lock was given the name of another. */
+void
+identity_add_wait(Identity *identity, Wait *wait)
+{
+    Link *before = identity->waits.previous;
+    while (before != &identity->waits && wait_of(before)->started > wait->started) {
+        before = before->previous;
+    }
+    list_insert_after(before, &wait->link);
+    identity->waiting++;
+}
+
+void
+identity_remove_wait(Identity *identity, Wait *wait)
+{
+    list_remove(&wait->link);
+    identity->waiting--;
+}
+
+/* ---- settings, reset, reading ---- */
+
+static void
+identities_configure(const Settings *former)
+{
+    if (settings.hold_sampling == former->hold_sampling) {
+        return;
+    }
     for (Py_ssize_t i = 0; i < identity_count; i++) {
         identity_draw_next_sample(identities[i]);
     }
@@ -174,7 +209,7 @@ static void
 random_seed(void)
 {
     /* A forked child must not draw the samples of its parent. Zero would be a fixed point. */
-    random_state = ((uint64_t)monotonic_ns() * UINT64_C(0x9E3779B97F4A7C15)) | 1;
+    random_state = ((uint64_t)monotonic_ns() * GOLDEN_RATIO) | 1;
 }
 
 void
@@ -190,6 +225,7 @@ identities_reset(void)
 int
 identities_init(void)
 {
+    on_configure(identities_configure);
     random_seed();
     for (int kind = 0; kind < KIND_COUNT; kind++) {
         indices[kind] = PyDict_New();
@@ -200,14 +236,21 @@ identities_init(void)
     return 0;
 }
 
+/* 0 if no thread waits. */
+static int64_t
+age_of_oldest_wait(const Identity *identity, int64_t now)
+{
+    return list_is_empty(&identity->waits) ? 0 : now - wait_of(identity->waits.next)->started;
+}
+
 static PyObject *
 identity_read(const Identity *identity, int64_t now)
 {
-    int64_t oldest;
-    Py_ssize_t waiters = waits_of_identity(identity, now, &oldest);
+    /* LockRow */
     return Py_BuildValue("OsOnKKKNNnL", identity->name, kind_name(identity->kind), identity->location,
                          identity->live, identity->acquisitions, identity->contentions, identity->timeouts,
-                         histogram_read(identity->wait), histogram_read(identity->hold), waiters, now - oldest);
+                         histogram_read(identity->wait), histogram_read(identity->hold), identity->waiting,
+                         age_of_oldest_wait(identity, now));
 }
 
 /* No lock of it exists, and nothing happened to one since everything was zeroed. */
@@ -217,8 +260,8 @@ is_unused(const Identity *identity)
     return identity->live == 0 && identity->acquisitions == 0 && identity->wait == NULL;
 }
 
-PyObject *
-identities_read(void)
+static PyObject *
+read_locks(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
 {
     PyObject *rows = PyList_New(0);
     int64_t now = monotonic_ns();
@@ -231,3 +274,8 @@ identities_read(void)
     }
     return rows;
 }
+
+PyMethodDef identities_functions[] = {
+    {"read_locks", read_locks, METH_NOARGS, NULL},
+    {NULL, NULL, 0, NULL},
+};

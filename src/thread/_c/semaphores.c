@@ -1,14 +1,16 @@
 /* The records of semaphores.
  *
- * `threading.Semaphore` keeps its value and its waiting threads itself. What is recorded of it is that of a mutex
- * which nobody ever locks: its owner is the thread that has held a permit for the longest time, and is to blame when
- * another one waits. */
-#include "core.h"
+ * `threading.Semaphore` keeps its value and its waiting threads itself. Its record is that of a mutex which nobody ever
+ * locks: the owner is the thread that has held a permit for the longest time, and is to blame if another one waits. */
+#include "semaphores.h"
+#include "naming.h"
+#include "runtime.h"
+#include "waits.h"
 
 #include <string.h>
 
 #define FIRST_HOLDERS 4
-#define MAX_HOLDERS 1024 /* more are counted, but nobody looks who they are */
+#define MAX_HOLDERS 1024 /* more are counted, but not known */
 
 typedef struct {
     unsigned long ident;
@@ -31,10 +33,26 @@ static PyTypeObject SemaphoreWaitType;
 
 /* ---- holders ---- */
 
+/* Another thread, or none, is to blame for waits from now on. */
+static void
+set_owner(Mutex *mutex, unsigned long owner)
+{
+    if (mutex_word(mutex) == owner) {
+        return;
+    }
+    if (mutex->queue != NULL) {
+        int64_t now = monotonic_ns();
+        mutex_charge(mutex, now);
+        mutex_weigh_owner(mutex, now);
+        queue_begin_ownership(mutex->queue, NULL, now);
+    }
+    mutex_set_word(mutex, owner);
+}
+
 static void
 owner_is_first_holder(SemaphoreRecord *record)
 {
-    wait_elsewhere_set_owner(&record->mutex, record->count > 0 ? record->holders[0].ident : 0);
+    set_owner(&record->mutex, record->count > 0 ? record->holders[0].ident : 0);
 }
 
 NOINLINE static bool
@@ -64,8 +82,8 @@ holder_add(SemaphoreRecord *record, int64_t hold_started)
     owner_is_first_holder(record);
 }
 
-/* The newest of this thread; the oldest of all when another thread gives back the permit, as where a semaphore is a
- * signal. */
+/* The newest of this thread; the oldest of all if another thread gives back the permit, as when a semaphore is used as
+ * a signal. */
 static int
 holder_that_releases(const SemaphoreRecord *record)
 {
@@ -131,7 +149,7 @@ record_begin_wait(PyObject *self, PyObject *Py_UNUSED(ignored))
     if (wait == NULL) {
         return NULL;
     }
-    wait->waiter = wait_elsewhere_begin((Mutex *)self);
+    wait->waiter = waiter_begin((Mutex *)self, true, true);
     if (wait->waiter == NULL) {
         Py_DECREF(wait);
         return NULL;
@@ -167,7 +185,7 @@ record_dealloc(PyObject *self)
 }
 
 PyDoc_STRVAR(record_doc, "SemaphoreRecord(*, name=None)\n--\n\n"
-"What is recorded of one semaphore, which tells it what happens.");
+"The record of one semaphore, which reports to it.");
 PyDoc_STRVAR(acquired_doc, "acquired($self, /)\n--\n\nThis thread got a permit.");
 PyDoc_STRVAR(released_doc, "released($self, n=1, /)\n--\n\nThis thread gave back n permits.");
 PyDoc_STRVAR(begin_wait_doc, "begin_wait($self, /)\n--\n\n"
@@ -175,7 +193,7 @@ PyDoc_STRVAR(begin_wait_doc, "begin_wait($self, /)\n--\n\n"
 
 static PyMethodDef record_methods[] = {
     {"acquired", record_acquired, METH_NOARGS, acquired_doc},
-    {"released", (PyCFunction)(void (*)(void))record_released, METH_FASTCALL, released_doc},
+    {"released", FAST(record_released), released_doc},
     {"begin_wait", record_begin_wait, METH_NOARGS, begin_wait_doc},
     {NULL, NULL, 0, NULL},
 };
@@ -196,21 +214,20 @@ PyTypeObject SemaphoreRecordType = {
 static PyObject *
 wait_seconds_to_evidence(PyObject *self, PyObject *Py_UNUSED(ignored))
 {
-    const SemaphoreWait *wait = (SemaphoreWait *)self;
-    int64_t left = wait->waiter == NULL ? FOREVER : wait_elsewhere_evidence_due(wait->waiter);
-    if (left == FOREVER) {
+    const Waiter *waiter = ((SemaphoreWait *)self)->waiter;
+    if (waiter == NULL || waiter->forgotten || waiter->evidence_due == FOREVER) {
         Py_RETURN_NONE;
     }
-    left -= monotonic_ns();
+    int64_t left = waiter->evidence_due - monotonic_ns();
     return PyFloat_FromDouble(left <= 0 ? 0.0 : (double)left * 1e-9);
 }
 
 static PyObject *
 wait_give_evidence(PyObject *self, PyObject *Py_UNUSED(ignored))
 {
-    const SemaphoreWait *wait = (SemaphoreWait *)self;
-    if (wait->waiter != NULL) {
-        wait_elsewhere_give_evidence(wait->waiter);
+    Waiter *waiter = ((SemaphoreWait *)self)->waiter;
+    if (waiter != NULL && !waiter->forgotten && waiter->evidence_due != FOREVER) {
+        waiter_look_at_owner(waiter);
     }
     Py_RETURN_NONE;
 }
@@ -220,15 +237,26 @@ wait_finish(SemaphoreWait *wait, WaitOutcome outcome)
 {
     Waiter *waiter = wait->waiter;
     wait->waiter = NULL;
-    if (waiter != NULL) {
-        wait_elsewhere_end(waiter, outcome);
+    if (waiter == NULL || waiter->forgotten) {
+        return;
     }
+    PyObject *type, *value, *traceback; /* that went through the wait, if one did */
+    PyErr_Fetch(&type, &value, &traceback);
+    waiter_leaves(waiter);
+    waiter_end(waiter, outcome);
+    PyErr_Restore(type, value, traceback);
 }
 
 static PyObject *
 wait_end(PyObject *self, PyObject *acquired)
 {
-    WaitOutcome outcome = acquired == Py_True ? WAIT_ACQUIRED : acquired == Py_False ? WAIT_TIMED_OUT : WAIT_INTERRUPTED;
+    WaitOutcome outcome = WAIT_INTERRUPTED;
+    if (acquired == Py_True) {
+        outcome = WAIT_ACQUIRED;
+    }
+    else if (acquired == Py_False) {
+        outcome = WAIT_TIMED_OUT;
+    }
     wait_finish((SemaphoreWait *)self, outcome);
     Py_RETURN_NONE;
 }
@@ -242,12 +270,12 @@ wait_dealloc(PyObject *self)
 }
 
 PyDoc_STRVAR(seconds_to_evidence_doc, "seconds_to_evidence($self, /)\n--\n\n"
-"How long until the wait is a slow one, None once its evidence was given.");
+"Seconds until the wait is a slow one, None once its evidence was given.");
 PyDoc_STRVAR(give_evidence_doc, "give_evidence($self, /)\n--\n\n"
 "Record who holds a permit now and what this thread and that one do.");
 PyDoc_STRVAR(end_doc, "end($self, acquired, /)\n--\n\n"
-"The wait is over: with a permit, without one because its time was up, or, if\n"
-"None, because it was interrupted. One that is dropped without this was that.");
+"End the wait: with a permit, without one because it timed out, or, if None,\n"
+"because it was interrupted. A wait that is dropped without this counts as that.");
 
 static PyMethodDef wait_methods[] = {
     {"seconds_to_evidence", wait_seconds_to_evidence, METH_NOARGS, seconds_to_evidence_doc},

@@ -1,13 +1,14 @@
 /* How long the owners of one mutex kept it while others waited, and which part of that each waiter met.
  *
- * A change of owner adds to one total, however many threads wait. Whoever begins to wait notes the totals, and takes
- * the difference when it is served. So a wait costs one step for each site that kept the mutex, and never one for each
- * change of owner. */
-#include "core.h"
+ * A change of owner adds to one total, however many threads wait. A thread notes the totals when it begins to wait, and
+ * takes the difference when it is served. So a wait costs one step for each site that kept the mutex, and never one for
+ * each change of owner. */
+#include "shares.h"
+#include "runtime.h"
 
 #include <string.h>
 
-#define MAX_TOTALS 1024 /* sites at a time; what others keep is counted under `other_site` */
+#define MAX_TOTALS 1024 /* sites at a time; the time of further ones is counted under `other_site` */
 
 void
 shares_init(Shares *shares)
@@ -44,7 +45,7 @@ shares_grow(Shares *shares)
     return true;
 }
 
-/* NULL where memory is short. */
+/* NULL if memory is short. */
 static Share *
 shares_append(Shares *shares, Share share)
 {
@@ -105,7 +106,7 @@ shares_charge(Shares *totals, PyObject *site, int64_t ns, int64_t until, int64_t
         total = total_added(totals, site, oldest_wait);
     }
     if (total == NULL) {
-        sites_are_capped = true;
+        note_cap();
         total = &totals->items[0];
     }
     total->ns += ns;

@@ -1,10 +1,8 @@
-/* `queue.SimpleQueue.get`, so that it tells when a thread waits for an item.
+/* A `queue.SimpleQueue.get` that tells when a thread waits for an item.
  *
- * The type is written in C and immutable for Python, so the method is replaced in its dict. What the method calls is the
- * function behind the original one: an item that is there is had without a second look-up or call. */
-#include "core.h"
-
-#include <string.h>
+ * The type is written in C and immutable for Python, so the method is replaced in its dict. The new one calls the
+ * function behind the original: an item that is there costs no second look-up or call. */
+#include "simple_queue.h"
 
 static PyMethodDescrObject *original_get;
 static PyMethodDescrObject *original_empty;
@@ -53,8 +51,8 @@ method_of(PyTypeObject *type, const char *name, int flags)
     return descriptor->d_method->ml_flags == flags ? (PyMethodDescrObject *)Py_NewRef(method) : NULL;
 }
 
-/* The method that is to replace `get`; None where the type is not built as expected and is better left alone. */
-PyObject *
+/* The method that is to replace `get`; None if the type is not built as expected and is better left alone. */
+static PyObject *
 simple_queue_get(PyObject *Py_UNUSED(module), PyObject *args)
 {
     PyTypeObject *type;
@@ -77,7 +75,7 @@ simple_queue_get(PyObject *Py_UNUSED(module), PyObject *args)
 }
 
 /* `setattr` for a type that does not let Python do it. */
-PyObject *
+static PyObject *
 set_in_type(PyObject *Py_UNUSED(module), PyObject *args)
 {
     PyTypeObject *type;
@@ -91,3 +89,9 @@ set_in_type(PyObject *Py_UNUSED(module), PyObject *args)
     PyType_Modified(type);
     Py_RETURN_NONE;
 }
+
+PyMethodDef simple_queue_functions[] = {
+    {"simple_queue_get", simple_queue_get, METH_VARARGS, NULL},
+    {"set_in_type", set_in_type, METH_VARARGS, NULL},
+    {NULL, NULL, 0, NULL},
+};

@@ -1,10 +1,12 @@
-/* Which span of a trace a thread runs in.
+/* The span of a trace that a thread runs in.
  *
  * A tracing library keeps the current span in a context variable, in a mapping under a key; the span keeps its context,
- * a tuple that begins with the identifier of the trace, in an attribute. What these are called the library tells, see
- * `Tracing` in tracing.py. All of it is read by operations of the interpreter alone, with no Python code run: this
+ * a tuple that begins with the identifier of the trace, in an attribute. The library tells their names, see `Tracing`
+ * in tracing.py. All of it is read by operations of the interpreter alone, with no Python code run: this
  * happens on threads that wait for a lock, and of threads that hold one. */
-#include "core.h"
+#include "spans.h"
+#include "runtime.h"
+#include "targets.h"
 
 typedef struct {
     PyObject *variable; /* NULL: nothing traces */
@@ -22,8 +24,10 @@ static Tracing tracing = {NULL, NULL, NULL, NULL, NULL, NULL};
 static PyObject *
 span_in(PyObject *mapping)
 {
-    PyObject *span = mapping != NULL && PyDict_Check(mapping) ? PyDict_GetItemWithError(mapping, tracing.span_key) : NULL;
-    return Py_XNewRef(span);
+    if (mapping == NULL || !PyDict_Check(mapping)) {
+        return NULL;
+    }
+    return Py_XNewRef(PyDict_GetItemWithError(mapping, tracing.span_key));
 }
 
 static PyObject *
@@ -77,8 +81,8 @@ referent_of(PyObject *reference)
 #endif
 }
 
-/* Whether the context of a span can be told now. That of a thread's own span is made only when somebody wants it, so
- * such a span stands for its context, for as long as the span of its starter exists. */
+/* Whether the context of a span is known now. That of a thread's own span is made only when somebody wants it, so such
+ * a span stands for its context, for as long as the span of its starter exists. */
 static bool
 identifies_trace(PyObject *span, PyObject *attributes, PyObject **found)
 {
@@ -93,7 +97,7 @@ identifies_trace(PyObject *span, PyObject *attributes, PyObject **found)
            PyLong_CheckExact(PyTuple_GET_ITEM(*found, 0)) && PyObject_IsTrue(PyTuple_GET_ITEM(*found, 0)) == 1;
 }
 
-/* Takes the reference to the span. None where it identifies no trace. */
+/* Takes the reference to the span. None if it identifies no trace. */
 static PyObject *
 context_of_span(PyObject *span)
 {
@@ -267,7 +271,7 @@ tracing_drop(Tracing *dropped)
     Py_XDECREF(dropped->prepare_thread);
 }
 
-PyObject *
+static PyObject *
 set_tracing(PyObject *Py_UNUSED(module), PyObject *given)
 {
     Tracing wanted = {NULL, NULL, NULL, NULL, NULL, NULL};
@@ -280,3 +284,15 @@ set_tracing(PyObject *Py_UNUSED(module), PyObject *given)
     tracing_drop(&former);
     Py_RETURN_NONE;
 }
+
+static PyObject *
+current_span(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
+{
+    return span_context_of_this_thread();
+}
+
+PyMethodDef spans_functions[] = {
+    {"set_tracing", set_tracing, METH_O, NULL},
+    {"current_span", current_span, METH_NOARGS, NULL},
+    {NULL, NULL, 0, NULL},
+};

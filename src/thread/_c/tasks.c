@@ -1,5 +1,6 @@
-/* Which asyncio task a thread runs: asked of asyncio's C module, so that no Python code runs. */
-#include "core.h"
+/* The asyncio task that a thread runs, asked of asyncio's C module, so that no Python code runs. */
+#include "tasks.h"
+#include "runtime.h"
 
 /* The module if the program has imported it. Not PyImport_GetModule, which can wait for an import to be finished. */
 static PyObject *
@@ -86,3 +87,14 @@ task_of_this_thread(void)
     }
     return name != NULL ? name : PyUnicode_FromString("");
 }
+
+static PyObject *
+py_current_task(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
+{
+    return task_of_this_thread();
+}
+
+PyMethodDef tasks_functions[] = {
+    {"current_task", py_current_task, METH_NOARGS, NULL},
+    {NULL, NULL, 0, NULL},
+};

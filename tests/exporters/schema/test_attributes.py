@@ -85,13 +85,13 @@ def test_bounds_are_those_of_both_cores() -> None:
     sources = Path(__file__).parents[3] / "src" / "thread" / "_c"
     in_c = {
         f"{file}: {name}": int(number)
-        for file in ("identities.c", "places.c", "threads.c", "blame.c", "blocking.c")
+        for file in ("identities.c", "sites.c", "targets.c", "blame.c", "blocking.c")
         for name, number in re.findall(r"^#define (MAX_\w+) (\d+)", (sources / file).read_text(), re.M)
     }
     names = (
         "identities.c: MAX_IDENTITIES",
-        "places.c: MAX_SITES",
-        "threads.c: MAX_TARGETS",
+        "sites.c: MAX_SITES",
+        "targets.c: MAX_TARGETS",
         "blame.c: MAX_ROWS",
         "blocking.c: MAX_ROWS",
     )

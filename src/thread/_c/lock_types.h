@@ -1,0 +1,16 @@
+/* Types of locks that pass `isinstance` with the interpreter's own, and the other way round. */
+#ifndef THREAD_LOCK_TYPES_H
+#define THREAD_LOCK_TYPES_H
+
+#include "core.h"
+
+extern PyTypeObject LockMetaType;
+extern PyGetSetDef lock_type_attributes[];
+
+/* Make one of our types, a LockMetaType, stand for the interpreter's type of that name in `_thread`, which is returned:
+ * a strong reference. NULL with an exception set. */
+PyTypeObject *stand_for(PyTypeObject *type, const char *name);
+
+int lock_types_init(void);
+
+#endif
