@@ -1,5 +1,5 @@
-"""Adds to pyproject.toml what it cannot say: an optional C extension, a file that Python reads when it starts, and an
-editable install of two source roots."""
+"""Additions to pyproject.toml: an optional C extension, a file that Python reads at its start, and an editable install
+of two source roots."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def flag(name: str) -> bool:
 
 
 def compile_arguments() -> list[str]:
-    """What we want, unless CFLAGS says otherwise: it comes earlier on the command line, where the last word counts."""
+    """Our compiler flags without those that CFLAGS sets otherwise. Ours come last on the command line and would win."""
     chosen = os.environ.get("CFLAGS", "").split()
     unless = {"-std=c11": "-std=", "-O3": "-O", "-DNDEBUG": "-UNDEBUG"}
     wanted = [ours for ours, theirs in unless.items() if not any(choice.startswith(theirs) for choice in chosen)]
@@ -44,7 +44,7 @@ def extensions() -> list[Extension]:
 
 
 class BuildExt(build_ext):
-    """Builds the extension where it can, and says what it means where it cannot."""
+    """Build the extension if possible, and say what it means if not."""
 
     def run(self) -> None:
         super().run()
@@ -57,7 +57,7 @@ class BuildExt(build_ext):
 
 
 STARTUP = Path("src/thread-telemetry.pth")
-"""Observes processes in whose environment THREAD_TELEMETRY is set. Belongs beside the packages in site-packages."""
+"""A .pth file that observes processes with THREAD_TELEMETRY in their environment. Belongs into site-packages."""
 
 
 class BuildPy(build_py):
@@ -68,7 +68,7 @@ class BuildPy(build_py):
 
 
 class SourceRoots:
-    """What an editable wheel holds: a .pth file with the roots of both packages, and the one for the start."""
+    """Contents of an editable wheel: a .pth file with the roots of both packages, and the one for the start."""
 
     def __init__(self, name: str, roots: list[str]) -> None:
         self.name = name
@@ -86,7 +86,7 @@ class SourceRoots:
 
 
 class EditableWheel(editable_wheel):
-    """For packages of different parents setuptools installs an import hook, which no type checker can follow."""
+    """For packages with different parents setuptools installs an import hook, which no type checker can follow."""
 
     def _select_strategy(self, name: str, tag: str, build_lib: Any) -> Any:
         if self.mode:

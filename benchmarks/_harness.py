@@ -1,4 +1,4 @@
-"""How two sides are measured against each other: in short alternating turns of one process."""
+"""Comparison of two sides, in short alternating turns of one process."""
 
 from __future__ import annotations
 
@@ -52,19 +52,19 @@ def side(count, {"".join(f"{name}={name}, " for name in names)}clock=clock, repe
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """What alternating turns of two sides took, in nanoseconds for each piece of work."""
+    """Times of alternating turns of two sides, in nanoseconds for each piece of work."""
 
     ours: tuple[float, ...]
     theirs: tuple[float, ...]
 
     @property
     def times(self) -> Measured:
-        """How much of their time we take."""
+        """Our time as a share of theirs."""
         return Measured(tuple(ours / theirs for ours, theirs in zip(self.ours, self.theirs, strict=True)), self._detail)
 
     @property
     def speeds(self) -> Measured:
-        """How many times as much we do in the same time."""
+        """Our work in the same time, as a multiple of theirs."""
         return Measured(tuple(theirs / ours for ours, theirs in zip(self.ours, self.theirs, strict=True)), self._detail)
 
     @property
@@ -94,7 +94,7 @@ def compare(ours: Side, theirs: Side, *, seconds: float, turn: float = 0.004) ->
 
 
 def _count_for(turn: float, side: Side) -> int:
-    """How often the work is done in `turn` seconds."""
+    """Number of repetitions that fit into `turn` seconds."""
     count = 1
     while (took := side(count)) < turn * 1e9 / 2:
         count = max(2 * count, min(10 * count, int(count * turn * 1e9 / max(took, 1))))

@@ -1,4 +1,4 @@
-"""What is promised, what was measured, and whether the one keeps the other."""
+"""Promises, measurements, and whether these keep the promises."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any, Literal
 from thread._backend import core
 
 CALIBRATING = os.environ.get("THREAD_TELEMETRY_BENCHMARKS_CALIBRATE", "") not in ("", "0")
-"""Whether the interpreter is measured against itself, which promises nothing."""
+"""True if the interpreter is measured against itself, which promises nothing."""
 
 Version = tuple[int, int]
 Sign = Literal["≤", "≥"]
@@ -135,7 +135,7 @@ class Result:
 
 
 def result_from_json(fields: Mapping[str, Any]) -> Result:
-    """What `as_json` gave."""
+    """The result from the text that `as_json` made."""
     promise = fields["promise"]
     return Result(
         name=fields["name"],

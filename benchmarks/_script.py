@@ -1,4 +1,4 @@
-"""What the scripts share: each prints the table of its own rows, all of them or those that are named."""
+"""Main program of the scripts: each prints the table of its own rows, all of them or those named."""
 
 from __future__ import annotations
 

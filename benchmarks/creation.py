@@ -44,7 +44,7 @@ def memory() -> Measured:
 
 
 def bytes_of_one(module: ModuleType) -> float:
-    """What each of many live locks adds to the memory of the process."""
+    """Memory of the process for each of many live locks."""
     count = 20_000
     locks = [None] * count
     # What was dropped before may be kept for reuse; this much of it is used up now.

@@ -22,7 +22,7 @@ KINDS = ("Lock", "RLock", "Semaphore", "BoundedSemaphore", "Condition")
 
 
 def lock_collectors() -> dict[str, Any]:
-    """What puts itself into `threading`, by the name that it takes over. Raises ImportError where it does not work."""
+    """Replacements that ddtrace puts into `threading`, by name. Raises ImportError if they do not work."""
     os.environ.update(NOTHING_ELSE)
     ddup = importlib.import_module("ddtrace.internal.datadog.profiling.ddup")
     collectors = importlib.import_module("ddtrace.profiling.collector.threading")
@@ -36,7 +36,7 @@ def lock_collectors() -> dict[str, Any]:
 
 
 def is_profiled(lock: object) -> bool:
-    """Whether a lock was made by ddtrace."""
+    """True if ddtrace made the lock."""
     return type(lock).__module__.partition(".")[0] == "ddtrace"
 
 

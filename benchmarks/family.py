@@ -1,4 +1,4 @@
-"""What is built on threads: two processes that take turns, one of them observed, since methods are replaced for all."""
+"""Classes built on threads: two processes take turns, one of them observed, since methods are replaced for all."""
 
 from __future__ import annotations
 

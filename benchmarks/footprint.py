@@ -1,4 +1,4 @@
-"""What is kept for each place that makes locks, and how many lines of the metrics page it becomes."""
+"""Memory for each creation site of locks, and its lines of the metrics page."""
 
 from __future__ import annotations
 

@@ -57,14 +57,14 @@ def scrape_of_changes() -> Measured:
 
 
 def scrape_by_client() -> Measured:
-    """What a service pays that goes on using the application of prometheus_client."""
+    """Time that a service pays if it goes on using prometheus_client's application."""
     page = contended_page(by_client=True)
     with undisturbed():
         return Measured(repeated(partial(milliseconds, page)))
 
 
 def longest_piece() -> Measured:
-    """How long a thread that wants the GIL has to wait for it meanwhile, at most."""
+    """Longest time that a thread waits for the GIL meanwhile."""
     page = contended_page()
     probe = Probe()
     with undisturbed():

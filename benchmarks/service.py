@@ -26,7 +26,7 @@ from ._script import main
 APP = Path(__file__).with_name("service_app.py")
 UNOBSERVED: tuple[str, ...] = ()
 OBSERVED = UNOBSERVED if CALIBRATING else ("-m", "thread", "run", "--port", "0")
-# Without -P, what is beside the script could be imported in the place of others' modules.
+# Without -P, modules beside the script could be imported instead of installed ones.
 DATADOG = UNOBSERVED if CALIBRATING else ("-P", str(Path(__file__).with_name("datadog_run.py")))
 CONNECTIONS = 8
 REQUEST = b"GET /articles HTTP/1.1\r\nHost: localhost\r\n\r\n"
@@ -94,7 +94,7 @@ class Load:
 
     @property
     def cpu_time(self) -> float:
-        """What the service has spent on each request, in nanoseconds."""
+        """CPU time of the service for each request, in nanoseconds."""
         return (self.usage()["cpu_time"] - self._cpu_time_before) / self.requests
 
     def usage(self) -> dict[str, int]:

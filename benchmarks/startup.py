@@ -1,4 +1,4 @@
-"""What observation from the start of the interpreter costs each Python process, in CPU time."""
+"""Cost of observation from the start of the interpreter, for each Python process, in CPU time."""
 
 from __future__ import annotations
 

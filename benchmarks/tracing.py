@@ -1,7 +1,7 @@
-"""What tracing adds: threads started in a span, and locks that nobody waits for long for, with spans built meanwhile.
+"""Cost of tracing: threads started in a span, and locks with short waits only, while spans are built.
 
-The spans go to a tracer provider of the SDK that samples all of them and keeps none. They are built while the turns go
-on, on either side of the comparison and at the cost of both; the work that a thread has itself is on its own side.
+The spans go to a tracer provider of the SDK that samples all of them and keeps none. They are built during the turns,
+on either side of the comparison and at the cost of both; the work of a thread itself is on its own side.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""How long a thread waits for a lock that others take again at once.
+"""Waiting time of a thread for a lock that others take again at once.
 
-One thread holds the lock for a while, gives it back and takes it again; another one wants it now and then. Or eight
+One thread holds the lock for a while, releases it and takes it again; another one wants it now and then. Or eight
 threads do so, all alike. Only real waits count: an acquisition that found the lock free is none.
 """
 

@@ -1,4 +1,4 @@
-"""Says in one line why C extensions cannot be built for this interpreter; says nothing when they can."""
+"""Print one line that says why C extensions cannot be built for this interpreter; print nothing if they can."""
 
 from __future__ import annotations
 

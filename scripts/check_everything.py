@@ -1,11 +1,10 @@
-"""Everything that must hold before a change goes in, as `.ci/run` asks for it.
+"""All checks that a change must pass, as `.ci/run` runs them.
 
 The tests run with the C core and with its twin on every supported Python; lint, types, sanitizers and the real services
-run once. Two jobs run side by side. At the end stand a table of all jobs and pytest's closing line.
+run once. Two jobs run side by side. The report ends with a table of all jobs and pytest's closing lines.
 
-What stands above the core is tested on the oldest and on the newest Python. The interpreter's own suites and
-the sanitizers take two versions in turn, chosen by the number of commits. `SLOW=1` in the environment runs all of it
-on every version.
+Code above the core is tested on the oldest and on the newest Python. The interpreter's own suites and the sanitizers
+take two versions in turn, chosen by the number of commits. `SLOW=1` in the environment runs all of it on every version.
 """
 
 from __future__ import annotations
@@ -38,13 +37,13 @@ ONCE: Final = {
     "lint": "lint",
     "site": "site",
 }
-"""Targets of `make` that say the same on every version."""
+"""Targets of `make` that give the same result on every version."""
 
 # Exporters, dashboards, examples and documents see snapshots only, whichever core made them.
 ABOVE_THE_CORE: Final = ("tests/dashboards", "tests/examples", "tests/exporters", "tests/project")
-# How a program is started and what the command line takes is the same with either core.
+# Starting a program and parsing the command line is the same with either core.
 BESIDE_THE_CORE: Final = ("tests/cli",)
-# What spends its time in the C core.
+# Tests that spend their time in the C core.
 SANITIZED: Final = (
     "tests/conformance",
     "tests/core",
@@ -62,7 +61,7 @@ def without(*patterns: str) -> str:
 
 SIDE_BY_SIDE: Final = 2
 LIMIT: Final = 15 * 60.0
-"""Seconds for one job, far beyond what it takes."""
+"""Seconds for one job, far beyond its usual time."""
 
 CLOSING_LINE: Final = re.compile(
     r"^(?:=+ )?((?:\d+ (?:passed|failed|error|skipped)|no tests ran).* in [\d.]+s.*?)(?: =+)?$"
@@ -77,7 +76,7 @@ class Job:
     command: Sequence[str]
     environment: dict[str, str] = field(default_factory=dict)
     after: Sequence[Job] = ()
-    """What has to succeed before it can begin."""
+    """Job that has to succeed first."""
     state: str = ""
     seconds: float = 0.0
     output: str = ""
@@ -89,14 +88,14 @@ class Job:
 
     @property
     def closing_line(self) -> str:
-        """The last line in which pytest says what became of its tests; empty if there is none."""
+        """Last line of pytest's summary; empty if there is none."""
         lines = [match[1] for line in self.output.splitlines() if (match := CLOSING_LINE.match(line))]
         return lines[-1] if lines else ""
 
 
 @dataclass(frozen=True)
 class Interpreter:
-    """One version of Python: what `make` is told, and what runs `make`."""
+    """One version of Python: arguments of `make`, and the command that runs `make`."""
 
     version: str
     python: str
@@ -107,7 +106,7 @@ class Interpreter:
 
 
 def find(version: str) -> Interpreter | None:
-    """The interpreter of a version from pyenv or the PATH, None where there is none that makes environments."""
+    """Interpreter of a version, from pyenv or the PATH; None if none of them makes environments."""
     pyenv = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv")
     candidates = [*map(str, sorted(pyenv.glob(f"versions/{version}.*/bin/python"))), f"python{version}"]
     for candidate in candidates:
@@ -142,7 +141,7 @@ def commits() -> int:
 
 
 class Plan:
-    """The jobs, in the order in which they begin, and what could not be planned."""
+    """The jobs, in the order in which they begin, and messages about jobs that could not be planned."""
 
     def __init__(self) -> None:
         self.builds: list[Job] = []
@@ -175,7 +174,7 @@ class Plan:
             self._add(name, interpreters[one].make(target), built[one])
 
     def _build(self, interpreter: Interpreter, after: Sequence[Job]) -> Job:
-        # What was built before was perhaps built without -Werror.
+        # An earlier build was perhaps made without -Werror.
         for stamp in ROOT.glob(f".venv-{interpreter.version}/.built-*"):
             stamp.unlink()
         required = ("THREAD_TELEMETRY_REQUIRE_EXTENSION=1", "CFLAGS=-Werror")
@@ -189,7 +188,7 @@ class Plan:
         slow = version == SLOW_TESTS_ON or everything_asked_for()
         arguments = "" if whole or everything_asked_for() else without(*ABOVE_THE_CORE)
         self._add(f"{version} C", interpreter.make("test", f"SLOW={int(slow)}", f"ARGS={arguments}"), built)
-        # On the oldest, what stands above the core is tested with the twin.
+        # On the oldest, code above the core is tested with the twin.
         whole = version == VERSIONS[0] or everything_asked_for()
         arguments = "" if whole else without(*ABOVE_THE_CORE, *BESIDE_THE_CORE)
         self._add(f"{version} pure", interpreter.make("test", "PURE=1", f"ARGS={arguments}"), built)
@@ -199,7 +198,7 @@ class Plan:
 
 
 class Runner:
-    """Runs jobs, each in a process group of its own, and says what it does meanwhile."""
+    """Run jobs, each in a process group of its own, and report progress."""
 
     def __init__(self, total: int) -> None:
         self._total = total
@@ -249,7 +248,7 @@ class Runner:
     def _report(self, job: Job) -> None:
         with self._say:
             self._finished += 1
-            # The end of what went well says enough.
+            # After a success the last lines are enough.
             lines = job.output.splitlines()
             shown = lines[-12:] if job.succeeded else lines[-3000:]
             print(f"\n=== {job.name}: {job.state}, {job.seconds:.0f} s ({self._finished} of {self._total})", flush=True)
@@ -304,7 +303,7 @@ def run_all(plan: Plan) -> None:
 
 
 def closing_line(jobs: Sequence[Job]) -> str:
-    """That of the first job that failed, else of the one with the slow tests."""
+    """Output of the first job that failed, else of the one with the slow tests."""
     with_line = [job for job in jobs if job.closing_line]
     failed = [job for job in with_line if not job.succeeded]
     slow = [job for job in with_line if job.name == f"{SLOW_TESTS_ON} C"]

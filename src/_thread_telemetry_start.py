@@ -1,7 +1,7 @@
-"""Imported by `thread-telemetry.pth` when the interpreter starts, under a name that nobody else has.
+"""Start of the telemetry, imported by `thread-telemetry.pth` when the interpreter starts. The name is ours alone.
 
-Where the environment says `THREAD_TELEMETRY=1`, the process is observed before the first line of its program. Whatever
-goes wrong is one line on stderr, and the program goes on. Only what observes is imported here; the rest comes once
+If the environment has `THREAD_TELEMETRY=1`, the process is observed before the first line of its program. Any failure
+is one line on stderr, and the program goes on. Only the observation itself is imported here; the rest comes when
 somebody asks for it.
 """
 
@@ -24,10 +24,10 @@ _HOME: Final = os.path.dirname(os.path.abspath(__file__))
 
 
 def start() -> None:
-    """Observe this process, if the environment asks for it, and have `python -m thread run` find us."""
+    """Observe this process if the environment asks for it, and let `python -m thread run` find us."""
     observed = _is_switched_on()
     by_name = _is_run_by_name()
-    # An interpreter beside the main one is not served, and not told so: nobody has asked for it in particular.
+    # Subinterpreters are not observed, and get no message: nobody asked for them in particular.
     if not (observed or by_name) or not _is_main_interpreter():
         return
     before = frozenset(sys.modules) - {"__future__"}
@@ -53,7 +53,7 @@ def start() -> None:
 
 
 def main() -> None:
-    """The command `thread`: ours, whichever package of that name the program has."""
+    """Run the command `thread`, whichever package of that name the program has."""
     _without_strangers()
     sys.path.insert(0, _HOME)
     try:
@@ -68,13 +68,13 @@ def _set_aside(names: list[str]) -> None:
     if own_modules is not None:
         own_modules.set_aside(names)
     for name in names:
-        # What could not be set aside is of no use to the program either.
+        # A module that could not be set aside is of no use to the program either.
         if _is_ours(name):
             sys.modules.pop(name, None)
 
 
 def _is_switched_on() -> bool:
-    # `python -I` and `-E` ask not to be told anything by the environment.
+    # `python -I` and `-E` ignore the environment.
     switch = "" if sys.flags.ignore_environment else os.environ.get(SWITCH, "")
     if switch.strip().lower() in _OFF:
         return False
@@ -85,7 +85,7 @@ def _is_switched_on() -> bool:
 
 
 def _is_run_by_name() -> bool:
-    """Whether the command line is `python -m thread run …`, which the program's own `thread.py` would answer."""
+    """True if the command line is `python -m thread run …`, which the program's own `thread.py` would answer."""
     words = iter(sys.orig_argv[1:])
     for word in words:
         if word in ("-X", "-W"):
@@ -107,7 +107,7 @@ def _is_main_interpreter() -> bool:
 
 
 def _without_strangers() -> dict[str, ModuleType]:
-    """Take out what another .pth file has imported of another package `thread`, and return it."""
+    """Take another package `thread`, imported by some other .pth file, out of `sys.modules`, and return it."""
     names = [name for name in sys.modules if name == "thread" or name.startswith("thread.")]
     return {name: sys.modules.pop(name) for name in names}
 
@@ -117,20 +117,17 @@ def _is_ours(name: str) -> bool:
 
 
 def _say_what_lies_over_ours() -> None:
-    """Say which package `thread` the program finds, if it is another one. That is known of installed ones alone."""
+    """Report another package `thread` that hides ours from the program. Looks among installed ones only."""
     import _frozen_importlib_external as external
 
     spec = external.PathFinder.find_spec("thread")
     ours = os.path.join(_HOME, "thread", "__init__.py")
     if spec is not None and spec.origin is not None and os.path.realpath(spec.origin) != os.path.realpath(ours):
-        _say(
-            f"{SWITCH}: another package called thread lies over ours, and is what this program imports: "
-            f"{spec.origin}; the program is observed all the same"
-        )
+        _say(f"{SWITCH}: the program imports another package called thread, {spec.origin}; it is observed all the same")
 
 
 def _say(line: str) -> None:
-    # Not that of the package, which may be what is missing.
+    # Not the package's function, which may be what is missing.
     if sys.stderr is not None:
         sys.stderr.write(f"thread: {line}\n")
 

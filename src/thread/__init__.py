@@ -1,13 +1,13 @@
 """Multiple threads of control: the `thread` module, with every lock and thread observed.
 
-The names are those of Python 2's `thread` and of `_thread` of the running interpreter, and so is their behaviour:
+Names and behaviour are those of Python 2's `thread` and of the running interpreter's `_thread`:
 
     try:
         import thread
     except ImportError:
         import _thread as thread
 
-What was recorded is in `thread.telemetry`.
+`thread.telemetry` has the records.
 """
 
 import _thread

@@ -6,9 +6,9 @@ import sys
 
 
 def main() -> None:
-    """Do what the command line says. What the program that it runs raises, SystemExit included, comes out of here."""
+    """Run the command line. Exceptions of the program that it runs, SystemExit included, come out of here."""
     if not sys.flags.safe_path:
-        # Here stands the current folder, or that of the command. What we import must not come from there.
+        # This entry is the current folder, or that of the command. Our own imports must not come from there.
         del sys.path[0]
 
     from ._cli.run import run

@@ -1,4 +1,4 @@
-"""Chooses the core: the C extension where it was built, else its pure-Python twin.
+"""Choice of the core: the C extension where it was built, else its twin in Python.
 
 `THREAD_TELEMETRY_PURE=1` in the environment chooses the twin.
 """
@@ -27,7 +27,7 @@ _began_at = core.time_ns() / 1e9
 
 
 def began_at() -> float:
-    """When this process began to record, in Unix seconds. A forked child begins when it is forked."""
+    """Start of recording in this process, in Unix seconds. A forked child starts when it is forked."""
     return _began_at
 
 

@@ -1,7 +1,7 @@
 """The class of the module `thread`: an assignment to it reaches the interpreter.
 
-Debuggers try `import thread` first, as it was called in Python 2, and replace there what starts threads. They mean the
-functions that the program calls, which are those of `_thread`, and keep the originals there under names of their own.
+Debuggers try `import thread` first, its name in Python 2, and replace the functions there that start threads. They mean
+the functions that the program calls, which are `_thread`'s, and keep the originals there under names of their own.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _MISSING: Final = object()
 
 
 class ThreadModule(ModuleType):
-    """What is assigned here, or deleted, is so in `_thread` as well, except for modules of the package."""
+    """A module whose assignments and deletions reach `_thread` as well, except for modules of the package."""
 
     def __setattr__(self, name: str, value: Any) -> None:
         before = vars(self).get(name, _MISSING)
@@ -33,13 +33,13 @@ class ThreadModule(ModuleType):
 
 
 _replaced: Final[dict[str, tuple[object, object]]] = {}
-"""What the two modules had under a name, `thread` first, before it was assigned to."""
+"""The two modules' values of a name before its first assignment, `thread`'s first."""
 
 
 def _reach(name: str, before: object, value: object, native: object) -> None:
     own, original = _replaced.setdefault(name, (before, vars(_thread).get(name, _MISSING)))
     if value is own and original is not _MISSING:
-        # Whoever had replaced it gives it back.
+        # Somebody who had replaced it gives it back.
         del _replaced[name]
         setattr(_thread, name, original)
     else:
@@ -47,7 +47,7 @@ def _reach(name: str, before: object, value: object, native: object) -> None:
 
 
 def _native_of(module: ModuleType, value: object) -> object:
-    """What `_thread` has where `thread` has this: to keep the one is to keep the other."""
+    """The value in `_thread` that corresponds to this one in `thread`."""
     for name, native in vars(_thread).items():
         if vars(module).get(name) is value:
             return native

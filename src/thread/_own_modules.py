@@ -1,10 +1,10 @@
 """Modules for our own use, whatever the program calls by the same names.
 
 A program may have a `thread.py`, a `logging.py`, a package `prometheus_client` of its own. For the program these win,
-as they would without us: what we have imported before its first line is set aside, out of `sys.modules`, and handed
-to it when it imports that name and would find that very file. For us the installed ones win, however late we import
-them: what our modules import is looked for without the program's folder, and where the program has something else of
-that name, ours is kept under `PREFIX`.
+as they would without us: modules that we import before its first line are set aside, out of `sys.modules`, and handed
+to it if it imports that name and would find that very file. For us the installed ones win, however late we import them:
+imports of our modules are looked for outside the program's folder, and if the program has another module of that name,
+ours is kept under `PREFIX`.
 
 This module imports nothing that the interpreter has not imported when it starts.
 """
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from typing import Any, Final
 
 PREFIX: Final = "_thread_telemetry_own"
-"""The package that holds what the program has another module for."""
+"""The package that holds our modules if the program has others of the same names."""
 
 _OURS: Final = ("thread", "thread_exporters")
 _LIBRARY: Final = os.path.dirname(os.__file__)
@@ -40,16 +40,16 @@ _import: Final = builtins.__import__
 
 
 class _Finder:
-    """Stands first in `sys.meta_path`. Lets the other finders find, and decides who gets what they found."""
+    """The first finder in `sys.meta_path`. Lets the other finders find, and decides who gets the result."""
 
     def __init__(self) -> None:
         self.aside: dict[str, ModuleType] = {}
         self.taken: set[str] = set()
         """Top-level names under which the program has something of its own."""
         self.shared: set[str] = set()
-        """Those by which it means what we mean, as far as this was asked."""
+        """Top-level names that mean the same to the program and to us, as far as anybody asked."""
         self.guarded: set[str] = set(_OURS)
-        """Those of modules that import as we do."""
+        """Names of modules that import as we do."""
 
     def find_spec(
         self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
@@ -74,7 +74,7 @@ class _Finder:
         return None
 
     def is_shared(self, top: str) -> bool:
-        """Whether the program means by a top-level name what we mean by it. If not, it is the program's from now on."""
+        """True if a top-level name means the same to the program and to us. If not, the program keeps it."""
         if top in self.taken:
             return False
         if top not in self.shared:
@@ -97,13 +97,13 @@ class _Finder:
 
 
 class _Guard:
-    """Loads a module that imports as we do."""
+    """A loader of modules that import as we do."""
 
     def __init__(self, loader: Any) -> None:
         self._loader = loader
 
     def __getattr__(self, name: str) -> Any:
-        # What only looks for a module asks its loader for the source, the code, the resources.
+        # Tools that only inspect a module ask its loader for source, code and resources.
         return getattr(self._loader, name)
 
     def create_module(self, spec: ModuleSpec) -> ModuleType | None:
@@ -111,13 +111,13 @@ class _Guard:
 
     def exec_module(self, module: Any) -> None:
         module.__loader__ = module.__spec__.loader = self._loader
-        # Taken over by each function of the module. The program's own, and all it replaces there, stays as it is.
+        # The functions of the module get it as theirs. The program's own stays as it is, with its replacements.
         module.__builtins__ = {**vars(builtins), "__import__": import_as_ours}
         self._loader.exec_module(module)
 
 
 class _GiveBack:
-    """Loads what is loaded already."""
+    """A loader of modules that are loaded already."""
 
     def __init__(self, module: ModuleType) -> None:
         self._module = module
@@ -162,12 +162,12 @@ def _absolute(name: str, globals: dict[str, Any], level: int) -> str:
 
 
 def is_there(top: str) -> bool:
-    """Whether our own modules could import a top-level name."""
+    """True if our own modules could import a top-level name."""
     return top in sys.modules or _installed(top) is not None or _found_by_others(top, None, None) is not None
 
 
 def set_aside(names: Iterable[str]) -> None:
-    """Have the program import what it would import if these modules had not been imported yet."""
+    """Let the program import as if these modules had not been imported yet."""
     _finder.shared.clear()
     for name in names:
         if getattr(sys.modules.get(name), "__spec__", None) is not None:
@@ -175,14 +175,14 @@ def set_aside(names: Iterable[str]) -> None:
 
 
 def _is_internal_error(error: BaseException) -> bool:
-    # By then it is imported, unless what fails is our own import, which the other finders can do as well.
+    # It is imported by then, unless our own import failed, which the other finders can do as well.
     interruptions = sys.modules.get(f"{__package__}._base.interruptions")
     is_internal_error: Callable[[BaseException], bool] | None = getattr(interruptions, "is_internal_error", None)
     return is_internal_error is None or is_internal_error(error)
 
 
 def _found_by_others(name: str, path: Sequence[str] | None, target: ModuleType | None) -> ModuleSpec | None:
-    # Those before us have been asked already, or will be.
+    # The finders before us have been asked already, or will be.
     finders: list[Any] = list(sys.meta_path)
     for finder in finders[finders.index(_finder) + 1 :] if _finder in finders else finders:
         find_spec = getattr(finder, "find_spec", None)
@@ -217,12 +217,12 @@ def _installed(top: str) -> ModuleSpec | None:
 
 
 def _file(spec: Any) -> str | None:
-    """None for what has none: it is built in, frozen, or a namespace that every folder may add to."""
+    """Path of a module's file; None if it has none: it is built in, frozen, or a namespace package."""
     return os.path.realpath(spec.origin) if spec.has_location else None
 
 
 def _installed_path() -> list[str]:
-    """The search path of our own modules: first the standard library, then what was installed."""
+    """The search path of our own modules: first the standard library, then installed packages."""
     return [*_STANDARD_LIBRARY, *(folder for folder in sys.path if _is_of_installed(folder))]
 
 

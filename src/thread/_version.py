@@ -5,12 +5,12 @@ from __future__ import annotations
 import sys
 
 VERSION = "0.1.0"
-"""That of pyproject.toml. To ask the distribution for it would be an import in the middle of a snapshot."""
+"""The version in pyproject.toml. Asking the distribution for it would be an import in the middle of a snapshot."""
 
 _LEVELS = {"alpha": "a", "beta": "b", "candidate": "rc"}
 
 
 def python_version() -> str:
-    """`3.13.1`, and what distinguishes a version that is not final: `3.15.0a2`."""
+    """Python's version: `3.13.1`, or `3.15.0a2` if it is not final."""
     major, minor, micro, level, serial = sys.version_info
     return f"{major}.{minor}.{micro}" + (f"{_LEVELS[level]}{serial}" if level in _LEVELS else "")

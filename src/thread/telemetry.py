@@ -1,4 +1,4 @@
-"""What the observed locks and threads of this process do: looked at, and sent where you want it.
+"""Observation of this process's locks and threads: read it here, or export it.
 
     import thread
     from thread import telemetry
@@ -12,9 +12,9 @@
     for lock in telemetry.snapshot().locks:
         print(lock.name, lock.contentions, lock.wait.quantile(0.99))
 
-`snapshot()` works without `start()`, in any thread, in signal handlers and in finalizers. What is started is stopped
-when the process exits, after the program's own `atexit` handlers if this module was imported before they were
-registered. Every setting can be given by an environment variable, too; see `Settings`.
+`snapshot()` works without `start()`, in any thread, signal handler and finalizer. Exporters stop when the process
+exits, after the program's own `atexit` handlers if this module was imported before they were registered. Every setting
+has an environment variable too; see `Settings`.
 
 An exporter of your own is a class with two methods:
 
@@ -29,7 +29,7 @@ An exporter of your own is a class with two methods:
 
     telemetry.start(Log())
 
-It is called in a thread that observes nothing and is not observed. Whatever it does there, the program goes on.
+Its methods run in an unobserved thread. Whatever they do there, the program goes on.
 """
 
 from __future__ import annotations
@@ -107,14 +107,14 @@ __all__ = [
 
 
 def start(*exporters: Exporter | str, **settings: Unpack[SettingsChange]) -> None:
-    """Begin to export to `exporters`, given as objects or by the names that `exporter` takes.
+    """Begin to export to `exporters`, which are objects or names that `exporter` takes.
 
-    May be called again: exporters are added to those at work, and one that is at work already is left alone. Settings
-    are changed as by `configure`. Either all of it happens or nothing does.
+    May be called again: new exporters are added to the running ones, and one that runs already is left alone. Settings
+    change as by `configure`. Either all of it happens or nothing does.
 
-    Raises TypeError for what is no exporter, LookupError for an unknown name, ImportError for one whose library is
-    missing, whatever the making of an exporter raises, what `configure` raises, and RuntimeError where no thread can be
-    started. Thread-safe.
+    Raises TypeError for an object that is no exporter, LookupError for an unknown name, ImportError if an exporter's
+    library is missing, RuntimeError if no thread can be started, and whatever `configure` and the exporter's own code
+    raise. Thread-safe.
     """
     recorder.settings.changed(settings)
     resolved = resolve(exporters, known=recorder.exporter_names)
@@ -126,10 +126,10 @@ def start(*exporters: Exporter | str, **settings: Unpack[SettingsChange]) -> Non
 
 
 def stop(timeout: float | None = None, *, only: Exporter | None = None) -> None:
-    """Export a last time to each exporter, or to `only` that one, shut it down, and wait for that.
+    """Export a last time to each exporter, or to `only` that one, shut it down, and wait for it.
 
     Returns after `timeout` seconds at the latest, by default after `export_timeout`; an exporter that needs longer is
-    left behind. Does nothing when nothing was started. Recording goes on, and `start` may be called again.
+    left behind. Does nothing if nothing was started. Recording goes on, and `start` may be called again.
 
     Raises TypeError or ValueError unless `timeout` is a number of seconds, at least 0. Thread-safe.
     """
@@ -137,16 +137,16 @@ def stop(timeout: float | None = None, *, only: Exporter | None = None) -> None:
 
 
 def configure(**settings: Unpack[SettingsChange]) -> Settings:
-    """Change settings, at once, and return those now in force; without arguments, just return them.
+    """Change settings at once, and return those now in force. Without arguments, only return them.
 
-    Raises TypeError for an unknown setting or a value of the wrong type, ValueError for one out of range; nothing is
-    changed then. Thread-safe.
+    Raises TypeError for an unknown setting or a value of the wrong type, ValueError for one out of range; then nothing
+    changes. Thread-safe.
     """
     return recorder.configure(settings)
 
 
 def snapshot() -> Snapshot:
-    """What was recorded since the process began, or since it was forked.
+    """Everything recorded since the process began, or since it was forked.
 
     Takes no lock and works without `start`: safe in any thread, signal handler, finalizer and exporter.
     """
@@ -156,8 +156,8 @@ def snapshot() -> Snapshot:
 def exporter(name: str, **options: Any) -> Exporter:
     """Create the exporter that an installed distribution offers under `name` in the group `thread.exporters`.
 
-    `options` are those of the exporter. Raises LookupError for an unknown name, ImportError where the library that it
-    needs is missing, and whatever its making raises, TypeError for unknown options for example. Thread-safe.
+    `options` go to the exporter. Raises LookupError for an unknown name, ImportError if the exporter's library is
+    missing, and whatever the exporter's own code raises, such as TypeError for unknown options. Thread-safe.
     """
     return create_exporter(name, options)
 
@@ -165,16 +165,16 @@ def exporter(name: str, **options: Any) -> Exporter:
 class _Untracked:
     __slots__ = ()
 
-    # Those of the core itself, so that no signal handler can raise between them and the block.
+    # The core's own functions, so that no signal handler can raise between them and the block.
     __enter__ = staticmethod(core.enter_untracked)
     __exit__ = staticmethod(core.leave_untracked)
 
 
 def hidden() -> AbstractContextManager[None]:
-    """A context in which the locks that this thread creates and the threads that it starts are not observed.
+    """A context in which this thread creates unobserved locks and starts unobserved threads.
 
-    Threads started in it are themselves hidden. For exporters that start threads of their own outside the calls made
-    to them, which are hidden anyway; `UnobservedThread` is one that also keeps out of the way of forks. Contexts nest.
+    Threads started in it stay unobserved. It is for exporters that start threads outside the calls made to them; within
+    these calls nothing is observed anyway. An `UnobservedThread` also makes way for forks. Contexts nest.
     """
     return _Untracked()
 

@@ -1,4 +1,4 @@
-"""What a signal handler raises is told from faults of the telemetry, and comes at no moment that would break a lock."""
+"""Exceptions of signal handlers are told apart from internal errors, and come at no moment that would break a lock."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""What a signal handler raises during a snapshot reaches the program and breaks nothing: all that is recorded is
-counted once, before and after."""
+"""An exception of a signal handler during a snapshot reaches the program and breaks nothing: every record is counted
+once, before and after."""
 
 import random
 import signal

@@ -84,7 +84,7 @@ def hits_of(client: Client, program: str, line: int) -> int:
 
 
 def run(source: str) -> tuple[int, int]:
-    """How often the breakpoint was hit, and the exit status."""
+    """Number of hits of the breakpoint, and the exit status."""
     program = os.path.join(tempfile.mkdtemp(), "program.py")
     with open(program, "w") as file:
         file.write(source)

@@ -1,4 +1,4 @@
-"""What the parent had recorded and not yet sent when it forked is sent once: by the parent, and not by the child too.
+"""Records that the parent had not yet sent when it forked are sent once: by the parent, and not by the child too.
 
 Exit status 0 = right. After DataDog/dd-trace-py#18645.
 """

@@ -1,4 +1,4 @@
-"""OpenMetrics is to be had from the ASGI application by its Accept header as from the WSGI one.
+"""The ASGI application serves OpenMetrics for its Accept header, as the WSGI one does.
 
 With the content type of version 1.0.0 and `# EOF` once at the end; HEAD has the same headers and no body; each family
 has one TYPE and one HELP. Exit status 0 = right. After prometheus/client_python#861 and #901.

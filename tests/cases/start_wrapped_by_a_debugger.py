@@ -1,4 +1,4 @@
-"""A debugger that has put a function of its own in the place of what starts threads: `instrument()` does not raise.
+"""`instrument()` does not raise after a debugger has replaced the function that starts threads.
 
 Locks and threads are observed under their own names, and the debugger goes on seeing each thread, whether it came
 before `instrument()` or after it. Source: microsoft/debugpy#1689.

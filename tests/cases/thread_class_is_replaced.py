@@ -1,4 +1,4 @@
-"""Something else in the place of `threading.Thread` and `threading.Lock`, while observation goes on and when it ends.
+"""Replacements for `threading.Thread` and `threading.Lock`, during observation and when it ends.
 
 Nothing is raised, and what was there before is back where it was. Source: bloomberg/memray#910.
 """

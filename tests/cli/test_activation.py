@@ -257,7 +257,7 @@ HEAVY = {
     *("argparse", "ast", "dataclasses", "importlib.metadata", "inspect", "json", "logging", "prometheus_client", "re"),
     *("signal", "tempfile", "thread.telemetry", "threading", "traceback", "typing"),
 }
-"""What must not be imported by each Python process that is observed from its start."""
+"""Modules that a Python process observed from its start must not import."""
 
 
 @pytest.mark.parametrize("exporters", ["none", "prometheus"])
@@ -275,5 +275,5 @@ def test_the_start_imports_only_what_observes(exporters: str) -> None:
     )
     assert "_thread_telemetry_start" in started
     unneeded = (started - plain) & HEAVY
-    # The twin is the readable one of the two cores, and there where speed is not to be had.
+    # The twin is the readable core, for platforms without a fast one.
     assert not unneeded - ({"dataclasses", "inspect", "ast", "re", "typing"} if core == "1" else set())

@@ -1,4 +1,4 @@
-"""What the program calls its own wins for the program, in every way of starting it, and ours works all the same."""
+"""Modules of the program win for the program, in every way of starting it, and ours work all the same."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Start:
 
     arguments: Sequence[str]
     below: bool = False
-    """Whether it starts in the folder of the program."""
+    """True if it starts in the folder of the program."""
     python_path: bool = False
     flags: Sequence[str] = ()
 

@@ -1,4 +1,4 @@
-"""How the published suites are judged."""
+"""Judgement of the published suites."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ KNOWN_DIFFERENCES = {
 
 
 class Truthless:
-    """What cannot be asked whether it is true."""
+    """Objects that cannot be asked for their truth."""
 
     def __bool__(self) -> bool:
         raise ZeroDivisionError("no truth")
@@ -46,7 +46,7 @@ def derived(lock: Any, **attributes: Any) -> Any:
 
 
 def in_a_thread(function: Callable[..., Any], *args: Any) -> Any:
-    """What a call gives or raises in another thread."""
+    """Result or exception of a call in another thread."""
     outcome: list[Any] = []
     done = _thread.allocate_lock()
     done.acquire()

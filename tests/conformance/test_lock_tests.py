@@ -27,7 +27,7 @@ if sys.version_info >= (3, 13):
 
 
 class SubclassOfRLock(SUBJECT.RLock):  # type: ignore[misc, name-defined]
-    """What programs derive from RLock is as conforming."""
+    """Classes that programs derive from RLock conform as well."""
 
 
 SubclassOfRLockTests = suite(lock_tests.RLockTests, locktype=SubclassOfRLock)

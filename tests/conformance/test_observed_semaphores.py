@@ -15,7 +15,7 @@ pytestmark = pytest.mark.usefixtures("instrumented")
 
 
 class SubclassOfSemaphore(threading.Semaphore):
-    """What programs derive from Semaphore is as conforming."""
+    """Classes that programs derive from Semaphore conform as well."""
 
 
 SemaphoreTests = suite(lock_tests.SemaphoreTests, semtype=threading.Semaphore)

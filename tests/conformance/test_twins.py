@@ -218,7 +218,7 @@ KNOWN_TO_DIFFER = {
         print(type(event[-2]))
     """,
 }
-"""What differs, by the reason why."""
+"""Differences, by their reasons."""
 
 FOLDER = "/srv/twins"
 

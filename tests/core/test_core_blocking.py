@@ -24,7 +24,7 @@ def placed(file: str, body: str, **names: object) -> Any:
 
 
 def waiting(core: ModuleType, kind: str = "condition", name: str | None = "a condition") -> Callable[[], Any]:
-    """What replaces a method of the standard library: its file is one of ours."""
+    """A replacement for a method of the standard library: its file is one of ours."""
     wait: Callable[[], Any] = placed(LIKE_OURS, "row(kind, name)", row=core.blocking_row, kind=kind, name=name)
     return wait
 

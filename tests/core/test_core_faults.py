@@ -29,7 +29,7 @@ CALLED = [
     *("thread._base.histogram_counts", "thread._export.tracing"),
 ]
 CALLS_THE_HOOK = "_Hook.__call__"
-"""What `threading` calls in place of its own hook."""
+"""The function that `threading` calls instead of its own hook."""
 
 
 class Injected(Exception):

@@ -1,4 +1,4 @@
-"""What is recorded of locks, the same in the C core and in its Python twin."""
+"""Records of locks, the same in the C core and in its Python twin."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which place a lock and a wait are charged to."""
+"""Sites that locks and waits are charged to."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which span of a trace somebody ran in: read from where a tracing library keeps it, here one of the test's own."""
+"""Spans of threads: read from a tracing library's own place, here one of the test's own."""
 
 from __future__ import annotations
 
@@ -123,7 +123,7 @@ def wait_for_an_owner(
     waiter_span: tuple[int, int],
     owner_span: tuple[int, int],
 ) -> tuple[Any, ...]:
-    """What is recorded of a slow wait for a lock that a thread in one span holds while another span waits."""
+    """Records of a slow wait in one span for a lock that a thread in another span holds."""
     lock = thread.allocate_lock(name="wanted")
     held = thread.allocate_lock()
     held.acquire()

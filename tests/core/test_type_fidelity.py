@@ -227,7 +227,7 @@ PROGRAMS = {
 
 
 def outputs_of(program: str, before: str = "", after: str = "") -> tuple[list[str], list[str]]:
-    """What the program prints unobserved, and observed since between `before` and `after`."""
+    """Output of the program, unobserved, and observed since between `before` and `after`."""
     start, end = dedent(before), dedent(after) + dedent(program)
     return output_of(start + COMMON + end), output_of(start + OBSERVE + COMMON + end)
 

@@ -47,7 +47,7 @@ def asked_for(expression: str) -> list[VectorSelector]:
 
 
 def queries(alert: dict[str, Any]) -> Iterator[str]:
-    """What the description asks Prometheus, for any process."""
+    """Queries in the description, for any process."""
     for template in re.findall(r'printf "([^"]*\{[^"]*)"\s+\.Labels', alert["annotations"]["description"]):
         yield template.replace("%q", '"x"')
 

@@ -1,4 +1,4 @@
-"""What makes a dashboard at home in any Grafana: the rules of Grafana's own linter for dashboards, and a few more."""
+"""Rules of Grafana's own linter for dashboards, and a few more, which make a dashboard at home in any Grafana."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the services of docker-compose.yml are told fits together: paths, ports, names."""
+"""Paths, ports and names of the services in docker-compose.yml fit together."""
 
 from __future__ import annotations
 

@@ -248,7 +248,7 @@ def test_an_exporter_that_hangs_is_counted_and_logged_once(
     worker.report_if_hung()
     assert core.internal_errors() == 1
     worker.wait_until_logged(time.monotonic() + 10)
-    assert messages(caplog) == ["the exporter x has not returned for 0.02 s, the program goes on"]
+    assert messages(caplog) == ["the exporter x has not returned for 0.02 s; the program goes on"]
 
 
 def test_one_that_hangs_for_ever_is_left_behind(
@@ -263,7 +263,7 @@ def test_one_that_hangs_for_ever_is_left_behind(
     assert 0.05 <= time.monotonic() - began < 5
     worker.wait_until_logged(time.monotonic() + 10)
     assert core.internal_errors() == 1
-    assert messages(caplog) == ["the exporter x did not come to its end in time, the program goes on"]
+    assert messages(caplog) == ["the exporter x did not stop in time; the program goes on"]
 
 
 def test_when_it_comes_back_it_shuts_down_after_all(harness: Harness, wait_until: WaitUntil) -> None:

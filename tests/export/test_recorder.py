@@ -153,7 +153,7 @@ def test_stop_is_not_held_up_by_exporters_that_hang_or_raise(
     assert core.internal_errors() == 3
     assert sorted(record.getMessage() for record in caplog.records) == [
         "the exporter FailingExporter failed; further failures are counted, not logged",
-        "the exporter HangingExporter did not come to its end in time, the program goes on",
+        "the exporter HangingExporter did not stop in time; the program goes on",
     ]
     wait_until(lambda: core.untracked_count() == 0)
 
@@ -202,7 +202,7 @@ def test_an_exporter_that_hangs_is_noticed_while_the_program_runs(
     wait_until(
         lambda: (
             [r.getMessage() for r in caplog.records]
-            == ["the exporter HangingExporter has not returned for 0.05 s, the program goes on"]
+            == ["the exporter HangingExporter has not returned for 0.05 s; the program goes on"]
         )
     )
     hanging.gate.set()
@@ -328,7 +328,7 @@ def test_a_fault_while_passing_events_on_is_logged_and_passing_on_goes_on(
         broken.setattr("thread._export.recorder.read_events", lambda: 1 // 0)
         telemetry.start(exporter, export_interval=OFTEN)
         core.wake()
-        wait_until(lambda: "passing events on to the exporters failed" in caplog.text)
+        wait_until(lambda: "cannot pass events on to the exporters" in caplog.text)
     core.start_new_thread(int, ())
     wait_until(lambda: finished_events(exporter) == 1)
 
@@ -423,7 +423,7 @@ def test_an_exporter_that_hangs_does_not_hold_up_the_exit() -> None:
         PYTHONPATH=os.pathsep.join([SUPPORT, os.environ.get("PYTHONPATH", "")]),
     )
     assert finished.returncode == 7
-    assert finished.stderr == "the exporter HangingExporter did not come to its end in time, the program goes on\n"
+    assert finished.stderr == "the exporter HangingExporter did not stop in time; the program goes on\n"
 
 
 @forks

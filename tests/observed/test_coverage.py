@@ -1,4 +1,4 @@
-"""What is not observed is said."""
+"""Gaps of observation are reported."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ def restored() -> Iterator[None]:
 
 
 def run(program: str) -> str:
-    """What the program prints in an interpreter of its own, that has not imported `threading` yet."""
+    """Output of the program in an interpreter of its own that has not imported `threading` yet."""
     done = subprocess.run([sys.executable, "-c", dedent(program)], capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stderr) == (0, "")
     return done.stdout

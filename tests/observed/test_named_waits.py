@@ -278,7 +278,7 @@ def test_nor_are_the_variables_of_its_methods(instrumented: ModuleType) -> None:
 
 
 def argument_of(function: Any, *arguments: object) -> object:
-    """What the core takes for the first argument of a function that returns a frame of its own."""
+    """The core's first argument of a function that returns a frame of its own."""
     import thread._backend
 
     return thread._backend.core.first_argument(function(*arguments))

@@ -40,7 +40,7 @@ def wait_until(predicate):
 
 
 def warnings_of(source: str, *, as_errors: bool = False) -> str:
-    """What a program, which has to succeed, says of its forks on stderr."""
+    """Warnings of forks that a program, which has to succeed, prints on stderr."""
     begin = "" if "import telemetry" in source else "from thread import telemetry\n"
     options = ["-W", "error" if as_errors else "default"]
     finished = subprocess.run(

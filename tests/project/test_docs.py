@@ -82,7 +82,8 @@ def test_panels_that_are_explained_exist(heading: str, board: str) -> None:
 
 @pytest.mark.parametrize("block", PROGRAMS, ids=str)
 def test_python_runs_as_it_stands(block: CodeBlock, tmp_path: Path) -> None:
-    """Those with flags need a library of that name, or anything that cannot be had in a test: `no-run`."""
+    """Run each block as a program. Blocks with flags need a library of that name; `no-run` needs what no test can
+    have."""
     compile(block.text, str(block), "exec")
     if "no-run" in block.flags:
         return

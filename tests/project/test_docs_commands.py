@@ -38,7 +38,7 @@ ELSEWHERE = {
 }
 
 THEIR_OWN = ("gunicorn", "waitress")
-"""What a service has installed before it hears of thread-telemetry."""
+"""Packages that a service has installed before it hears of thread-telemetry."""
 
 PROGRAMS = {
     "app.py": """
@@ -88,7 +88,7 @@ class Runner:
     page: int
 
     def succeed(self, command: str, **environment: str) -> str:
-        """What a command writes that ends by itself, and well."""
+        """Output of a command that ends by itself, and well."""
         process = self._start(command, environment, subprocess.PIPE)
         try:
             output, _ = process.communicate(timeout=PATIENCE)
@@ -254,7 +254,7 @@ def test_every_block_of_commands_is_run() -> None:
 
 
 def what_to_install(block: CodeBlock) -> str:
-    """What the block says to install, else what was said first on its page, else everything."""
+    """Packages that the block says to install, else those that its page named first, else everything."""
     before = [each for each in BLOCKS if each.file == block.file and not is_elsewhere(each)]
     for each in (block, *before):
         for line in commands_of(each):

@@ -1,4 +1,4 @@
-"""What people install: from a wheel, an sdist and editable, with a C compiler and without one."""
+"""Installation from a wheel, an sdist and editable, with a C compiler and without one."""
 
 from __future__ import annotations
 

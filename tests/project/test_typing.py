@@ -19,7 +19,7 @@ VERSIONS = ("3.11", "3.15")
 
 
 def mypy(file: Path, version: str) -> dict[int, str]:
-    """What mypy finds wrong in a file: messages by line."""
+    """Complaints of mypy about a file: messages by line."""
     command = [sys.executable, "-m", "mypy", "--strict", "--no-error-summary", "--cache-dir=.cache", file.name]
     done = subprocess.run([*command, f"--python-version={version}"], cwd=file.parent, capture_output=True, text=True)
     assert not done.stderr, done.stderr
@@ -29,7 +29,7 @@ def mypy(file: Path, version: str) -> dict[int, str]:
 
 
 def pyright(file: Path, version: str) -> dict[int, str]:
-    """What pyright finds wrong in a file: messages by line."""
+    """Complaints of pyright about a file: messages by line."""
     settings = {"typeCheckingMode": "strict", "pythonVersion": version, "reportUnusedExpression": "none"}
     (file.parent / "pyrightconfig.json").write_text(json.dumps(settings))
     command = [sys.executable, "-m", "pyright", "--outputjson", "--pythonpath", sys.executable, file.name]

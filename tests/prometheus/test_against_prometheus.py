@@ -1,4 +1,4 @@
-"""What the dashboards and the rules ask, asked of a real Prometheus that scrapes a service of several processes."""
+"""Queries of the dashboards and the rules, run by a real Prometheus that scrapes a service of several processes."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ def observed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ObservedShop]
 
 
 def has_a_number(observed: ObservedShop, expression: str) -> bool:
-    """Whether there is something to show. NaN is nothing: it comes of a share or a quantile of nothing."""
+    """True if there is something to show. NaN is nothing: it is a share or a quantile of nothing."""
     return any(not math.isnan(sample.value) for sample in observed.prometheus.query(expression))
 
 
 def compared(expression: str) -> list[str]:
-    """What the comparisons in an expression are about."""
+    """Subjects of the comparisons in an expression."""
     comparisons = [node for node, _ in walk(parse(expression)) if str(getattr(node, "op", "")) in COMPARISONS]
     sides = [side for node in comparisons for side in (node.lhs, node.rhs)]
     return [side.prettify() for side in sides if not isinstance(side, NumberLiteral)]
@@ -70,7 +70,7 @@ def test_each_recording_rule_records(observed: ObservedShop, wait_until: WaitUnt
 
 @pytest.mark.parametrize("alert", ALERTS, ids=alert_rules.name_of)
 def test_each_alert_has_numbers_to_watch(observed: ObservedShop, wait_until: WaitUntil, alert: dict[str, Any]) -> None:
-    """That each is raised by its fault is seen in test_alerts.py; here, that nothing it looks at is missing."""
+    """The data of every alert are there; test_alerts.py shows that each is raised by its fault."""
     watched = compared(alert["expr"])
     assert watched
     wait_until(lambda: all(has_a_number(observed, expression) for expression in watched), 90)

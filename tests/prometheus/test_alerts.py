@@ -61,7 +61,7 @@ def running(arguments: tuple[str, ...], errors: Path) -> Iterator[None]:
 
 
 def address(errors: Path) -> str | None:
-    """Where a program serves its metrics, once it has said so."""
+    """Address of a program's metrics page, once it has said so."""
     found = re.search(r"http://(\S+)/metrics", errors.read_text())
     return found and found[1]
 

@@ -1,4 +1,4 @@
-"""What promtool says of the rules: each alert fires on its fault, not on less, and ends."""
+"""Unit tests of promtool for the rules: each alert fires on its fault, not on less, and ends."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every service here has: a price list behind one lock, which a reader waits for while it is loaded anew."""
+"""A price list for every service here, behind one lock, which a reader waits for during a reload."""
 
 from __future__ import annotations
 

@@ -40,7 +40,7 @@ class Service:
     database: bool = False
     broker: bool = False
     serves: bool = True
-    """Whether it takes requests over HTTP."""
+    """True if it takes requests over HTTP."""
 
 
 SERVICES = {
@@ -68,7 +68,7 @@ POOLS = {
     "psycopg-pool": Service("psycopg_batch", ("psycopg_pool",), database=True, serves=False),
 }
 POOL_NAMES = {"sqlalchemy": r"sqlalchemy\.", "psycopg-pool": "orders-db"}
-"""Where it was made, or what `telemetry.named` told."""
+"""Creation site, or the name given by `telemetry.named`."""
 
 
 @dataclass
@@ -114,7 +114,7 @@ class Running:
 
 
 def documented(name: str, language: str = "console") -> str:
-    """What the documentation has under a name, nothing if there is none in this language."""
+    """Block of the documentation with a name, empty if there is none in this language."""
     blocks = [block for block in code_blocks(DOCS / "services.md") if block.flags == (name,)]
     return "".join(block.text for block in blocks if block.language == language)
 

@@ -1,4 +1,4 @@
-"""What the committed dashboards ask of Prometheus, as Grafana would send it."""
+"""Queries of the committed dashboards, as Grafana would send them to Prometheus."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def written_queries() -> list[DashboardQuery]:
 def dashboard_queries(
     lock: str = ".+", *, job: str = ".+", instance: str = ".+", rate_interval: str = "1m", time_range: str = "5m"
 ) -> list[DashboardQuery]:
-    """The expressions with everything in the place of Grafana's variables that a real Prometheus needs.
+    """The expressions, with Grafana's variables replaced by values that a real Prometheus understands.
 
     `lock` is the name of the one lock that the dashboard of locks shows. Raises KeyError for a variable that is not
     known here.

@@ -53,7 +53,7 @@ def prose(file: Path) -> str:
 
 
 def links(file: Path) -> list[Link]:
-    """Those that lead somewhere in the repository."""
+    """Links into the repository."""
     # What stands in backquotes is no link, but the text of one may.
     text = re.sub(r"(?<!\[)`[^`\n]*`(?!\])", "", prose(file))
     every = (Link(file, found["text"], found["target"]) for found in _LINK.finditer(text))
@@ -66,7 +66,7 @@ def images(file: Path) -> list[Link]:
 
 @cache
 def anchors(file: Path) -> frozenset[str]:
-    """What a heading can be linked by, as code hosts make it from the text."""
+    """Anchor of a heading, as code hosts make it from the text."""
     seen: Counter[str] = Counter()
     names = set()
     for heading in _HEADING.finditer(prose(file)):
@@ -78,7 +78,7 @@ def anchors(file: Path) -> frozenset[str]:
 
 
 def problem(link: Link) -> str | None:
-    """What is wrong with it."""
+    """Reason why a link is wrong, None if it is right."""
     path, _, anchor = unquote(link.target).partition("#")
     target = (link.file.parent / path).resolve() if path else link.file
     if not target.exists():

@@ -32,22 +32,22 @@ from thread._base.interruptions import internal_errors_below_the_core
 OWN = str(Path(telemetry.__file__).parent) + os.sep
 
 ITSELF = {"Recorder.snapshot", "Counter.value", "internal_errors_below_the_core"}
-"""What makes a snapshot, and what this program counts with."""
+"""Functions that make a snapshot, and the counters of this program."""
 
 GUARDS = {
     *("is_internal_error", "is_interruption", "count_internal_error", "_frames_of", "_is_of_an_instruction", "guarded"),
 }
-"""What counts a fault cannot count its own."""
+"""Functions that count a fault cannot count their own."""
 
 LOCKS = {
     *("_new_lock", "checked_name", "Mutex._initialize", "Queue.__init__", "Totals.__init__"),
     *("_checked", "Mutex._acquire", "acquire_contended", "_wait_in_steps", "_wait_for_raw", "Mutex._give_back"),
     *("RLock._enter_again", "RLock._reacquire", "Mutex._release", "Mutex._unlock"),
 }
-"""What makes, acquires and releases the locks of the twin: without it there is none."""
+"""Functions that make, acquire and release the twin's locks: without them there is none."""
 
 STARTS = {"_is_passed_on", "_Thread.__init__", "_started", "_Thread.abandon", "_print_unraisable", "_run_untracked"}
-"""What starts and runs the threads of the twin, and tells of what ended them."""
+"""Functions that start and run the twin's threads, and report the exceptions that end them."""
 
 BORDERS = {
     *("identity_created", "Mutex._record_acquisition", "Mutex._charge_owner", "record_hold"),
@@ -65,7 +65,7 @@ BORDERS = {
 """The guards of the twin between these and their record: they keep the faults of all that they call to themselves."""
 
 FINDERS = {"_Finder.find_spec"}
-"""What the interpreter calls by itself when it imports a module."""
+"""Functions that the interpreter calls by itself when it imports a module."""
 
 EXEMPT = ITSELF | GUARDS | FINDERS | LOCKS | STARTS | BORDERS
 AT_A_TIME = 4
@@ -103,7 +103,7 @@ def made_by_new_code() -> Any:
 
 
 def use_everything() -> list[Any]:
-    """What a program sees of all that is observed; the same each time, observed or not."""
+    """The program's own view of everything observed; the same each time, observed or not."""
     found: list[Any] = []
     threading.excepthook = lambda arguments: found.append(arguments.exc_type.__name__)
 
@@ -175,7 +175,7 @@ class ThreadSpan:
 
 
 class Tracing:
-    """What a tracing library tells of itself."""
+    """A tracing library's description of itself."""
 
     variable: ContextVar[Any] = ContextVar("span")
     span_key = "span"

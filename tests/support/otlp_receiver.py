@@ -43,13 +43,13 @@ class OtlpReceiver:
 
     def __init__(self) -> None:
         self.status = 200
-        """What every request is answered with."""
+        """The answer to every request."""
         self.delay = 0.0
-        """How many seconds before the answer; cut short when the receiver is closed."""
+        """Seconds before the answer; cut short when the receiver is closed."""
         self.attempts = 0
-        """How many requests came, whatever they were answered."""
+        """Number of requests, whatever their answers."""
         self.requests: list[Request] = []
-        """Those that were accepted, oldest first."""
+        """Accepted requests, oldest first."""
         self.headers: list[tuple[str, Message]] = []
         """The path and the headers of each that was accepted."""
         self._closed = threading.Event()

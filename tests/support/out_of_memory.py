@@ -243,7 +243,7 @@ NEVER_RAISE = ("acquire", "time out", "time out of an rlock", "release", "wait a
 
 
 def failed(attempt: int, operation: Operation) -> BaseException | None:
-    """What comes of the operation if that allocation fails."""
+    """Outcome of the operation if that allocation fails."""
     error: BaseException | None = None
     _testcapi.set_nomemory(attempt, attempt + 1)
     try:

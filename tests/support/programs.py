@@ -29,7 +29,7 @@ def output_of(source: str, *arguments: str, timeout: float = 60.0, **environment
 
 
 def observed(source: str, report: str) -> tuple[list[str], list[str]]:
-    """What a program prints, observed as it does unobserved, and what `report` prints of its `recorded` snapshot."""
+    """Output of a program, the same observed and unobserved, and output of `report` for its `recorded` snapshot."""
     begin = "from thread import telemetry\ntelemetry.instrument()\n"
     look = "\nrecorded = telemetry.snapshot()\nprint(recorded.coverage.faults, recorded.exceptions)\n"
 

@@ -43,7 +43,7 @@ class Prometheus:
         self.url = url
 
     def query(self, expression: str, at: float | None = None) -> list[Sample]:
-        """What an expression yields now, or at a Unix time. No series is an empty list, a scalar is one sample."""
+        """Value of an expression now, or at a Unix time. No series is an empty list, a scalar is one sample."""
         result = self._get("query", query=expression, **({} if at is None else {"time": at}))
         if result["resultType"] == "scalar":
             return [Sample({}, float(result["result"][1]))]
@@ -81,7 +81,7 @@ class Prometheus:
         return [rule for group in self._get("rules")["groups"] for rule in group["rules"]]
 
     def targets(self) -> list[dict[str, Any]]:
-        """What is scraped, with the health and the last error of each."""
+        """Scrape targets, with the health and the last error of each."""
         targets: list[dict[str, Any]] = self._get("targets")["activeTargets"]
         return targets
 
@@ -125,7 +125,8 @@ def running_prometheus(folder: Path) -> Iterator[Prometheus]:
 
 
 def promtool(*arguments: str, text: str | None = None) -> subprocess.CompletedProcess[str]:
-    """What it says of files, or of a text, in `stdout` and `stderr`; with a status other than 0 if it complains."""
+    """Complaints about files, or about a text, in `stdout` and `stderr`; the status is other than 0 if there are
+    any."""
     command = [tool("promtool", "prometheus"), *arguments]
     return subprocess.run(command, input=text, capture_output=True, text=True, timeout=60)
 

@@ -1,4 +1,4 @@
-"""What an expression in PromQL is made of."""
+"""Parts of an expression in PromQL."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a user writes. Type-checked where it is installed, and never run."""
+"""A user's code. Type-checked with the package installed, and never run."""
 
 from collections.abc import Sequence
 from typing import assert_type

@@ -1,1 +1,1 @@
-"""What every floor may use, the core's twin included: exact counters, whose error it is, what forgets at a fork."""
+"""Basics for every floor, the core's twin included: exact counters, attribution of errors, resets."""

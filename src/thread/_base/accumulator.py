@@ -1,12 +1,12 @@
-"""Adding records from anywhere, folding them into totals by whoever gets there first.
+"""Records added from anywhere, and folded into totals by the first thread that finds time.
 
 A record may come from a signal handler or a finalizer that interrupted the very code that folds. So adding takes no
-lock: it appends to a deque, which is atomic. Folding is guarded, and who merely adds does not wait for the guard,
+lock: it appends to a deque, which is atomic. Folding is guarded. A thread that only adds does not wait for the guard,
 unless records come faster than they are folded: then it waits a moment, which lets the other thread catch up.
 
-What interrupts a fold may also raise. So a record stays where it is until it was folded, and `fold` first works out all
-that can be interrupted and then changes the totals by instructions that cannot: loads, sums and stores, no calls. A
-call is one only if it is the last thing but such, of a function that is written in Python and keeps to the same.
+Whatever interrupts a fold may also raise. So a record stays in the deque until it is folded. `fold` first computes
+everything that can be interrupted, and then changes the totals with instructions that cannot: loads, sums and stores,
+no calls. A call is allowed only as the last step, to a Python function that keeps to the same rule.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from typing import Any, Final
 
 MOST_PENDING: Final = 20_000
-"""More are lost, each counted as a fault: nobody has been able to fold for long."""
+"""Further records are lost, each counted as an internal error: nobody has managed to fold for long."""
 
 _FOLD_AT = 256
 _CROWDED_AT = MOST_PENDING // 10
@@ -31,20 +31,20 @@ _READER_PATIENCE = 0.2
 
 
 class Accumulator:
-    """Applies `fold` to each record added, exactly once, one at a time."""
+    """Apply `fold` to each record added, exactly once, one at a time."""
 
     def __init__(self, fold: Callable[[Any], None]) -> None:
         self._fold = fold
         self.reset()
 
     def reset(self) -> None:
-        """Forget what is pending, as a child after fork does: a parent's thread may have held the guard."""
+        """Forget what is pending, in a child after fork: a thread of its parent may have held the guard."""
         self._pending: deque[Any] = deque()
         self._guard = allocate_lock()
         self._folding = 0
 
     def add(self, record: Any) -> None:
-        """Safe in any thread, signal handler or finalizer."""
+        """Add a record. Safe in any thread, signal handler or finalizer."""
         pending = len(self._pending)
         if pending >= MOST_PENDING:
             count_internal_error()
@@ -54,11 +54,11 @@ class Accumulator:
             self.settle(patience=_ADDER_PATIENCE if pending >= _CROWDED_AT else 0)
 
     def settle(self, patience: float = _READER_PATIENCE) -> None:
-        """Fold what is pending, waiting `patience` seconds at most for another thread that does.
+        """Fold what is pending; wait up to `patience` seconds for another thread that is folding.
 
-        Longer than a moment it takes only where a signal handler interrupted that thread, perhaps to wait for this one.
+        The wait is longer than a moment only if a signal handler interrupted that thread, perhaps to wait for this one.
 
-        Returns at once where it interrupted a fold of its own thread, which goes on afterwards.
+        Returns at once if it interrupted a fold of its own thread, which goes on afterwards.
         """
         me = get_ident()
         if self._folding == me:

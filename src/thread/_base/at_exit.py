@@ -1,7 +1,7 @@
-"""What is done when the process exits, wherever in the program's life it turned out to be needed.
+"""Functions that run when the process exits, after the program's own handlers.
 
-Handlers run in the opposite order of their registration. This module registers one when it is imported, before the
-program registers its own, so that what is done here comes after all that the program does.
+The interpreter runs handlers in reverse order of registration. This module registers one when it is imported, before
+the program registers its own, so ours comes after everything that the program does.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _functions: list[Callable[[], object]] = []
 
 
 def at_end(function: Callable[[], object]) -> None:
-    """Have the function called after the program's own `atexit` handlers, once, however often this is said."""
+    """Call the function once, after the program's own `atexit` handlers. A second registration does nothing."""
     if function not in _functions:
         _functions.append(function)
 

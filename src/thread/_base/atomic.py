@@ -1,4 +1,4 @@
-"""A counter that no thread switch, signal handler or finalizer can make lose a count."""
+"""A counter that loses no count to a thread switch, signal handler or finalizer."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 class Counter:
-    """Counts with `itertools.count`, whose step is one C call and hence atomic under the GIL."""
+    """A counter on `itertools.count`, whose step is one C call and hence atomic under the GIL."""
 
     __slots__ = ("_steps", "add")
 
@@ -21,11 +21,11 @@ class Counter:
         self.reset()
 
     def reset(self) -> None:
-        """Back to zero."""
+        """Return to zero."""
         self._steps = count(1)
         self.add = self._steps.__next__
 
     @property
     def value(self) -> int:
-        """The counts so far. The representation is the one way to look without stepping on."""
+        """The counts so far. The representation is the only way to look without taking a step."""
         return int(repr(self._steps)[6:-1]) - 1

@@ -1,4 +1,4 @@
-"""The buckets of all histograms of durations: their bounds are powers of two seconds."""
+"""Buckets of all duration histograms. Their bounds are powers of two seconds."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ BUCKET_COUNT: Final = MAX_EXPONENT - MIN_EXPONENT + 2
 
 
 def bucket_index(nanoseconds: int) -> int:
-    """The bucket a duration belongs to; each bucket includes its upper bound."""
+    """The bucket of a duration; each bucket includes its upper bound."""
     if nanoseconds <= 0:
         return 0
     mantissa, exponent = frexp(nanoseconds * 1e-9)

@@ -1,15 +1,15 @@
-"""Whose code a file holds: the program's, a library's, the interpreter's, or ours. Its path alone decides."""
+"""Origin of code by its path: the program, a library, the interpreter, or us."""
 
 from __future__ import annotations
 
 import os
 
-# What `is_internal` goes by; the C core reads these too, since it may run no Python code while a thread waits.
+# The C core reads these too, since it may run no Python code while a thread waits.
 OWN_FOLDER = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 INTERNAL_PREFIXES = (OWN_FOLDER, "<frozen", "<string>")
 STANDARD_LIBRARY = os.path.dirname(os.path.abspath(os.__file__)) + os.sep
 PACKAGE_FOLDERS = tuple(f"{os.sep}{name}{os.sep}" for name in ("site-packages", "dist-packages"))
-# These keep a pool of another library for the program: it waits for a connection of theirs.
+# These keep a pool of another library for the program, which waits for a connection from it.
 POOL_KEEPERS = tuple(
     os.path.join(*name.split("/"))
     for name in ("django/db", "django/utils", "django_redis", "flask_sqlalchemy", "kombu", "requests", "sqlalchemy")
@@ -18,12 +18,12 @@ TELEMETRY_FOLDERS = tuple(
     f"{os.sep}{name}{os.sep}"
     for name in ("ddtrace", "opentelemetry", "prometheus_client", "sentry_sdk", "thread_exporters")
 )
-# What these make serves telemetry alone, whoever made them make it: it is not observed.
+# Objects made by this code serve telemetry alone, whoever called it: they are not observed.
 SDK_FOLDERS = tuple(f"{os.sep}opentelemetry{os.sep}{name}{os.sep}" for name in ("exporter", "sdk"))
 
 
 def is_internal(filename: str) -> bool:
-    """Whether code of this file is charged to its caller: the standard library, telemetry libraries, generated code."""
+    """True if code of this file is charged to its caller: the standard library, telemetry libraries, generated code."""
     if filename.startswith(INTERNAL_PREFIXES):
         return True
     if any(folder in filename for folder in PACKAGE_FOLDERS):
@@ -32,14 +32,14 @@ def is_internal(filename: str) -> bool:
 
 
 def is_of_an_sdk(filename: str) -> bool:
-    """Whether it is code that telemetry libraries export with."""
+    """True for code with which telemetry libraries export."""
     return any(folder in filename for folder in SDK_FOLDERS)
 
 
 def library_of(location: str) -> tuple[str, ...] | None:
-    """The folder, or the file, of the installed library that a place belongs to, and those of `POOL_KEEPERS` beside it.
+    """The folder, or the file, of the installed library at this location, and those of `POOL_KEEPERS` beside it.
 
-    None for a place that belongs to no library.
+    None for code of no library.
     """
     for folder in PACKAGE_FOLDERS:
         before, found, after = location.partition(folder)

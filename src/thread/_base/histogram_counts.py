@@ -21,12 +21,12 @@ class HistogramCounts:
         self.counts = [0] * BUCKET_COUNT
 
     def add(self, duration: int) -> None:
-        """Count one, at once: whoever is interrupted in here has either added nothing or is through."""
+        """Count one duration, atomically: if an interruption raises in here, either nothing was added or everything."""
         self.put(duration, bucket_index(duration))
 
     @entered_at_once
     def put(self, duration: int, bucket: int) -> None:
-        """The same, without a look for signals, for who knows the bucket."""
+        """The same for a caller that knows the bucket, without a check for signals."""
         if duration < 0:
             duration = 0
         self.count += 1
@@ -36,5 +36,5 @@ class HistogramCounts:
         self.counts[bucket] += 1
 
     def read(self) -> RawHistogram | None:
-        """A copy, or None while nothing was recorded."""
+        """A copy, or None if nothing was recorded."""
         return (self.count, self.sum, self.max, tuple(self.counts)) if self.count else None

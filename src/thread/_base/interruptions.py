@@ -1,9 +1,8 @@
-"""Telling what a signal handler of the program raised from a fault of the telemetry.
+"""Errors of the telemetry, told apart from exceptions of the program that interrupt it.
 
-A signal handler runs between two instructions of whatever code the main thread is at, that of the telemetry included,
-and what it raises comes out there. The same holds for an exception that one thread has raised in another, and for a
-function that traces. All of it was meant for the program and has to reach it; everything else that is raised in code
-of the telemetry must not.
+A signal handler runs between two instructions of the main thread, which may be in our code; if the handler raises, the
+exception comes out there. The same holds for an exception that one thread raises in another, and for tracing functions.
+All of these are meant for the program and must reach it. Every other exception of our code must not.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ _internal_errors: Final = Counter()
 
 
 def is_internal_error(error: BaseException) -> bool:
-    """Count a fault of what the core is made of, which cannot call the core; False for what the program raised."""
+    """Count an internal error below the core, which cannot call the core. False if the program raised it."""
     if is_interruption(error):
         return False
     _internal_errors.add()
@@ -37,12 +36,12 @@ def is_internal_error(error: BaseException) -> bool:
 
 
 def count_internal_error() -> None:
-    """Count a fault that raised nothing."""
+    """Count an internal error that raised nothing."""
     _internal_errors.add()
 
 
 def internal_errors_below_the_core() -> int:
-    """How many faults there were in what the core is made of."""
+    """Number of internal errors below the core."""
     return _internal_errors.value
 
 
@@ -50,7 +49,7 @@ on_reset(_internal_errors.reset)
 
 
 def is_interruption(error: BaseException) -> bool:
-    """Whether the program raised this while it interrupted code of the telemetry, so that it has to be let through."""
+    """True if the program raised this while it interrupted our code, so that the error must reach the program."""
     if not isinstance(error, Exception):
         return True
     frames = list(islice(_frames_of(error), _MOST_FRAMES))
@@ -72,10 +71,11 @@ def _is_ours(frame: FrameType) -> bool:
 
 
 def _was_handed(frame: FrameType, interrupted: FrameType) -> bool:
-    """Whether a function was given the frame of its caller, as signal handlers and tracing functions are."""
+    """True if a function was passed the frame of its caller, as signal handlers and tracing functions are."""
     code = frame.f_code
     count = code.co_argcount + code.co_kwonlyargcount + bool(code.co_flags & _TAKES_ANY_NUMBER)
-    # Up to 3.12 the frame keeps this dictionary. One of ours, which holds the error, would keep itself alive with it.
+    # Up to 3.12 the frame keeps this dictionary. One of our frames holds the error, and would keep itself alive with
+    # it.
     values = frame.f_locals
     for name in code.co_varnames[:count]:
         value = values.get(name)
@@ -85,7 +85,7 @@ def _was_handed(frame: FrameType, interrupted: FrameType) -> bool:
 
 
 def _is_of_a_handler(frame: FrameType) -> bool:
-    """Whether it runs the code of a handler that is set now, whatever that did with its arguments."""
+    """True if it runs the code of a signal handler in force, whatever that did with its arguments."""
     return any(code is frame.f_code for code in _codes_of_handlers())
 
 
@@ -104,5 +104,5 @@ def _codes_of_handlers() -> Iterator[CodeType]:
 
 
 def _is_of_an_instruction(error: BaseException) -> bool:
-    """Whether an instruction raises such an error by itself; none of ours waits, as what says `TimeoutError` does."""
+    """True if an instruction can raise such an error by itself. None of ours waits, as one with TimeoutError does."""
     return type(error).__module__ == "builtins" and not isinstance(error, OSError)

@@ -1,4 +1,4 @@
-"""What starts from zero in a child after fork, beside what the core itself has counted."""
+"""Parts outside the core that start from zero when the core does: after a fork, in the child."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ _resets: list[Callable[[], object]] = []
 
 
 def on_reset(function: Callable[[], object]) -> Callable[[], object]:
-    """Register what makes a part of the telemetry forget everything."""
+    """Register a function that clears one part of the telemetry."""
     _resets.append(function)
     return function
 
 
 def reset() -> None:
-    """Called by the core when it returns its own counts to zero."""
+    """Clear every part. The core calls this when it sets its own counts to zero."""
     for function in _resets:
         function()

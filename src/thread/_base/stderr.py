@@ -1,4 +1,4 @@
-"""Single lines for the person at the terminal, on stderr, where nothing better is there to be told."""
+"""Single lines on stderr for the person at the terminal, used before any better channel exists."""
 
 from __future__ import annotations
 

@@ -1,16 +1,16 @@
-"""Steps between which no signal handler runs, and no other thread.
+"""Steps between which no signal handler and no other thread runs.
 
-The interpreter looks for signals and for threads that want its lock where it enters a function written in Python, after
-each call, and where a loop goes back. A handler that raises there takes the place of the step. For a lock written in
-Python that is too early in one case and too late in the other: the lock was acquired, and nobody knows; or it was to be
-released, and is not. The interpreter's own lock has no such gap, being written in C.
+The interpreter checks for signals and for threads that want the GIL when it enters a Python function, after each call,
+and when a loop jumps back. A handler that raises there replaces the step. For a lock written in Python that breaks both
+ways: the lock was acquired and nobody knows, or its release is skipped. The interpreter's own lock has no such gap,
+since it is written in C.
 
-Two ways around it. An iterator that is written in C takes its step, and with it makes its call, without a look:
+There are two ways around it. An iterator written in C takes its step, and makes its call, without a check:
 
     for acquired in self._tries:
         break
 
-And a function whose code says that it is resumed, as a generator is that waits for another, is entered without a look.
+And a function whose code is marked as resumed, like a generator that waits for another, is entered without a check.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _AFTER_YIELD_FROM: Final = 2
 
 
 def entered_at_once(function: Function) -> Function:
-    """Make a function begin without a look for signals: what raises comes after its first call at the earliest."""
+    """Make a function begin without a check for signals: no handler raises before its first call."""
     written_in_python: Any = function
     assert type(written_in_python) is FunctionType
     code = written_in_python.__code__
@@ -45,7 +45,7 @@ def entered_at_once(function: Function) -> Function:
 
 
 def steps_of(function: Callable[..., Result], *arguments: object) -> Iterator[Result]:
-    """What a function written in C returns, called anew with the same arguments at each step."""
+    """Results of a C function, called anew with the same arguments at each step."""
     return map(function, *map(repeat, arguments)) if arguments else iter(function, None)
 
 

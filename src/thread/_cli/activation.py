@@ -1,7 +1,7 @@
 """Observation from the start of the interpreter, as the environment asks for it.
 
-What is imported here is imported by every Python process in whose environment `THREAD_TELEMETRY` is set, so it is what
-observes, and no more. The page of metrics is made once somebody asks for it.
+Every Python process with `THREAD_TELEMETRY` in its environment imports the imports of this module. So they are only
+those that observe. The metrics page is made when somebody asks for it.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ if TYPE_CHECKING:
     from typing import Any, Final
 
 _OTHER_WAYS: Final = ("PROMETHEUS_MULTIPROC_DIR", "THREAD_TELEMETRY_CERTFILE", "THREAD_TELEMETRY_KEYFILE")
-"""Where one of these is set, the page is made at once: files are written at each export, and who has asked for HTTPS is
-to be told at the start what is wrong with it."""
+"""With one of these the page is made at once: files are written at each export, and errors of HTTPS are reported at the
+start."""
 
 __all__ = ["at_exit", "start"]
 
@@ -84,7 +84,7 @@ def _make(name: str, **options: object) -> object:
 
 def _wait_for_the_first_visit() -> None:
     if not _own_modules.is_there("prometheus_client"):
-        _make("prometheus")  # Which says what is missing.
+        _make("prometheus")  # It says what is missing.
         return
     core.enter_untracked()
     try:

@@ -1,4 +1,4 @@
-"""What can be said to `python -m thread`."""
+"""Arguments of `python -m thread`."""
 
 from __future__ import annotations
 
@@ -22,21 +22,21 @@ _USAGE: Final = """\
            (SCRIPT | COMMAND | -m MODULE | -c CODE) [ARGUMENT]..."""
 
 _DESCRIPTION: Final = """\
-Run a Python program with its threads and locks observed, from before its first import. The program notices nothing:
-its arguments, exit status, signals and tracebacks are those that it has under python.
+Run a Python program, and observe its threads and locks from before its first import. The program notices nothing: its
+arguments, exit status, signals and tracebacks are the same as under python.
 
-SCRIPT is a file, or a folder or zip file with a __main__.py. COMMAND is looked for in PATH, where there is no such
-script: gunicorn, flask, celery. Whatever follows it, or MODULE, or CODE, belongs to the program."""
+SCRIPT is a file, or a folder or zip file with a __main__.py. If there is no such script, PATH is searched for COMMAND:
+gunicorn, flask, celery. All arguments after SCRIPT, COMMAND, MODULE or CODE belong to the program."""
 
 _EPILOG: Final = """\
 while the program runs
-  http://127.0.0.1:9464/metrics is a page for Prometheus: every lock with its acquisitions, contentions and waits, who
-  waited for whom, every thread by its target function, and unhandled exceptions. [exporter prometheus]
+  http://127.0.0.1:9464/metrics is a page for Prometheus: acquisitions, contentions and waits of every lock, waiters and
+  owners, threads by target function, and unhandled exceptions. [exporter prometheus]
 
-when it has ended
-  A report is written to stderr: which locks were waited for and who held them, the longest waits with both stacks,
-  which threads ran, and which died of what. [exporter console]
-  There is none when the process is killed, as SIGTERM does to a program that does not handle it.
+when it ends
+  A report on stderr shows contended locks and their owners, the longest waits with both stacks, the threads that ran,
+  and the exceptions that ended them. [exporter console]
+  A process that is killed leaves no report. SIGTERM kills a program that does not handle it.
 
 examples
   thread run app.py --its-own options
@@ -46,19 +46,19 @@ examples
   thread run --report report.json --report-format json batch.py
   THREAD_TELEMETRY_PORT=9000 python -m thread run service.pyz
 
-environment variables, for what is not said on the command line
+environment variables, used unless the command line says otherwise
 """
 
 
 @dataclass(frozen=True, slots=True)
 class Invocation:
-    """What was asked for."""
+    """A parsed command line."""
 
     exporters: tuple[str, ...]
     demanded: bool
-    """Whether the command line names these exporters: then one that is not to be had is an error."""
+    """True if the command line names these exporters: then a missing one is an error."""
     options: dict[str, object]
-    """For exporters that know them."""
+    """Options for the exporters that know them."""
     slow_wait: float | None
     """In seconds."""
     kind: Literal["script", "module", "code"]
@@ -68,7 +68,7 @@ class Invocation:
 
 
 def parse(arguments: Sequence[str]) -> Invocation:
-    """Understand the arguments of the command. Raises SystemExit after printing help, or what is wrong with them."""
+    """Parse the arguments of the command. Raises SystemExit after printing help or an error."""
     command, run = _parsers()
     if arguments[:1] != ["run"]:
         command.parse_args(arguments)
@@ -95,7 +95,7 @@ def parse(arguments: Sequence[str]) -> Invocation:
 
 
 _OPTIONS: Final = ("port", "host", "report", "report_format")
-"""Options that are for exporters, under the names of their parameters."""
+"""Options for exporters, under the names of their parameters."""
 
 _EXPECTED: Final = {
     "script": "a program: SCRIPT, COMMAND, -m MODULE or -c CODE",
@@ -105,13 +105,13 @@ _EXPECTED: Final = {
 
 
 def refuse(message: str) -> NoReturn:
-    """Say what is wrong with what was asked for, and exit with the status of a usage error."""
+    """Report an error in the arguments, and exit with the status of a usage error."""
     _parsers()[1].error(message)
 
 
 def _parsers() -> tuple[argparse.ArgumentParser, argparse.ArgumentParser]:
     name = "python -m thread" if os.path.basename(sys.argv[0]) == "__main__.py" else "thread"
-    command = argparse.ArgumentParser(name, description="Observes the threads and locks of a program.")
+    command = argparse.ArgumentParser(name, description="Observe the threads and locks of a program.")
     command.add_argument("--version", action=_Version, nargs=0, help="print the version, the core and Python's version")
     commands = command.add_subparsers(metavar="COMMAND", required=True)
     run = commands.add_parser(
@@ -128,18 +128,18 @@ def _parsers() -> tuple[argparse.ArgumentParser, argparse.ArgumentParser]:
         action="append",
         default=[],
         metavar="NAME",
-        help="export to this instead of prometheus and console; may be repeated; none: nowhere",
+        help="exporter to use instead of prometheus and console; may be repeated; none: record only",
     )
-    run.add_argument("--port", type=_port, metavar="N", help="serve the metrics page on this port, 0: on any free one")
-    run.add_argument("--host", metavar="HOST", help="serve the metrics page on this address")
+    run.add_argument("--port", type=_port, metavar="N", help="port of the metrics page; 0: any free port")
+    run.add_argument("--host", metavar="HOST", help="address of the metrics page")
     run.add_argument(
         "--slow-wait",
         type=_milliseconds,
         metavar="MS",
-        help="keep the stacks of both sides of a wait that takes more milliseconds",
+        help="keep waits longer than this many milliseconds, with the stacks of both sides",
     )
-    run.add_argument("--report", metavar="FILE", help="write the report into this file instead of to stderr")
-    run.add_argument("--report-format", choices=("text", "json"), help="for people, the default, or for programs")
+    run.add_argument("--report", metavar="FILE", help="file of the report, instead of stderr")
+    run.add_argument("--report-format", choices=("text", "json"), help="text for people (default), json for programs")
     return command, run
 
 
@@ -167,7 +167,7 @@ class _Version(argparse.Action):
 
 
 def _split(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Our options, and the program with its own: argparse would look for ours among those, too."""
+    """Split the arguments into our options and the program with its own; argparse would take its options for ours."""
     end = 0
     while end < len(arguments):
         argument = arguments[end]
@@ -181,7 +181,7 @@ def _split(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
 
 
 def _kind_first(program: list[str]) -> tuple[Literal["script", "module", "code"], list[str]]:
-    """What it is, and the program without `-m` or `-c`, which may stick to what follows."""
+    """Kind of the program, and its arguments without `-m` or `-c`, which may stick to the next word."""
     for option, kind in _KINDS.items():
         if program and program[0].startswith(option):
             return kind, program[1:] if program[0] == option else [program[0][2:], *program[1:]]

@@ -1,4 +1,4 @@
-"""Executes a program in this process so that neither it nor who reads its output can tell that `python` did not."""
+"""Execute a program in this process so that neither the program nor its output shows a difference to `python`."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from .._own_modules import set_aside
 
 
 class ProgramNotFoundError(Exception):
-    """There is nothing to execute; the message is what `python` says."""
+    """No program to execute; the message is `python`'s."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,28 +29,28 @@ class Program:
     """A program that was found and has not begun."""
 
     arguments: list[str]
-    """What it sees as `sys.argv`."""
+    """Its `sys.argv`."""
     search_path: str | None
-    """What comes first in `sys.path`; None for nothing of its own."""
+    """Its first entry in `sys.path`; None for no entry of its own."""
     run: Callable[[], object]
     module: str | None = None
-    """Its name, if it was found by that."""
+    """Its name, if it was found by name."""
 
 
 @dataclass(frozen=True, slots=True)
 class ForeignProgram:
-    """A command that another interpreter runs, or none."""
+    """A command for another interpreter, or for none."""
 
     path: str
     arguments: list[str]
 
     def replace_this_process(self, environment: Mapping[str, str]) -> NoReturn:
-        """Execute it in the place of this process. If it is Python, with us installed, it observes itself."""
+        """Execute it instead of this process. If it is Python, with us installed, it observes itself."""
         os.execve(self.path, self.arguments, {**os.environ, **environment})
 
 
 def script(path: str, arguments: Sequence[str]) -> Program:
-    """The program in a file, or that of a folder or zip file with a `__main__.py`.
+    """The program in a file, or in the `__main__.py` of a folder or zip file.
 
     Raises ProgramNotFoundError if the file cannot be read.
     """
@@ -69,7 +69,7 @@ def script(path: str, arguments: Sequence[str]) -> Program:
 
 
 def script_or_command(path: str, arguments: Sequence[str]) -> Program | ForeignProgram:
-    """The script of that path; where there is none, the command of that name in PATH.
+    """The script of that path; if there is none, the command of that name in PATH.
 
     Raises ProgramNotFoundError if there is neither.
     """
@@ -82,7 +82,7 @@ def script_or_command(path: str, arguments: Sequence[str]) -> Program | ForeignP
 
 
 def _command(name: str) -> str | None:
-    # Beside the interpreter stand the commands of its virtual environment, active or not.
+    # The commands of a virtual environment stand beside its interpreter, active or not.
     return shutil.which(name) or shutil.which(name, path=os.path.dirname(sys.executable))
 
 
@@ -91,7 +91,7 @@ def _is_script(path: str) -> bool:
 
 
 def _is_for_this_interpreter(command: str) -> bool:
-    """Whether it is one of the commands that pip puts beside the interpreter: a script in Python."""
+    """True for a command that pip has put beside the interpreter: a script in Python."""
     if os.path.realpath(os.path.dirname(command)) != os.path.realpath(os.path.dirname(sys.executable)):
         return False
     with open(command, "rb") as file:
@@ -100,12 +100,12 @@ def _is_for_this_interpreter(command: str) -> bool:
 
 
 def code(text: str, arguments: Sequence[str]) -> Program:
-    """The program that is given as its own text, as for `python -c`."""
+    """The program given as text, as for `python -c`."""
     return Program(["-c", *arguments], None if sys.flags.safe_path else "", lambda: _run_text(text))
 
 
 def module(name: str, arguments: Sequence[str]) -> Program:
-    """The program that is a module, as for `python -m`. Whether it exists shows when it is executed."""
+    """The program in a module, as for `python -m`. Its execution shows whether the module exists."""
     folder = None if sys.flags.safe_path else os.getcwd()
     return Program(["-m", *arguments], folder, lambda: _run_module(name), name)
 
@@ -125,14 +125,14 @@ def execute(program: Program) -> None:
     except SystemExit:
         raise
     except BaseException:
-        # Not before, since what the program puts there is what has to be called in the end.
+        # Not before, since the program's own value is the one to call in the end.
         if hasattr(sys, "excepthook"):
             sys.excepthook = _without_our_frames(sys.excepthook)
         raise
 
 
 _FIRST: Final = ("thread", "runpy", "re", "_thread_telemetry_start")
-"""What is imported first for `python -m thread`, or for the command `thread`, and not for a program."""
+"""Modules that are imported first for `python -m thread`, or for the command `thread`, and not for a program."""
 
 
 def _imported_since_the_start() -> list[str]:
@@ -176,8 +176,8 @@ def _run_text(text: str) -> None:
 
 
 def _run_module(name: str, *, set_argv: bool = True) -> None:
-    # What the interpreter itself calls. The public functions of `runpy` put the former `__main__` back when the
-    # program's first thread is done, and say other things when there is no such module.
+    # The interpreter itself calls this. The public functions of `runpy` restore the former `__main__` when the
+    # program's first thread is done, and print other messages for a missing module.
     runpy._run_module_as_main(name, set_argv)  # type: ignore[attr-defined]
 
 

@@ -1,4 +1,4 @@
-"""`python -m thread run`: starts what observes, then the program."""
+"""`python -m thread run`: start the observation, then the program."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _FIND: Final[dict[str, Callable[[str, Sequence[str]], program.Program | program.
 def run(arguments: Sequence[str]) -> None:
     """Run a program under observation, as the arguments say.
 
-    Raises what the program raises, and SystemExit for arguments that make no sense.
+    Raises whatever the program raises, and SystemExit for bad arguments.
     """
     invocation = parse(arguments)
     try:
@@ -38,13 +38,13 @@ def run(arguments: Sequence[str]) -> None:
     telemetry.instrument()
     _start_exporters(invocation)
     if any(name != "console" for name in invocation.exporters):
-        # The program's children are observed as well. Their reports would stand between what the program says.
+        # The program's children are observed as well. Their reports would mix with the program's output.
         os.environ.update(_environment(invocation, but="console"))
     program.execute(found)
 
 
 def _environment(invocation: Invocation, but: str | None = None) -> dict[str, str]:
-    """What tells another interpreter all that this one was told, but one of the exporters."""
+    """Environment that tells another interpreter our arguments, but for one of the exporters."""
     exporters = [name for name in invocation.exporters if name != but]
     said = {"THREAD_TELEMETRY": "1", "THREAD_TELEMETRY_EXPORTERS": ",".join(exporters) or "none"}
     if invocation.slow_wait is not None:
@@ -69,7 +69,7 @@ def _start_exporters(invocation: Invocation) -> None:
             unused -= options.keys()
             exporters[name] = telemetry.exporter(name, **options)
         except (ImportError, LookupError, TypeError, ValueError) as error:
-            # What nobody has said on this command line is no reason not to run the program.
+            # An exporter that nobody asked for on this command line is no reason not to run the program.
             if invocation.demanded:
                 refuse(str(error))
             say(str(error))

@@ -1,1 +1,1 @@
-"""From the core to the exporters: the protocol they follow, the threads that call them, and how they are found."""
+"""From the core to the exporters: their protocol, the threads that call them, and how to find them."""

@@ -1,4 +1,4 @@
-"""Finds exporters by name: our own, then those that others offer in the entry-point group `thread.exporters`."""
+"""Find exporters by name: our own, then others in the entry-point group `thread.exporters`."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ _OURS: Final = {
     "spans": "thread_exporters.spans:SpansExporter",
     "otlp": "thread_exporters.otlp:OtlpExporter",
 }
-"""Those of our own distribution, which no other may take the place of, and which need no search."""
+"""Exporters of our own distribution, which need no search and which no other distribution may replace."""
 
 
 def create_exporter(name: str, options: dict[str, object]) -> Exporter:
-    """The exporter that the factory of that name makes of the options.
+    """Create an exporter by the factory of that name.
 
-    Raises LookupError for an unknown name, ImportError where the library that the exporter needs is missing,
-    TypeError where the factory makes something else, and whatever the factory raises.
+    Raises LookupError for an unknown name, ImportError if the exporter's library is missing, TypeError if the factory
+    makes something else, and whatever the factory raises.
     """
     try:
         core.enter_untracked()
@@ -42,7 +42,7 @@ def create_exporter(name: str, options: dict[str, object]) -> Exporter:
 
 
 def options_known_to(name: str, options: dict[str, object]) -> dict[str, object]:
-    """Those of the options that the factory of that name takes; none where it cannot be loaded."""
+    """Options that the factory of that name takes; none if it cannot be loaded."""
     if not options:
         return {}
     from inspect import signature
@@ -58,10 +58,10 @@ def options_known_to(name: str, options: dict[str, object]) -> dict[str, object]
 
 
 def resolve(exporters: Iterable[Exporter | str], known: Collection[str] = ()) -> list[tuple[str, Exporter]]:
-    """Each exporter and what it is called, those given by name created; names in `known` are skipped.
+    """Each exporter with its name; those given by name are created. Names in `known` are skipped.
 
-    If one of them is not to be had, none is: those created until then are shut down again. Raises as `create_exporter`
-    does, and TypeError for what is no exporter.
+    If one of them fails, all those created before are shut down again. Raises as `create_exporter` does, and TypeError
+    for an object that is no exporter.
     """
     wanted = [exporter if isinstance(exporter, str) else check_exporter(exporter) for exporter in exporters]
     resolved: dict[object, tuple[str, Exporter]] = {}
@@ -98,7 +98,7 @@ def _factory(name: str) -> Callable[..., object]:
 
 
 def _found(name: str) -> EntryPoint:
-    # Not at the top: it imports `threading`, which is for the program to do first.
+    # Not at the top: it imports `threading`, which the program should do first.
     from importlib.metadata import entry_points
 
     known: dict[str, EntryPoint] = {}
@@ -107,7 +107,7 @@ def _found(name: str) -> EntryPoint:
     if name not in known:
         raise LookupError(
             f"unknown exporter {name!r}: expected one of {', '.join(sorted({*known, *_OURS}))}; "
-            "the extras of thread-telemetry bring what they need: pip install 'thread-telemetry[all]'"
+            "pip install 'thread-telemetry[all]' brings all of ours"
         )
     return known[name]
 

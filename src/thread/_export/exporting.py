@@ -1,4 +1,4 @@
-"""What an exporter is, and the worker that calls it: each in a thread of its own, so that none can hold up another."""
+"""The exporter protocol, and the worker that calls one exporter in a thread of its own."""
 
 from __future__ import annotations
 
@@ -20,45 +20,45 @@ from .._views.events import Event
 from .._views.snapshot import ExporterStats, Snapshot
 
 _BREATHER: Final = 0.1
-"""Seconds of rest after something failed that is not the exporter."""
+"""Seconds of rest after something other than the exporter failed."""
 _SETTLING: Final = 0.1
-"""Seconds for which an exporter is left alone in a forked child: most children that are to be another program are by
-then, and what it had begun to write would stay behind."""
+"""Seconds of rest for an exporter in a forked child. Most children that become another program have done so by then,
+and would leave a half-written file behind."""
 
 
 @runtime_checkable
 class Exporter(Protocol):
-    """Sends what was recorded somewhere. Both methods are called in one thread that serves this exporter alone.
+    """An exporter sends the records somewhere. Both methods run in one thread that serves this exporter alone.
 
-    What it raises is counted and logged once, and it is called again; the events of that call count as dropped, for
-    it alone knows which of them it had sent, and to send some twice would be false. While it hangs, nobody waits for
-    it but this thread; events that it has no time for are dropped and counted.
+    Its exceptions are counted, the first is logged, and it is called again. The events of a failed call count as
+    dropped: only the exporter knows which of them it had sent, and sending some twice would be false. If it hangs, only
+    its own thread waits; events that it has no time for are dropped and counted.
 
-    Where the program has no thread but the one that forks, the exporter's thread ends before the fork and another one
-    goes on afterwards, between two calls. Threads that an exporter starts make way in the same manner if they are
+    If the program has no thread but the one that forks, the exporter's thread ends before the fork and another one goes
+    on afterwards, between two calls. Threads that an exporter starts make way in the same manner if they are
     `UnobservedThread`s.
 
-    In a forked child it goes on being called. If it has a method `after_fork_in_child()`, that is called there before
-    anything else, to replace the threads, sockets and locks that did not survive the fork. The last export and the
-    shutdown at exit are the parent's, unless that method returns True; then they happen in the child as well.
+    A forked child goes on calling it. If it has a method `after_fork_in_child()`, the child calls that first, to
+    replace the threads, sockets and locks that did not survive the fork. The last export and the shutdown at exit are
+    the parent's, unless that method returns True; then they happen in the child as well.
 
-    If it has a method `finish_by(deadline)`, that is called when the end was asked for, in another thread and perhaps
-    during an export: what is left to do should be done before `deadline`, a point of `time.monotonic`.
+    If it has a method `finish_by(deadline)`, that is called at the request to stop, in another thread and perhaps
+    during an export: the exporter should finish before `deadline`, a point of `time.monotonic`.
     """
 
     def export(self, snapshot: Snapshot, events: Sequence[Event]) -> int | None:
-        """Called every `export_interval`, sooner when many events have come, and once more at the end.
+        """Export. Called every `export_interval`, sooner if many events have come, and once more at the end.
 
-        `events` are those that happened since the last call, oldest first. May return how many of them it had to drop;
-        they are counted with all others in `Snapshot.dropped_events`.
+        `events` are those since the last call, oldest first. May return the number of events that it had to drop; they
+        count into `Snapshot.dropped_events`.
         """
 
     def shutdown(self, timeout: float) -> None:
-        """Called once, after the last export: let go of everything within `timeout` seconds."""
+        """Release everything within `timeout` seconds. Called once, after the last export."""
 
 
 class ExportError(Exception):
-    """Raised by an exporter that could not deliver. It is one line in the log, without a traceback.
+    """A failed delivery, raised by an exporter. It is one line in the log, without a traceback.
 
     `dropped` of the events are lost; for any other exception all of them count as lost.
     """
@@ -69,7 +69,7 @@ class ExportError(Exception):
 
 
 def check_exporter(exporter: object) -> Exporter:
-    """The object itself. Raises TypeError unless it is an exporter."""
+    """Return the object itself. Raises TypeError unless it is an exporter."""
     wanted = "an exporter, an object with export(snapshot, events) and shutdown(timeout), or the name of one"
     if isinstance(exporter, type):
         raise TypeError(f"expected {wanted}, got the class {exporter.__qualname__} instead of an instance of it")
@@ -123,19 +123,19 @@ class Worker:
 
     @property
     def is_ending(self) -> bool:
-        """Whether it was asked to stop."""
+        """True after a request to stop."""
         return self._deadline is not None
 
     @property
     def stats(self) -> ExporterStats:
-        """What became of its exports."""
+        """Counts of its exports, failures and lost events."""
         at = self._exported_ns
         return ExporterStats(
             self.name, self._exports, self._failures, self._dropped, None if at is None else clock.unix_time(at)
         )
 
     def offer(self, events: Sequence[Event]) -> None:
-        """Queue events for the next export. Those that there is no room for are counted."""
+        """Queue events for the next export. Events for which there is no room are counted."""
         room = max(self._settings().event_capacity - len(self._events), 0)
         self._events.extend(events[:room])
         self._drop(len(events) - room)
@@ -145,7 +145,7 @@ class Worker:
             self._drop(len(self._take_events()))
 
     def wake(self) -> None:
-        """Make the worker look again at the settings and at its queue."""
+        """Wake the worker to look again at the settings and at its queue."""
         self._alarm.ring()
 
     def report_if_hung(self) -> None:
@@ -155,12 +155,12 @@ class Worker:
         if called_at and called_at != self._reported_call and monotonic() - called_at > limit:
             self._reported_call = called_at
             self._failures += 1
-            self._errors.report(f"the exporter {self.name} has not returned for {limit:g} s, the program goes on")
+            self._errors.report(f"the exporter {self.name} has not returned for {limit:g} s; the program goes on")
 
     def stop(self, deadline: float, *, at_exit: bool = False) -> bool:
         """Ask for the last export and the shutdown before `deadline`, a point of `clock.monotonic`. Does not wait.
 
-        Returns whether that will be done. `at_exit` leaves it undone if it is the parent's.
+        Returns whether they will happen. With `at_exit` they do not if they are the parent's.
         """
         self._at_exit = at_exit
         if self._deadline is None:
@@ -169,7 +169,7 @@ class Worker:
         return not at_exit or self._ends_at_exit is not False
 
     def wait_until_finished(self) -> None:
-        """Wait for what `stop` asked for until the deadline set there. An exporter that needs longer is left behind."""
+        """Wait for the end that `stop` asked for, until the deadline given there. A slower exporter is left behind."""
         assert self._deadline is not None
         if self._ident == get_ident():
             return
@@ -179,10 +179,10 @@ class Worker:
             self._thread.run_here(lambda: self._end(deadline))
         if not self._finished.wait(self._deadline - monotonic()):
             self._drop(len(self._take_events()))
-            self._errors.report(f"the exporter {self.name} did not come to its end in time, the program goes on")
+            self._errors.report(f"the exporter {self.name} did not stop in time; the program goes on")
 
     def wait_until_logged(self, deadline: float) -> None:
-        """Wait until the fault of this exporter, if there is one, is in the log."""
+        """Wait until this exporter's first error, if there is one, is in the log."""
         self._errors.wait_until_written(deadline - monotonic())
 
     def abandon(self) -> None:
@@ -192,7 +192,7 @@ class Worker:
         self.wake()
 
     def successor_in_child(self) -> Worker:
-        """Who calls the exporter in a forked child, where this worker has no thread, or one that is to end."""
+        """A worker for the exporter in a forked child, where this worker has no thread, or one that is to end."""
         return Worker(
             self.exporter,
             self.name,
@@ -203,7 +203,7 @@ class Worker:
         )
 
     def tell_deadline(self) -> None:
-        """Tell the exporter when its end has to be over, even while it is being called."""
+        """Tell the exporter its deadline, even while it is being called."""
         try:
             hook = getattr(self.exporter, "finish_by", None)
             if callable(hook) and not self._abandoned:
@@ -218,7 +218,7 @@ class Worker:
                 try:
                     self._step()
                 except Exception:
-                    # Out of memory, for one. It goes on, but not at once.
+                    # Out of memory, for example. It goes on, but not at once.
                     core.count_internal_error()
                     self._alarm.sleep(_BREATHER)
         finally:
@@ -258,7 +258,7 @@ class Worker:
             self._exports += 1
             self._exported_ns = core.monotonic_ns()
         else:
-            # It may have sent some of them. To count too many is better than to count none.
+            # It may have sent some of them. Counting too many is better than counting none.
             self._drop(error.dropped if isinstance(error, ExportError) else len(events))
 
     def _take_events(self) -> tuple[Event, ...]:
@@ -295,7 +295,7 @@ class Worker:
             self._drop(len(self._take_events()))
 
     def _call(self, action: Callable[[], object]) -> BaseException | None:
-        """Do it, and return what it raised."""
+        """Call an action, and return its exception."""
         self._called_at = monotonic()
         try:
             action()

@@ -1,4 +1,4 @@
-"""Brings what the core records to the exporters: one drain thread for the events, one worker for each exporter."""
+"""The way from the core to the exporters: one drain thread for the events, one worker for each exporter."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ from .exporting import Exporter, Worker
 from .late import make_now
 
 _MAX_EXPORTERS = 50
-"""Names that are told apart in what is counted of exporters."""
+"""Most exporter names that are counted separately."""
 _BATCH_SECONDS = 0.05
 _SHARE_OF_LOGGING = 0.1
-"""Of the time that `stop` has, to log that an exporter used up the rest."""
+"""Share of `stop`'s time that is left to log that an exporter used up the rest."""
 
 
 class Drain:
-    """Empties the core's event buffer, so that no thread of the program ever does more than append to it."""
+    """Empties the core's event buffer, so that threads of the program only ever append to it."""
 
     def __init__(self, recorder: Recorder) -> None:
         self._recorder = recorder
@@ -47,32 +47,32 @@ class Drain:
         self._is_finishing = False
         self._errands: deque[Callable[[], object]] = deque()
         self.is_flushing = False
-        """Whether it passes no more events on than it does already."""
+        """True if it passes on no further events."""
 
     def start(self) -> None:
-        """Raises RuntimeError if no thread can be started."""
+        """Start its thread. Raises RuntimeError if no thread can be started."""
         self._thread.start()
 
     def ask_to_flush(self) -> None:
-        """Have it empty the buffer a last time. Does not wait."""
+        """Ask it to empty the buffer a last time. Does not wait."""
         self.is_flushing = True
         self._wake()
 
     def ask_to_finish(self) -> None:
-        """Have it log what is left to log after the flush, and end. Does not wait."""
+        """Ask it to log the rest after the flush, and to end. Does not wait."""
         self.is_flushing = self._is_finishing = True
         self._wake()
 
     def wait_until_flushed(self, deadline: float) -> None:
-        """Wait for that until `deadline`."""
+        """Wait for the flush until `deadline`."""
         self._wait_for(self._flushed, deadline)
 
     def wait_until_finished(self, deadline: float) -> None:
-        """Wait for that until `deadline`."""
+        """Wait for the end until `deadline`."""
         self._wait_for(self._finished, deadline)
 
     def do(self, errand: Callable[[], object]) -> None:
-        """Have something done that calls an exporter. Does not wait."""
+        """Run an errand that calls an exporter. Does not wait."""
         self._errands.append(errand)
         self._wake()
 
@@ -84,7 +84,7 @@ class Drain:
         self._wake()
 
     def _wait_for(self, flag: Flag, deadline: float) -> None:
-        # Two may sleep, where a signal handler started one while another was being started: each wake ends one sleep.
+        # Two may sleep, if a signal handler started one while another was being started: each wake ends one sleep.
         while not flag.is_set and monotonic() < deadline:
             self._wake()
             if self._thread.is_running or flag.is_set:
@@ -102,7 +102,7 @@ class Drain:
             try:
                 self._step()
             except Exception:
-                # Out of memory, for one. It goes on, but not at once.
+                # Out of memory, for example. It goes on, but not at once.
                 core.count_internal_error()
                 self._alarm.sleep(_BATCH_SECONDS)
 
@@ -118,7 +118,7 @@ class Drain:
             self._recorder.pass_events_on()
             self._flushed.set()
         else:
-            # Being woken costs the program a switch of threads, so it is not done for every single event.
+            # Every wake costs the program a thread switch, so not every single event causes one.
             if core.wait_for_events(self._recorder.settings.export_timeout):
                 self._alarm.sleep(_BATCH_SECONDS)
             self._recorder.pass_events_on()
@@ -127,9 +127,9 @@ class Drain:
 class Recorder:
     """The state behind `thread.telemetry`. Its methods may be called in any thread, signal handler and finalizer.
 
-    No lock guards it: whoever held the lock might be interrupted by one who has to wait for somebody that wants the
-    lock. Instead, every step is one operation on a dictionary, which no thread switch divides, and whoever derives
-    one thing from another looks afterwards whether it still follows.
+    No lock guards it: a signal handler might interrupt the thread that holds the lock, and wait for another thread that
+    wants it. Instead, every step is one operation on a dictionary, which no thread switch divides, and code that
+    derives one thing from another checks afterwards that it still follows.
     """
 
     def __init__(self) -> None:
@@ -145,7 +145,7 @@ class Recorder:
         self._dropped = Counter()
 
     def configure(self, changes: SettingsChange) -> Settings:
-        """Change settings, at once, and return those in force. Raises as `Settings` does; nothing is changed then."""
+        """Change settings at once, and return those in force. Raises as `Settings` does; then nothing changes."""
         self.settings.changed(changes)
         _whatever_interrupts_it(lambda: self._change(changes))
         return self.settings
@@ -172,7 +172,7 @@ class Recorder:
             core.configure(listening=wanted)
 
     def snapshot(self) -> Snapshot:
-        """What was recorded until now."""
+        """Everything recorded until now."""
         guarded(bring_back_the_missing)
         exporters = guarded(self._exporter_stats, otherwise=())
         dropped = guarded(lambda: self._dropped.value, otherwise=0)
@@ -187,12 +187,12 @@ class Recorder:
 
     @property
     def exporter_names(self) -> frozenset[str]:
-        """What the exporters at work are called. Those that wait for somebody to need them are made first."""
+        """Names of the running exporters. Those that wait for somebody to need them are made first."""
         make_now()
         return frozenset([worker.name for worker in list(self._workers.values())])
 
     def begin(self, exporters: Sequence[tuple[str, Exporter]], changes: SettingsChange) -> None:
-        """Change settings and add exporters, all of it or nothing. Raises as `configure` and `add` do."""
+        """Change settings and add exporters: all of it or nothing. Raises as `configure` and `add` do."""
         before = self._changes.copy()
         new = [(name, each) for name, each in exporters if not self.calls(each)]
         try:
@@ -215,7 +215,7 @@ class Recorder:
         self._put_in_force()
 
     def add(self, name: str, exporter: Exporter) -> None:
-        """Begin to call an exporter, unless it is being called already. Raises RuntimeError if no thread can start."""
+        """Begin to call an exporter, unless it is running already. Raises RuntimeError if no thread can be started."""
         guard()
         if not self.calls(exporter):
             self.go_on_in_children()
@@ -230,7 +230,7 @@ class Recorder:
             )
 
     def calls(self, exporter: Exporter) -> bool:
-        """Whether that exporter is at work."""
+        """True if that exporter is running."""
         worker = self._workers.get(id(exporter))
         return worker is not None and not worker.is_ending
 
@@ -250,7 +250,7 @@ class Recorder:
             raise
 
     def _begin_with(self, worker: Worker) -> None:
-        # Started before it is to be found, for whoever finds it may wait for its end.
+        # Started before others can find it, since they may wait for its end.
         worker.start()
         if self._workers.setdefault(id(worker.exporter), worker) is not worker:
             if self.calls(worker.exporter):
@@ -273,8 +273,8 @@ class Recorder:
     def stop(self, timeout: float | None = None, *, at_exit: bool = False, only: Exporter | None = None) -> None:
         """Hand the exporters, or `only` that one, the last events and a last snapshot, and shut them down.
 
-        Returns after `timeout` seconds at the latest, `export_timeout` if None. `at_exit` leaves those out that
-        belong to the parent of this process. What a signal handler raises meanwhile ends the waiting and nothing else.
+        Returns after `timeout` seconds at the latest, `export_timeout` if None. `at_exit` skips exporters that belong
+        to the parent of this process. An exception of a signal handler ends only the waiting.
         """
         seconds = self.settings.export_timeout if timeout is None else timeout
         deadline = monotonic() + seconds
@@ -309,7 +309,7 @@ class Recorder:
             if worker.stop(deadline, at_exit=at_exit):
                 self._leaving[id(worker)] = worker
                 for drain in list(self._drains.values())[-1:]:
-                    # Not here: what a signal handler raises would be taken for a fault of the exporter.
+                    # Not here: an exception of a signal handler would count as an error of the exporter.
                     drain.do(worker.tell_deadline)
             if self._workers.get(id(worker.exporter)) is worker:
                 self._workers.pop(id(worker.exporter), None)
@@ -323,25 +323,25 @@ class Recorder:
             self._leaving.pop(id(worker), None)
 
     def pass_events_on(self) -> None:
-        """Give every exporter the events that came since the last call, and look whether one of them hangs."""
+        """Give every exporter the events since the last call, and check whether one of them hangs."""
         try:
             events = read_events()
             for worker in list(self._workers.values()):
                 worker.offer(events)
                 worker.report_if_hung()
         except Exception as error:
-            self._errors.report("passing events on to the exporters failed", error)
+            self._errors.report("cannot pass events on to the exporters", error)
 
     def go_on_in_children(self) -> None:
-        """Have exporters called in forked children, after what their libraries have registered for that by now.
+        """Call the exporters in forked children, after the steps that their libraries have registered by now.
 
-        These make their locks anew in a child, in the order of registration. A worker that waits for such a lock at
-        that moment waits for ever.
+        Libraries make their locks anew in a child, in the order of registration. A worker that waited for such a lock
+        at that moment would wait for ever.
         """
         fork.register_last_in_child(self.after_fork_in_child)
 
     def after_fork_in_child(self) -> None:
-        """Go on in a child, where none of the parent's threads runs and whatever lock they held stays locked."""
+        """Go on in a child, where none of the parent's threads runs and every lock that they held stays locked."""
         live_threads.after_fork_in_child()
         snapshot_reader.after_fork_in_child()
         drains, workers = list(self._drains.values()), list(self._workers.values())
@@ -355,11 +355,11 @@ class Recorder:
             try:
                 self._employ(worker.successor_in_child())
             except RuntimeError as error:
-                self._errors.report(f"the exporter {worker.name} could not be started in a forked child", error)
+                self._errors.report(f"cannot start the exporter {worker.name} in a forked child", error)
 
 
 def _whatever_interrupts_it(step: Callable[[], object]) -> None:
-    """Do it, and again if a signal handler raised meanwhile, so that it is done in any case. Raises that then."""
+    """Run a step, and run it again if a signal handler raised meanwhile, so that it is done in any case."""
     try:
         step()
     except BaseException:
@@ -374,10 +374,10 @@ def _together(name: str, stats: Sequence[ExporterStats]) -> ExporterStats:
         sum(each.exports for each in stats),
         sum(each.failures for each in stats),
         sum(each.dropped_events for each in stats),
-        # The oldest: it tells that one of them has stopped.
+        # The oldest, since it shows that one of them has stopped.
         min(times) if len(times) == len(stats) else None,
     )
 
 
 recorder = Recorder()
-"""The one of this process."""
+"""The recorder of this process."""

@@ -1,7 +1,7 @@
-"""Where a tracing library keeps the current span, and what it wants to know of threads.
+"""Spans in a tracing library's context, and the spans of threads.
 
-`thread` itself knows no such library. An exporter that does describes it here, and from then on waits, threads and
-exceptions carry the context of the span that they happened in.
+`thread` itself knows no tracing library. An exporter that does describes it here. From then on waits, threads and
+exceptions carry the context of the span in which they happened.
 """
 
 from __future__ import annotations
@@ -17,52 +17,52 @@ from .._inspection.targets import thread_of
 
 
 class ThreadSpan(Protocol):
-    """The span of a thread that was started in a span.
+    """Span of a thread that was started in a span.
 
-    The core makes it without a call of Python code, for a new thread has to be cheap, and without a call of its
+    The core makes it without a call of Python code, since a new thread has to be cheap, and without a call of its
     constructor; it sets the two attributes.
     """
 
     starter: ref[Any]
-    """The span that the thread was started in."""
+    """The span in which the thread was started."""
     starter_context: Any
-    """The context of that span, or that span itself if it is one of a thread, too."""
+    """The context of that span, or the span itself if it is a thread's, too."""
 
     def context_at(self, at_ns: int) -> Any:
-        """Its context as it was at some Unix time not long ago: None if the thread belonged to no trace by then."""
+        """Context of this span at a recent Unix time; None if the thread belonged to no trace then."""
 
     def outcome(self, starter: Any, started_ns: int, ended_ns: int) -> tuple[Any, bool, int | None]:
-        """What becomes `span`, `span_was_read` and `left_trace_at` of `ThreadFinished`: a context or None, a bool, and
+        """Values of `span`, `span_was_read` and `left_trace_at` of `ThreadFinished`: a context or None, a bool, and
         Unix nanoseconds or None.
 
-        Called some time after the thread ended, with the span that it was started in if that existed until its end.
+        Called some time after the thread ended, with the span in which it was started, if that existed until its end.
         """
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Tracing:
-    """How a tracing library keeps the current span, and the spans that threads have in it."""
+    """Description of a tracing library: its current span, and the spans of threads."""
 
     variable: ContextVar[Any]
-    """Holds the current context: a dictionary, or what derives from it."""
+    """The context variable with the current context: a dictionary, or an object of a class derived from it."""
     span_key: str
-    """Under which the current span is found there."""
+    """Key of the current span in that context."""
     context_attribute: str
-    """The attribute of a span that holds its context: a tuple that begins with the identifier of the trace, 0 if it
-    has none. It is read from the `__dict__` of the span, so that no Python code runs where a thread waits."""
+    """Attribute of a span that holds its context: a tuple that begins with the identifier of the trace, 0 without one.
+    It is read from the `__dict__` of the span, so that no Python code runs while a thread waits."""
     context_type: Callable[[dict[str, Any]], Any]
-    """Makes what `variable` holds out of its entries. Best a type that is not written in Python."""
+    """Makes a value of `variable` from its entries. Best a type that is not written in Python."""
     thread_span_type: type[ThreadSpan]
     prepare_thread: Callable[[Any, Any], bool]
-    """Called with a `threading.Thread` that is started in a span, and with the span that is made for it. Returns
-    whether the thread belongs to the trace; a worker that serves many does not."""
+    """Called with a `threading.Thread` that is started in a span, and with the span made for it. Returns whether the
+    thread belongs to the trace; a worker that serves many traces does not."""
     enter: Callable[[Any, Any], Any]
-    """What `variable` is to hold with a thread's span as the current one, where it holds something already."""
+    """Value of `variable` with a thread's span as the current one, if the variable has a value already."""
 
 
 class _InForce:
-    """What the core is given for a `Tracing`."""
+    """Arguments of the core for a `Tracing`."""
 
     __slots__ = ("_tracing", "context_attribute", "context_type", "span_key", "thread_span_type", "variable")
 
@@ -75,7 +75,7 @@ class _InForce:
         self.thread_span_type = tracing.thread_span_type
 
     def prepare_thread(self, function: object, span: ThreadSpan) -> bool:
-        """Whether the thread that is to call this method belongs to the trace."""
+        """True if the thread that will call this method belongs to the trace."""
         thread = thread_of(function)
         if thread is None:
             return True
@@ -95,7 +95,7 @@ _in_force: list[Tracing] = []
 
 
 def begin_tracing(tracing: Tracing) -> None:
-    """From now on read spans as `tracing` describes it, in place of what was described before.
+    """Read spans as `tracing` describes, from now on. An earlier description is replaced.
 
     Raises TypeError if `tracing.variable` is no context variable. Thread-safe.
     """

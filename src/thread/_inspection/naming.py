@@ -1,7 +1,7 @@
-"""The names of lock identities and of sites in the code.
+"""Names of locks and of sites in the code.
 
-Names are read off code objects alone. Callers' variables are never scanned, since that runs descriptors and
-properties of the observed program.
+They are read from code objects alone. Callers' variables are never scanned, since that would run descriptors and
+properties of the program.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ RawSite = tuple[str, str, int]
 UNKNOWN_SITE: RawSite = ("unknown", "", 0)
 OTHER_SITE: RawSite = ("other", "", 0)
 GIL_SITE: RawSite = ("gil", "", 0)
-"""No place, but what to blame while a lock was to be had and the thread that waited for it could not run."""
+"""No real site: it is blamed while a lock was free and the thread that waited for it could not run."""
 
 IMPORT_SYSTEM = "<frozen importlib"
 
 
 class _Lines:
-    """Where in a code object each line begins: kept for the last one, in case it has many places."""
+    """Start of each line of a code object. The last one is kept, since one function may create many locks."""
 
     __slots__ = ("code", "lines", "offsets")
 
@@ -42,7 +42,7 @@ _last: list[_Lines] = []
 
 
 def line_of(code: CodeType, offset: int) -> int:
-    """The line of the instruction at a byte offset, the function's first when the compiler left none."""
+    """Line of the instruction at a byte offset; the function's first line if the compiler recorded none."""
     known = _last[0] if _last else None
     if known is None or known.code() is not code:
         known = _Lines(code)
@@ -52,7 +52,7 @@ def line_of(code: CodeType, offset: int) -> int:
 
 
 def _line_around(code: CodeType, offset: int) -> tuple[int, int]:
-    """The offsets at which the line of an instruction begins and ends."""
+    """Offsets at which the line of an instruction begins and ends."""
     line = line_of(code, offset)
     known = _last[0]
     first = after = bisect_right(known.offsets, offset)
@@ -65,16 +65,16 @@ def _line_around(code: CodeType, offset: int) -> tuple[int, int]:
 
 
 def describe_site(code: CodeType, offset: int, module: str) -> RawSite:
-    """The site of an instruction. A module's own code is called after the module."""
+    """Site of an instruction. Code at the top level of a module has the name of the module."""
     function = module if code.co_qualname == "<module>" else f"{module}.{code.co_qualname}"
     return function, code.co_filename, line_of(code, offset)
 
 
 def describe_place(code: CodeType, offset: int, module: str) -> tuple[str, str]:
-    """The identity of locks created by the call at `offset`, and its `file:line`.
+    """Name of locks created by the call at `offset`, and its `file:line`.
 
-    The name ends in the attribute or variable that the result is stored in, where the instructions after the call
-    tell it, else in the line number, and the column where the line makes several.
+    The name ends in the attribute or variable that stores the result, if the following instructions tell it. Otherwise
+    it ends in the line number, and in the column as well if the line makes several.
     """
     line = line_of(code, offset)
     stored = stored_name(code, offset)
@@ -89,7 +89,7 @@ def describe_place(code: CodeType, offset: int, module: str) -> tuple[str, str]:
 
 
 def _column_of(code: CodeType, offset: int) -> int:
-    """Where the instruction begins in its line, from 1; else its offset, which tells it from others as well."""
+    """Column of the instruction, from 1; its offset if the compiler recorded no column."""
     *_, column, _ = next(islice(code.co_positions(), offset // 2, None), (None, None))
     return offset if column is None else column + 1
 
@@ -110,17 +110,17 @@ def _name_of_stored(code: CodeType, module: str, stored: tuple[str | None, str])
 
 
 Step = tuple[CodeType, int, str]
-"""Code, byte offset of the call that it makes, and module: a frame on the way to something new."""
+"""Code, byte offset of the call that it makes, and module: one frame of a creation path."""
 
 
-def describe_part(route: list[Step]) -> str | None:
-    """What a lock that the standard library made for itself is called inside the object that the program made.
+def describe_part(path: list[Step]) -> str | None:
+    """Name of a lock of the standard library inside the object that the program made, `Queue.mutex` for example.
 
-    `route` leads from the creation, innermost first, to the program, exclusively. `Queue.mutex` is what its outermost
-    `__init__` that stores the result calls it, else the innermost frame that does; None where nothing stores it.
+    `path` leads from the creation, innermost first, up to the program and without it. The outermost `__init__` that
+    stores the result gives the name, or else the innermost frame that stores it; None if none does.
     """
     part: str | None = None
-    for code, offset, module in route:
+    for code, offset, module in path:
         stored = stored_name(code, offset, through_calls=True)
         if stored is None or (part is not None and code.co_name != "__init__"):
             continue
@@ -130,6 +130,6 @@ def describe_part(route: list[Step]) -> str | None:
 
 
 def module_of(module_globals: dict[str, object]) -> str:
-    """The module's name, as code at its top level sees it."""
+    """Name of the module, as code at its top level sees it."""
     name = module_globals.get("__name__")
     return name if type(name) is str else "unknown"

@@ -1,7 +1,7 @@
-"""Looking at objects of the program without running its code.
+"""Inspection of the program's objects without running its code.
 
 An object may claim to be anything: `__class__` can lie, `__getattr__` can import, connect or raise, a property can wait
-for a lock. So the type is asked for with `type`, and attributes are read from where the interpreter keeps them.
+for a lock. So `type` gives the type, and attributes are read from where the interpreter keeps them.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from typing import Any, Final
 
 MISSING: Final = object()
-"""In place of what is not there."""
+"""Stands for a missing attribute."""
 
 _mro_of: Final[Any] = vars(type)["__mro__"].__get__
 _namespace_of_class: Final[Any] = vars(type)["__dict__"].__get__
@@ -24,26 +24,26 @@ _namespace_of_module: Final[Any] = vars(ModuleType)["__dict__"].__get__
 _OF_THE_INTERPRETER: Final = (GetSetDescriptorType, MemberDescriptorType)
 
 set_attribute: Final = object.__setattr__
-"""Sets an attribute of an instance past any `__setattr__` of the program."""
+"""Set an attribute of an instance past any `__setattr__` of the program."""
 
 
 def is_a(obj: object, cls: type) -> bool:
-    """Whether the type of `obj` is `cls` or derives from it, whatever its `__class__` says."""
+    """True if the type of `obj` is `cls` or derives from it, whatever its `__class__` says."""
     return type(cls) is type and issubclass(type(obj), cls)
 
 
 def classes_of(obj: object) -> tuple[type, ...]:
-    """The type of an object and its bases, in the order in which attributes are looked up."""
+    """The type of an object and its bases, in the order of attribute lookup."""
     return _mro_of(type(obj))  # type: ignore[no-any-return]
 
 
 def in_class(cls: type, name: str) -> Any:
-    """What the class itself keeps under the name, MISSING without one."""
+    """The class's own attribute, MISSING without one."""
     return _namespace_of_class(cls).get(name, MISSING)
 
 
 def in_classes(cls: type, name: str) -> Any:
-    """What a class, or else the first of its bases with that name, keeps under it; MISSING without one."""
+    """The attribute of a class or of the first of its bases that has one, else MISSING."""
     for each in _mro_of(cls):
         found = in_class(each, name)
         if found is not MISSING:
@@ -52,7 +52,7 @@ def in_classes(cls: type, name: str) -> Any:
 
 
 def namespace_of(obj: object) -> dict[str, Any]:
-    """The dictionary of an instance's own attributes, empty where it has none."""
+    """The dictionary of an instance's own attributes, empty without one."""
     kept_in = in_classes(type(obj), "__dict__")
     if type(kept_in) not in _OF_THE_INTERPRETER:
         return {}
@@ -64,7 +64,7 @@ def namespace_of(obj: object) -> dict[str, Any]:
 
 
 def attribute(obj: object, name: str, default: Any = None) -> Any:
-    """What `obj.name` most likely is, read without running code: properties and `__getattr__` are not asked."""
+    """The likely value of `obj.name`, read without running code: properties and `__getattr__` are not asked."""
     found = namespace_of(obj).get(name, MISSING)
     if found is not MISSING:
         return found
@@ -78,17 +78,17 @@ def attribute(obj: object, name: str, default: Any = None) -> Any:
 
 
 def namespace_of_class(cls: type) -> Mapping[str, Any]:
-    """What a class itself keeps, whatever its metaclass says."""
+    """The class's own attributes, whatever its metaclass says."""
     return _namespace_of_class(cls)  # type: ignore[no-any-return]
 
 
 def module_namespace(module: object) -> dict[str, Any]:
-    """The globals of a module, empty for what is none. Does not load one that is to be loaded when it is first used."""
+    """Globals of a module, empty for any other object. Does not load a lazy module."""
     return _namespace_of_module(module) if is_a(module, ModuleType) else {}
 
 
 def loaded(module: str, name: str) -> Any:
-    """What an imported module has under that name; None where either is missing."""
+    """Attribute of a module if both exist, else None. Imports nothing."""
     return module_namespace(sys.modules.get(module)).get(name)
 
 
@@ -99,5 +99,5 @@ def class_name(cls: type) -> tuple[str, str]:
 
 
 def as_text(value: Any) -> str:
-    """The value if it is a str, as one of no other class; empty for everything else."""
+    """The value as a plain str if it is a str, else an empty one."""
     return str.__str__(value) if is_a(value, str) else ""

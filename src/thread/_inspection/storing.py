@@ -1,7 +1,7 @@
-"""The attribute or variable that the result of a call is stored in, read off the instructions after the call.
+"""The attribute or variable that stores the result of a call, read from the instructions after the call.
 
-The stack of the interpreter is followed for as long as nothing but loads, calls and the building of tuples and lists
-happens, so that in `a, b = Lock(), Lock()` each lock is found where it goes to.
+The interpreter's stack is simulated as long as the code only loads, calls, and builds tuples and lists. So in `a, b =
+Lock(), Lock()` each lock gets its own name.
 """
 
 from __future__ import annotations
@@ -23,23 +23,23 @@ _HAS_METHOD_BIT: Final = "LOAD_METHOD" not in opcode.opmap
 
 
 def stored_name(code: CodeType, offset: int, *, through_calls: bool = False) -> Stored | None:
-    """What the result of the call at `offset` is stored in; None where that cannot be told.
+    """The attribute or variable that stores the result of the call at `offset`; None if that is unknown.
 
-    With `through_calls` also the result of another call that it is an argument of, as in `Condition(Lock())`. What the
-    compiler or a tool has made up, as pytest does for its assertions, is no name.
+    With `through_calls` also if the result is an argument of another call, as in `Condition(Lock())`. Names made up by
+    the compiler or by a tool, such as pytest's in assertions, do not count.
     """
     stored = _Stack(code, through_calls).follow(offset)
     return stored if stored is not None and stored[1].partition("[")[0].isidentifier() else None
 
 
 def makes_several(code: CodeType, start: int, end: int) -> bool:
-    """Whether there are several calls without arguments between two offsets."""
+    """True if there are several calls without arguments between two offsets."""
     found = [name for _, name, argument in _instructions(code, start, end) if name == "CALL" and not argument]
     return len(found) > 1
 
 
 class _Stack:
-    """Where a value is on the stack: how many others lie above it."""
+    """A value on the interpreter's stack, and the number of other values above it."""
 
     def __init__(self, code: CodeType, through_calls: bool) -> None:
         self.code = code
@@ -56,7 +56,7 @@ class _Stack:
         return self.stored
 
     def _step(self, name: str, argument: int) -> bool:
-        """Whether the value is still on the stack after an instruction."""
+        """Take an instruction. Returns whether the value is still on the stack."""
         if name.startswith("STORE_FAST_") and name != "STORE_FAST_MAYBE_NULL":
             return self._store_pair(name, argument)
         if name in ("STORE_NAME", "STORE_GLOBAL"):
@@ -74,7 +74,7 @@ class _Stack:
         return self._move(name, argument)
 
     def _store(self, owner: str | None, name: str, taken: int) -> bool:
-        # What is stored in lies above what is stored.
+        # The object to store into lies above the value.
         if self.above == taken - 1:
             self.stored = owner, name + "".join([f"[{index}]" for index in reversed(self.indices)])
             return False
@@ -82,7 +82,7 @@ class _Stack:
         return self.above >= 0
 
     def _store_pair(self, name: str, argument: int) -> bool:
-        """Two instructions fused by the compiler since 3.13: the upper half of the argument is what comes first."""
+        """Take two instructions that the compiler has fused. The argument's upper half belongs to the first."""
         if not self._store(None, _variable(self.code, argument >> 4), 1):
             return False
         if "LOAD" in name:
@@ -121,7 +121,7 @@ class _Stack:
             return True
         self.indices.append(taken - 1 - self.above)
         self.above = 0
-        # What is alone in a list is called after its line.
+        # A lock alone in a list is named after its line.
         return taken > 1
 
     def _unpack(self, pushed: int) -> bool:

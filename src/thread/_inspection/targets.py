@@ -1,7 +1,7 @@
-"""The names of what threads run: `module:qualname` of the function behind it, of low cardinality.
+"""Names of thread targets: `module:qualname` of the innermost function, of low cardinality.
 
-Others put wrappers around functions: decorators, tracing libraries, debuggers, compilers. Each is looked through by
-what it is known to keep the wrapped function in. No attribute is read in a way that could run code of the program.
+Functions come in wrappers: decorators, tracing libraries, debuggers, compilers. Each kind is known to keep the wrapped
+function in a certain attribute. No attribute is read in a way that could run code of the program.
 """
 
 from __future__ import annotations
@@ -28,21 +28,21 @@ if TYPE_CHECKING:
     from typing import Any, Final
 
 NAME: Final = "_thread_telemetry_name"
-"""The attribute of a `threading.Thread` that holds the name it was given by `telemetry.named`."""
+"""The attribute of a `threading.Thread` with the name that `telemetry.named` gave it."""
 
 TARGET: Final = "_thread_telemetry_target"
-"""The attribute of a started `threading.Thread` that holds its target's name, for it forgets what it ran."""
+"""The attribute of a started `threading.Thread` with the name of its target, since the thread forgets its target."""
 
 UNKNOWN: Final = "unknown"
 
 _MOST_WRAPPERS: Final = 16
 _LONGEST: Final = 500
 _WRAPPED: Final = ("__wrapped__", "func", "original_func")
-"""Where wrappers keep what they wrap: those of `functools` and wrapt, partial functions, the debugger pydevd."""
+"""Attributes with the wrapped function: those of `functools` and wrapt, partial functions, the debugger pydevd."""
 
 
 def describe_target(function: object) -> str:
-    """The name of what a thread runs. Raises nothing but what a signal handler does."""
+    """Name of a thread's target. Raises nothing, except exceptions of signal handlers."""
     try:
         name = _describe(function)
     except Exception as error:
@@ -69,7 +69,7 @@ def _describe(function: object) -> str:
 
 
 def _run_of(thread: Any) -> object:
-    """What a thread was given to run, or the `run` of its class that does without."""
+    """The target of a thread, or the `run` of its class if it has none."""
     base = _thread_class_of(thread)
     run = in_classes(type(thread), "run")
     target = namespace_of(thread).get("_target")
@@ -78,7 +78,7 @@ def _run_of(thread: Any) -> object:
 
 
 def _unwrapped(function: Any) -> object:
-    """What a wrapper wraps; None for what is none."""
+    """The function inside a wrapper; None if there is none."""
     if type(function) is MethodType:
         return function.__func__
     if type(function) in (staticmethod, classmethod):
@@ -111,7 +111,7 @@ def _names_of(function: Any) -> tuple[str, str]:
     owner = attribute(function, "__objclass__")
     if qualname and issubclass(type(owner), type):
         return class_name(owner)[0], qualname
-    # Attributes that every instance has from its class name nothing: what is called is then the class.
+    # An attribute shared by all instances of a class names none of them: the class is the target.
     if qualname and qualname is not in_classes(type(function), "__qualname__"):
         return module, qualname
     return class_name(type(function))
@@ -131,7 +131,7 @@ def _names_of_builtin(function: Any) -> tuple[str, str]:
 
 
 def thread_of(function: object) -> Any:
-    """The `threading.Thread` whose `_bootstrap` this is, also where a debugger has put a wrapper around it."""
+    """The `threading.Thread` with this `_bootstrap`, even inside a debugger's wrapper."""
     for each in _behind(function):
         if type(each) is MethodType and _thread_class_of(each.__self__, each.__func__) is not None:
             return each.__self__
@@ -139,7 +139,7 @@ def thread_of(function: object) -> Any:
 
 
 def may_start_untracked_thread(function: object) -> bool:
-    """False for what is certainly no `threading.Thread` about to start: most functions, types, functions of C."""
+    """False for functions that certainly start no `threading.Thread`: most functions, types, functions of C."""
     if type(function) is FunctionType:
         return any(type(content) is MethodType for content in _enclosed(function))
     return type(function) is not BuiltinFunctionType and not issubclass(type(function), type)
@@ -167,7 +167,7 @@ def _enclosed(function: FunctionType) -> Iterator[object]:
 
 
 def _thread_class_of(thread: object, bootstrap: object = None) -> type | None:
-    """The class `Thread` of `threading` itself that an object is an instance of, whatever has that name by now."""
+    """The original class `Thread` of `threading` among an object's classes, whatever has that name by now."""
     for cls in classes_of(thread):
         if in_class(cls, "_bootstrap") is not MISSING and class_name(cls)[0] == "threading":
             is_own = bootstrap is None or bootstrap is in_classes(type(thread), "_bootstrap")

@@ -1,7 +1,7 @@
-"""Stack traces of exceptions: strings and numbers when one is taken, text when somebody reads it.
+"""Stack traces of exceptions: strings and numbers when taken, text when read.
 
-To take one is cheap and bounded, however deep the stack and long the chain of causes, since that is done by a thread of
-the program. No source is read then, and of the program's code only `__str__` runs, once for each exception.
+A thread of the program takes the trace, so that is cheap and bounded, however deep the stack and long the chain of
+causes. It reads no source, and runs no code of the program but `__str__`, once for each exception.
 """
 
 from __future__ import annotations
@@ -24,19 +24,19 @@ if TYPE_CHECKING:
 MAX_TEXT: Final = 64 * 1024
 OUTERMOST: Final = 16
 INNERMOST: Final = 48
-"""Frames of a deeper stack that are kept; those in between are left out."""
+"""Frames to keep of a deeper stack; those in between are left out."""
 MAX_EXCEPTIONS: Final = 16
-"""Of a chain of causes, members of groups included."""
+"""Most exceptions in a chain of causes, members of groups included."""
 _MAX_NOTES: Final = 16
 _LONGEST_SOURCE: Final = 4_000_000
 
 Frame = tuple[str, int, str, int | None, int | None, int | None]
-"""File, line, function, and where in the source the instruction ends and begins: last line, column, last column."""
+"""File, line, function, and the position of the instruction: last line, column, last column."""
 
 _BECAUSE: Final = "\nThe above exception was the direct cause of the following exception:\n\n"
 _DURING: Final = "\nDuring handling of the above exception, another exception occurred:\n\n"
 
-# As the interpreter keeps them, whatever a class of the program makes of their names.
+# The interpreter's own attributes, whatever a class of the program does with their names.
 _traceback_of: Final[Any] = vars(BaseException)["__traceback__"].__get__
 _cause_of: Final[Any] = vars(BaseException)["__cause__"].__get__
 _context_of: Final[Any] = vars(BaseException)["__context__"].__get__
@@ -48,18 +48,18 @@ _has_details = True
 
 
 def keep_details(wanted: bool) -> None:
-    """Say whether messages, notes and lines of source are taken, and told of what was taken before."""
+    """Keep or drop messages, notes and source lines, also of traces taken before."""
     global _has_details
     _has_details = wanted
 
 
 def has_details() -> bool:
-    """Whether they are."""
+    """True if they are kept."""
     return _has_details
 
 
 def type_of(exception: BaseException) -> str:
-    """The qualified name of the class, without the module if that is `builtins`."""
+    """Qualified name of the class, without the module if that is `builtins`."""
     module, qualname = class_name(type(exception))
     return qualname if module == "builtins" else f"{module}.{qualname}"
 
@@ -101,7 +101,7 @@ class Trace:
 
     @property
     def message(self) -> str:
-        """The text of the exception."""
+        """Text of the exception."""
         return self._message if _has_details else ""
 
     def __str__(self) -> str:
@@ -154,7 +154,7 @@ def _formatted(frames: list[Frame]) -> list[str]:
 
 
 def _marks(source: str, column: int | None, end_column: int | None) -> str:
-    """A line that marks the part of the source line that was executed; none where that is all of it."""
+    """A line that marks the executed part of the source line; empty if that is all of it."""
     if column is None or end_column is None:
         return ""
     encoded = source.encode(errors="replace")
@@ -165,7 +165,7 @@ def _marks(source: str, column: int | None, end_column: int | None) -> str:
 
 
 def _source_of(filename: str) -> list[str]:
-    """The lines of a file. Not by `linecache`, which takes what a signal handler raises for an error of the file."""
+    """Lines of a file. `linecache` would take an exception of a signal handler for an error of the file."""
     if not _has_details:
         return []
     linecache = sys.modules.get("linecache")
@@ -177,15 +177,15 @@ def _source_of(filename: str) -> list[str]:
             content = file.read(_LONGEST_SOURCE)
     except OSError as error:
         if error.filename != filename:
-            raise  # By a signal handler, which interrupted this.
+            raise  # From a signal handler that interrupted this.
         return []
     except ValueError:
-        return []  # What is between < and > may contain anything.
+        return []  # Text between < and > may contain anything.
     return content.decode(errors="replace").splitlines()
 
 
 _known_frames: Final[dict[tuple[object, ...], Frame]] = {}
-"""By all that a frame is made from, which is faster to look up than to work out."""
+"""Frames by everything that they are made from; looking one up is faster than making it."""
 _MOST_KNOWN: Final = 2000
 
 
@@ -207,13 +207,13 @@ def _frame_made_of(traceback: TracebackType, code: CodeType) -> Frame:
         islice(code.co_positions(), traceback.tb_lasti // 2, None), (None, None, None, None)
     )
     if line is None or line != traceback.tb_lineno:
-        # Made by hand, or without the positions of its code, as under `python -X no_debug_ranges`.
+        # Made by hand, or without positions in its code, as under `python -X no_debug_ranges`.
         end_line = column = end_column = None
     return code.co_filename, traceback.tb_lineno, code.co_name, end_line, column, end_column
 
 
 def _site_of(kept: list[TracebackType]) -> RawSite:
-    """The innermost frame of the program itself, else the innermost."""
+    """Site of the innermost frame of the program itself, else of the innermost frame."""
     if not kept:
         return UNKNOWN_SITE
     own = next((each for each in reversed(kept) if not is_internal(each.tb_frame.f_code.co_filename)), kept[-1])

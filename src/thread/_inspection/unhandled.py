@@ -1,4 +1,4 @@
-"""Exceptions that nobody handled: counted, described while they still exist, and never kept."""
+"""Unhandled exceptions: counted, described while they still exist, and never kept."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from typing import Any, Final, Literal
 
     Source = Literal["thread", "future"]
-    """What the exception ended."""
+    """Kind of object that the exception ended."""
 
     ExceptionEvent = tuple[str, str, str, str, int, int, int, Trace, RawSite, Source, object]
     """The raw event: its kind, then the fields of `UnhandledException`."""
@@ -61,10 +61,10 @@ def record_exception(
     span: object,
     source: Source = "thread",
 ) -> ExceptionEvent:
-    """Count an exception that nobody handled, and describe it by strings and numbers.
+    """Count an unhandled exception, and describe it by strings and numbers.
 
     Runs on the thread that dies or drops a future, since nothing may keep the exception alive until another thread has
-    time for it. `span` is the context of the span that it was raised in. Safe in any signal handler and finalizer.
+    time for it. `span` is the context of the span in which it was raised. Safe in any signal handler and finalizer.
     """
     trace, kind = Trace(exception), type_of(exception)
     _records.add((kind, target, source, trace, at_ns))
@@ -84,7 +84,7 @@ def record_exception(
 
 
 class _Hook:
-    """What `threading` calls with a thread that an exception has ended, while it still handles that exception."""
+    """The hook that `threading` calls in a thread ended by an exception, while it handles the exception."""
 
     __slots__ = ("_original", "_record")
 
@@ -106,10 +106,10 @@ class _Hook:
 
 
 def watch_excepthook(function: object, record: Callable[[BaseException], None], target: str) -> None:
-    """Where a thread of `threading` is about to start, have its unhandled exception recorded before its hook runs.
+    """Record the unhandled exception of a `threading` thread that is about to start, before its own hook runs.
 
-    `threading` catches the exception itself and calls the hook that the thread object carries; that hook is still
-    called exactly as before. The thread is told the name of its target, which it forgets when it has run it.
+    `threading` catches the exception itself and calls the hook of the thread object; that hook still runs exactly as
+    before. The thread object keeps the name of its target, since it forgets the target after the run.
     """
     thread: Any = thread_of(function)
     if thread is None:
@@ -121,7 +121,7 @@ def watch_excepthook(function: object, record: Callable[[BaseException], None], 
 
 
 def read_exceptions() -> list[tuple[str, str, int, str, int, Source]]:
-    """One row per type, target and source: with count, last stack trace, and when that was by the monotonic clock."""
+    """One row per type, target and source: count, last stack trace, and its time by the monotonic clock."""
     _records.settle()
     return [
         (kind, target, total.count, str(total.trace or ""), total.at_ns, source)

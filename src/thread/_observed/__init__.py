@@ -1,1 +1,1 @@
-"""What `instrument()` puts in place of the interpreter's: locks, threads, executors, and everything that waits."""
+"""Observed replacements for the interpreter's locks, threads, executors, and everything that waits."""

@@ -1,8 +1,8 @@
-"""Waits that are no contention: for a condition, an event, a queue, a thread, a future.
+"""Blocking waits, which are no contention: for a condition, an event, a queue, a thread, a future.
 
 All of them end up in one of three methods, which are replaced: `Condition.wait`, `Thread.join` and, with the C core,
-`SimpleQueue.get`. What the program waited for is told by the functions of the standard library on the way there. A
-wait that does not happen, since the queue has something or the event is set, never comes here and costs nothing.
+`SimpleQueue.get`. The functions of the standard library on the stack tell what the program waits for. A wait that does
+not happen, because the queue has an item or the event is set, never comes here and costs nothing.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ if TYPE_CHECKING:
     from typing import Any, Final
 
 NOT_BLOCKING: Final = ""
-"""The kind of what is recorded otherwise: waits for permits, the start of a thread, a worker without a task."""
+"""Kind of waits that are recorded elsewhere: for permits, for the start of a thread, of a worker without a task."""
 
 
 def in_threading(threading: ModuleType) -> list[Replacement]:
-    """Conditions, what is built on them, and joining threads."""
+    """Replacements for conditions, classes built on them, and joining threads."""
     condition, thread = threading.Condition, threading.Thread
     _learn("condition", condition.wait, condition.wait_for)
     _learn("event", threading.Event.wait)
@@ -45,10 +45,10 @@ def in_threading(threading: ModuleType) -> list[Replacement]:
 
 
 def in_queue(queue: ModuleType) -> list[Replacement]:
-    """All kinds of queue."""
+    """Replacements for all kinds of queue."""
     _learn("queue", queue.Queue.get, queue.Queue.put, queue.Queue.join)
     if core.NAME == "python":
-        # The type is immutable for Python, and to put another in its place would break `isinstance`.
+        # The type is immutable for Python, and replacing it would break `isinstance`.
         return []
     c_core: Any = core
     simple_queue = queue.SimpleQueue
@@ -57,13 +57,13 @@ def in_queue(queue: ModuleType) -> list[Replacement]:
 
 
 def in_futures(base: ModuleType) -> list[Replacement]:
-    """Futures, and several of them at once."""
+    """Replacements for waits for futures, single ones and several at once."""
     _learn("future", base.Future.result, base.Future.exception, base.wait, base.as_completed)
     return []
 
 
 def in_executor(executor: ModuleType) -> list[Replacement]:
-    """The workers of an executor: that they wait for a task is no blocking."""
+    """Replacement for the workers of an executor: a worker that waits for a task is not blocked."""
     _learn(NOT_BLOCKING, executor._worker)
     return []
 
@@ -122,7 +122,7 @@ def _observed_get(original: Any) -> Any:
         try:
             item: object = original(self, block, timeout)
         except BaseException as error:
-            # Of the type that `queue` has by then; this one is made by C code.
+            # The type that `queue` has by then; C code makes this one.
             guarded(_end, wait, "timed out" if type(error).__name__ == "Empty" else "interrupted")
             raise
         guarded(_end, wait, "acquired")
@@ -137,7 +137,7 @@ def _end(wait: _Wait | None, outcome: str) -> None:
 
 
 class _Wait:
-    """One wait, from before it begins. What takes long is done then: the end delays whoever was waited for."""
+    """One wait. Slow work happens before it begins, since work at its end would delay whoever was waited for."""
 
     __slots__ = ("_began", "_library", "_location", "_row")
 
@@ -147,7 +147,7 @@ class _Wait:
         name: str | None = None
         self._library = self._location = None
         if kind == "join":
-            # A thread that has ended no longer knows what it ran.
+            # A thread that has ended no longer knows its target.
             name = describe_target(waited_for._bootstrap)
             self._library = _library_of_target(name)
         elif kind == "queue":
@@ -162,7 +162,7 @@ class _Wait:
         self._began = core.monotonic_ns()
 
     def end(self, outcome: str) -> None:
-        """Be recorded."""
+        """Record the wait."""
         slow = self._row.add_since(self._began)
         if slow is not None:
             self._give_evidence(slow, outcome)
@@ -170,8 +170,8 @@ class _Wait:
     def _give_evidence(self, duration: int, outcome: str) -> None:
         """An event like that of a slow wait for a lock. The stack has not changed since the wait began.
 
-        That a thread has nothing to do is no news: where nothing traces, only waits are told in which the program is
-        kept by something that a library made, as it is by a connection pool.
+        A thread that has nothing to do is no news. Without tracing, there are events only for waits in which an object
+        of a library, such as a connection pool, holds up the program.
         """
         key: Any = self._row.key
         kind, name, site = key
@@ -187,7 +187,7 @@ class _Wait:
 
 
 def _library_of_target(target: str) -> tuple[str, ...] | None:
-    """The library whose own function a thread runs: who calls it may have to wait for that thread."""
+    """The library whose own function a thread runs: its callers may have to wait for that thread."""
     module = sys.modules.get(target.partition(":")[0])
     file = as_text(module_namespace(module).get("__file__"))
     return _library_at(f"{file}:1") if file else None

@@ -1,7 +1,7 @@
-"""What is not observed: said, since nobody can see what is missing.
+"""Gaps of observation, reported because missing data is invisible.
 
-A lock that exists when observation begins stays as it is, and so does what a module has taken from `threading` before.
-Methods that are replaced in their classes need no such mention: they reach whoever got hold of the class earlier.
+A lock that exists when observation begins stays as it is, and so do names that a module has imported from `threading`
+before. Methods replaced in their classes leave no gap: they reach everybody who has the class.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ _PRIMITIVES: Final = frozenset(
 )
 _MODULE_LOCK: Final = getattr(sys.modules.get("_frozen_importlib"), "_ModuleLock", None)
 _STEPS: Final = 6
-"""From `threading` to the lock of the event of the main thread it is five."""
+"""From `threading` to the lock of the main thread's event it is five."""
 _MOST_OBJECTS: Final = 5_000_000
-"""Looking at more of them would stop the program for seconds."""
+"""A search through more of them would stop the program for seconds."""
 
 
 class _Survey:
-    """What was found, and when to look again."""
+    """Results of the last look, and when to look again."""
 
     def __init__(self) -> None:
         self.locks = 0
@@ -62,7 +62,7 @@ def _count_locks() -> int:
 
 
 def _bookkeeping(level: list[Any]) -> set[int]:
-    """The locks of the standard library and of the telemetry itself: those that their modules, and `level`, lead to."""
+    """Locks of the standard library and of the telemetry itself: those within reach of their modules and of `level`."""
     found: set[int] = set()
     seen: set[int] = set()
     for namespace in _namespaces(internal=True).values():
@@ -81,7 +81,7 @@ def _leads_anywhere(obj: object) -> bool:
 
 
 def _namespaces(*, internal: bool) -> dict[str, dict[str, Any]]:
-    """The globals of the modules of the standard library and of ours, or else those of all other modules."""
+    """Globals of the standard library's modules and ours, or those of all other modules."""
     namespaces = {}
     for name, module in list(sys.modules.items()):
         namespace = module_namespace(module)
@@ -94,12 +94,12 @@ def _namespaces(*, internal: bool) -> dict[str, dict[str, Any]]:
 
 
 def unobserved_locks() -> int:
-    """How many locks existed when observation began."""
+    """Number of locks that existed when observation began."""
     return _survey.locks
 
 
 def unobserved_modules() -> tuple[str, ...]:
-    """Modules that hold the interpreter's own primitives. Looks again only where modules have been imported since."""
+    """Modules that hold the interpreter's own primitives. Looks again only after further imports."""
     if _survey.modules_looked_at != len(sys.modules):
         _survey.modules_looked_at = len(sys.modules)
         _survey.modules = guarded(_holders_of_primitives, otherwise=_survey.modules)
@@ -117,13 +117,13 @@ def _holders_of_primitives() -> tuple[str, ...]:
 
 
 def replaced_by() -> str | None:
-    """Whose greenlets are in the place of threads."""
+    """Library whose greenlets replace threads."""
     library: str | None = guarded(greenlets)
     return library
 
 
 def is_instrumented() -> bool:
-    """Whether `threading` makes observed locks, or would do so if it were imported now."""
+    """True if `threading` makes observed locks, or would if it were imported now."""
     if not is_a(sys.modules.get("threading"), ModuleType):
         return _thread.allocate_lock is core.allocate_lock  # type: ignore[comparison-overlap]
     lock = loaded("threading", "Lock")

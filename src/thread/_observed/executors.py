@@ -1,6 +1,6 @@
-"""Thread pools: how long tasks queue and run, who is busy, and what became of their exceptions.
+"""Thread pools: queueing and run times of tasks, busy workers, and unread exceptions.
 
-The program's functions are called exactly as before, and by the same code: what is measured is around that. Executors
+The program's functions are called exactly as before, and by the same code; the measuring happens around it. Executors
 are known by weak references only.
 """
 
@@ -30,19 +30,19 @@ if TYPE_CHECKING:
     from .._base.histogram_counts import RawHistogram
 
 RECORD: Final = "_thread_telemetry_executor"
-"""The attribute of an executor that holds its record; None in those that were not seen yet."""
+"""The attribute of an executor that holds its record; None in executors not seen yet."""
 
 SUBMITTED: Final = "_thread_telemetry_submitted"
-"""The attribute of a task that holds the totals it counts for and when it was submitted; None without those."""
+"""The attribute of a task with the totals that it counts for and the time of its submission; None without those."""
 
 MAX_NAMES: Final = 500
 
 _NO_NAME: Final = "ThreadPoolExecutor-"
-"""What an executor calls its threads, with a number, when it was given no prefix."""
+"""Prefix, before a number, of thread names if the executor was given none."""
 
 
 class Totals:
-    """All executors of one name."""
+    """Totals of all executors with one name."""
 
     __slots__ = ("finished", "name", "queue", "run", "started", "submitted", "unread")
 
@@ -57,7 +57,7 @@ class Totals:
 
 
 class ExecutorRecord:
-    """What is recorded of one executor. It is an attribute of the executor."""
+    """Record of one executor. It is an attribute of the executor."""
 
     __slots__ = ("_executor", "totals")
 
@@ -73,11 +73,11 @@ class ExecutorRecord:
         return id(self) in _live
 
     def rename(self, name: str) -> None:
-        """Have what happens from now on recorded under another name."""
+        """Record everything from now on under another name."""
         self.totals = _totals_of(name)
 
     def state(self) -> tuple[int, int]:
-        """How many workers there are and how many tasks are queued."""
+        """Number of workers, and number of queued tasks."""
         executor = self._executor()
         if executor is None:
             return 0, 0
@@ -85,7 +85,7 @@ class ExecutorRecord:
         ending = bool(executor._shutdown or executor._broken)
         if ending and not workers:
             return 0, 0
-        # What ends the workers is in the queue, too.
+        # The items that end the workers are in the queue, too.
         return workers, max(executor._work_queue.qsize() - ending, 0)
 
 
@@ -102,7 +102,7 @@ def _totals_of(name: str) -> Totals:
 
 def _fold(measured: tuple[HistogramCounts, int]) -> None:
     counts, duration = measured
-    # A step of an iterator, since a call of a function written in C can be interrupted when it has been made.
+    # A step of an iterator, since a call of a C function can be interrupted right after it.
     for _ in map(counts.add, (duration,)):
         break
 
@@ -142,7 +142,7 @@ def _zero() -> None:
 
 
 def in_executor(module: ModuleType) -> list[Replacement]:
-    """The life of executors and of their tasks."""
+    """Replacements for the life of executors and of their tasks."""
     executor, work_item = module.ThreadPoolExecutor, module._WorkItem
     return [
         Replacement(executor, RECORD, None),
@@ -176,7 +176,7 @@ def _observed_init(original: Any) -> Any:
 
 
 def _record_made_for(executor: Any) -> ExecutorRecord | None:
-    """The record of an executor, made when it is first seen. None for one of the telemetry itself."""
+    """The record of an executor, made when it is first seen. None for executors of the telemetry."""
     record = record_of(executor)
     if (record is None or not record.is_known) and not core.serves_telemetry():
         name = _name_of(executor) if record is None else record.totals.name
@@ -190,7 +190,7 @@ def _name_of(executor: Any) -> str:
     is_given = not (prefix.startswith(_NO_NAME) and prefix.removeprefix(_NO_NAME).isdecimal())
     if prefix and is_given:
         return prefix
-    # A lock that it made for itself knows the place.
+    # A lock that it made for itself knows its creation site.
     return core.object_name(attribute(executor, "_shutdown_lock")) or class_name(type(executor))[1]
 
 
@@ -232,14 +232,14 @@ def _observed_run(original: Any) -> Any:
         finally:
             if started is not None:
                 guarded(_finished, self, *started)
-            # The stack trace of an exception that the task ended with leads here, up to 3.12: nothing may hang on it.
+            # Up to 3.12 the stack trace of a task's exception leads here: this frame must keep nothing alive.
             self, context = None, ()
 
     return run
 
 
 def _started(work_item: Any) -> tuple[Totals, int, int] | None:
-    """For whom the task counts, how long it was queued and when it began; None for one that is not observed."""
+    """Totals that the task counts for, its time in the queue and its start; None for an unobserved task."""
     observed = _attribute(work_item, SUBMITTED)
     if observed is None or work_item.future.cancelled():
         return None

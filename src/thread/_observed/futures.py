@@ -1,7 +1,7 @@
 """Exceptions that end in a future nobody reads.
 
-A task that fails leaves a watch in its future, which goes with the future: if nobody has asked for the exception until
-then, the watch describes it. A future that is still there when the process exits is not counted.
+A task that fails leaves a watch in its future. If the future goes before anybody has asked for the exception, the watch
+records it. A future that is still there when the process exits is not counted.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ WATCH: Final = "_thread_telemetry_watch"
 
 
 class _Watch:
-    """Of one failed future. It has the exception until that is read, for as long as the future has it."""
+    """Watch of one failed future. It keeps the exception as long as the future does, until somebody reads it."""
 
     __slots__ = ("at_ns", "count", "exception", "generation", "ident", "native_id", "span", "target")
 
@@ -60,24 +60,24 @@ class _Watch:
             core.push_event(event)
 
     def __reduce__(self) -> tuple[type[None], tuple[()]]:
-        # The program may copy or pickle what it keeps in a future of its own.
+        # The program may copy or pickle the attributes of a future of its own.
         return type(None), ()
 
 
 _generation = 0
-"""Number of the present count: watches of an earlier one, such as the parent process's, count no more."""
+"""Generation of the counts: watches of an earlier one, such as the parent process's, do not count."""
 
 
 def watch(future: Any, target: str, count: Callable[[], object]) -> None:
     """Call `count`, and record the exception, if this failed future is dropped before anybody reads it."""
     made = _Watch(future._exception, target, count)
-    # Whoever reads it at this very moment sets the same attribute: one of the two comes first.
+    # A reader at this very moment sets the same attribute: one of the two comes first.
     if namespace_of(future).setdefault(WATCH, made) is not made:
         made.exception = None
 
 
 def in_futures(base: ModuleType) -> list[Replacement]:
-    """What asks for an exception."""
+    """Replacements for the methods that ask for an exception."""
     future = base.Future
     replacements = [
         Replacement(future, "_Future__get_result", _observed_get_result(future._Future__get_result)),
@@ -94,12 +94,12 @@ def _mark_read(future: Any) -> None:
         watch.exception = None
 
 
-# Up to 3.13 an exception that is false, as one with a length of zero is, is not raised but passes for no exception.
+# Up to 3.13 an exception that is false, such as one of length zero, is not raised but counts as no exception.
 _RAISES_WHAT_IS_FALSE: Final = sys.version_info >= (3, 14)
 
 
 def _observed_get_result(original: Any) -> Any:
-    # It raises by itself, as the original does, so that the stack trace of the exception is no longer than before.
+    # This raises by itself, as the original does, so that the exception's stack trace is no longer than before.
     @wraps(original)
     def __get_result(self: Any) -> Any:
         if self._exception is None:
@@ -144,4 +144,4 @@ def _zero() -> None:
 
 
 _READ: Final = _Watch(None, "", None)
-"""In place of the watch of a future that was read before it had one."""
+"""Stands for the watch of a future that was read before it had one."""

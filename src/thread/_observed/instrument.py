@@ -1,7 +1,7 @@
-"""`instrument` and `uninstrument`: which modules are changed, and by whom.
+"""`instrument` and `uninstrument`: the modules to change, and the parts that change them.
 
-Only names are replaced under which those modules look things up, and methods of their classes; classes stay what
-they are, and what exists already stays as it is.
+Only names are replaced that those modules look up, and methods of their classes. Classes stay the same classes, and
+existing objects stay as they are.
 """
 
 from __future__ import annotations
@@ -37,18 +37,17 @@ _is_active = False
 
 
 def instrument() -> None:
-    """Have what is built on threads observed from now on.
+    """Observe everything built on threads from now on.
 
     Locks: `Lock`, `RLock`, `Semaphore` and `BoundedSemaphore` of `threading`, and the locks of `_thread`. Waits of
     `Condition`, `Event`, `Barrier`, `Thread.join`, of the queues of `queue`, and for futures. Threads of `threading`
     and `_thread`, with the exceptions that end them. The tasks of `ThreadPoolExecutor`.
 
-    Locks and semaphores that exist already stay as they are, and so does `from threading import Lock` of modules
-    imported earlier. A module that the program has not imported is observed once it is. A second call does nothing.
+    Existing locks and semaphores stay as they are, and so does `from threading import Lock` in modules imported
+    earlier. A module that the program has not imported yet is observed once it is. A second call does nothing.
 
-    Raises RuntimeError if the threads of `threading` are not the interpreter's, as with gevent or eventlet; nothing
-    is replaced then. Where that shows only when `threading` is imported, it is a RuntimeWarning. Safe to call from any
-    thread.
+    Raises RuntimeError if the threads of `threading` are not the interpreter's, as with gevent or eventlet; then
+    nothing is replaced. If `threading` is imported later, that is a RuntimeWarning. Safe to call from any thread.
     """
     refusal = guarded(primitives.refusal)
     if refusal is not None:
@@ -59,7 +58,7 @@ def instrument() -> None:
 
 
 def instrument_at_start() -> None:
-    """The same before the program's first line, when there are no locks yet that it could be told of."""
+    """The same before the program's first line, when there are no locks yet to count."""
     global _is_active
     _is_active = True
     for name in _PARTS:
@@ -67,10 +66,10 @@ def instrument_at_start() -> None:
 
 
 def uninstrument() -> None:
-    """Give the modules back what they had. Observed locks and threads go on, and go on being observed.
+    """Give the modules their originals back. Observed locks and threads stay, and stay observed.
 
-    What somebody else has replaced since is left alone. Without `instrument` before it, nothing happens. Safe to call
-    from any thread.
+    Replacements made by somebody else since are left alone. Without `instrument` before it, nothing happens. Safe to
+    call from any thread.
     """
     global _is_active
     _is_active = False
@@ -81,7 +80,7 @@ def uninstrument() -> None:
 
 
 class _NativeThread:
-    """The interpreter's own `_thread`, for the time in which `threading` takes from it what it needs for itself."""
+    """The interpreter's own `_thread`, restored while `threading` takes its own bookkeeping from it."""
 
     def __enter__(self) -> None:
         guarded(_replacements["_thread"].undo)
@@ -93,7 +92,7 @@ class _NativeThread:
 def _replace_in(module: ModuleType) -> None:
     refusal = guarded(primitives.refusal)
     if refusal is not None:
-        # Whoever imports the module has asked for nothing, and must get it.
+        # The importer of the module has asked for nothing, and must get the module.
         uninstrument()
         import warnings
 
@@ -101,7 +100,7 @@ def _replace_in(module: ModuleType) -> None:
         return
     name = module.__name__
     if name not in _replacements:
-        # A module may be another one than it is called, or a part of it may be missing.
+        # A module may be another one of that name, or lack a part.
         _replacements[name] = Replacements(
             [replacement for part in _PARTS[name] for replacement in guarded(part, module, otherwise=())]
         )

@@ -1,7 +1,7 @@
-"""Waits inside the methods of an object that the program has named, for what they make anew each time.
+"""Names for waits inside the methods of a named object, on objects that those methods make for each wait.
 
-A pool may make a condition, an event or a future for each wait: a name given to the pool before does not reach it. So
-who is about to wait looks at the methods that run, and at the object that each of them was called with.
+A pool may make a condition, an event or a future for each wait, and a name given to the pool earlier does not reach it.
+So a thread about to wait looks at the methods that run, and at the object that each of them was called with.
 """
 
 from __future__ import annotations
@@ -27,21 +27,21 @@ _MOST_FRAMES: Final = 100
 _MOST_WRAPPERS: Final = 8
 
 Library = tuple[str, ...] | None
-"""The folders of the library that made something; None for what the program made."""
+"""Folders of the library that made something; None for something made by the program."""
 
 _names: Final[dict[int, tuple[ref[Any], str, Library]]] = {}
-"""By the identity of the object, which is not kept alive: its name goes with it."""
+"""By the identity of the object. Nothing keeps the object alive, and the name goes with it."""
 _UNNAMED: Final[tuple[None, None, None]] = (None, None, None)
 _methods: Final[dict[int, ref[CodeType]]] = {}
 _given: Final[set[str]] = set()
 
 
 def remember(obj: object, name: str, library: Library = None) -> None:
-    """Have waits for an object, and in its methods, recorded under its name, unless it allows no weak reference."""
+    """Record waits for an object, and in its methods, under its name. Does nothing if it allows no weak reference."""
     if len(_names) >= _MOST_NAMED and id(obj) not in _names:
         return
     try:
-        # Called with the reference, which serves as the default: no Python code runs when the object goes.
+        # The dying reference is passed as the default of `pop`: no Python code runs when the object goes.
         _names[id(obj)] = ref(obj, partial(_names.pop, id(obj))), name, library
     except TypeError:
         return
@@ -52,21 +52,21 @@ def remember(obj: object, name: str, library: Library = None) -> None:
 
 
 def note_given(name: str) -> None:
-    """What has this name was named by the program itself: it is not called after what it is a part of."""
+    """Remember a name that the program itself gave: its object is not named after the object around it."""
     if len(_given) < _MOST_NAMED:
         _given.add(name)
 
 
 def name_given(obj: object) -> tuple[str | None, Library]:
-    """The name of an object that no lock of ours is a part of, and the library that keeps it."""
+    """Name of an object that contains no lock of ours, and the library that keeps it."""
     kept, name, library = _names.get(id(obj), _UNNAMED)
     return (name, library) if kept is not None and kept() is obj else (None, None)
 
 
 def name_of_wait(name: str | None, location: str, library: Library) -> str | None:
-    """What a wait that begins now is for, by the named object whose method waits; None without one.
+    """Name for a wait that begins now, from the named object whose method waits; None without one.
 
-    `name`, `location` and `library` are those of what is waited for.
+    `name`, `location` and `library` belong to the object waited for.
     """
     if not _names or name is None or name in _given:
         return None
@@ -75,7 +75,7 @@ def name_of_wait(name: str | None, location: str, library: Library) -> str | Non
 
 
 def _in_library(waiting: FrameType, library: tuple[str, ...]) -> str | None:
-    """Only the library itself may be on the way: what its caller has named may keep many things of that library."""
+    """Name in a library. Only frames of the library may be on the way: a named caller may keep many of its objects."""
     frame: FrameType | None = waiting
     for _ in range(_MOST_FRAMES):
         if frame is None:
@@ -92,7 +92,7 @@ def _in_library(waiting: FrameType, library: tuple[str, ...]) -> str | None:
 
 
 def _in_program(waiting: FrameType, location: str) -> str | None:
-    """What the running method of a named object has made, or is the part that it keeps among others and waits in."""
+    """Name in the program, for an object that the running method made, or that is a part of its object."""
     frame: FrameType | None = waiting
     for _ in range(_MOST_FRAMES):
         if frame is None:
@@ -107,7 +107,7 @@ def _in_program(waiting: FrameType, location: str) -> str | None:
 
 
 def _arguments(frame: FrameType | None, outer: FrameType) -> Iterator[Any]:
-    """What the code of the frames on the way to an outer one was called with first."""
+    """First arguments of the frames on the way to an outer one."""
     while frame is not None and frame is not outer:
         yield core.first_argument(frame)
         frame = frame.f_back
@@ -132,7 +132,7 @@ def _is_made_in(code: CodeType, location: str) -> bool:
 
 
 def _keeps_one_of(obj: object, parts: Iterator[object]) -> bool:
-    """Whether an object has one of these in a list or the like of its own."""
+    """True if an object has one of these in a list or other container of its own."""
     kept = {id(each) for container in list(namespace_of(obj).values()) for each in _members_of(container)}
     return any(part is not None and id(part) in kept for part in parts)
 
@@ -143,11 +143,11 @@ def _members_of(container: Any) -> list[Any]:
             return list(container.values())
         return list(container) if type(container) in (list, tuple, set, frozenset, deque) else []
     except RuntimeError:
-        return []  # It changes just now.
+        return []  # It is changing right now.
 
 
 def _codes_of(cls: type) -> Iterator[CodeType]:
-    """The code of the methods that a class defines, behind decorators such as `contextmanager`."""
+    """Code of the methods that a class defines, behind decorators such as `contextmanager`."""
     for value in list(namespace_of_class(cls).values()):
         function = value.fget if type(value) is property else value
         for _ in range(_MOST_WRAPPERS):

@@ -1,4 +1,4 @@
-"""Names that a program gives to what it has made, which no renaming of its code changes."""
+"""Names that a program gives to its objects, and that survive a refactoring."""
 
 from __future__ import annotations
 
@@ -17,31 +17,30 @@ T = TypeVar("T")
 
 
 def named(obj: T, name: str) -> T:
-    """Have what happens to `obj` from now on recorded as `name`, and return it.
+    """Record everything about `obj` from now on as `name`, and return it.
 
         self._jobs = telemetry.named(queue.Queue(), "jobs")
 
     `obj` is a lock, RLock, semaphore, condition, event, barrier, queue, thread, timer or executor, or an object that
-    keeps some of these in itself, as connection pools do: an engine or pool of SQLAlchemy, a ConnectionPool of
-    psycopg_pool. The locks inside it keep the names of their parts: `jobs (Queue.mutex)`. Waits in its methods for what
-    these make anew each time go by the name too, unless that was given another one. A thread has to be named before it
-    is started; it is counted under this name instead of its target. What is not observed, since it was made before, is
-    returned as it is.
+    keeps some of these, as connection pools do: an engine or pool of SQLAlchemy, a ConnectionPool of psycopg_pool. The
+    locks inside it keep the names of their parts: `jobs (Queue.mutex)`. Waits in its methods, for objects that these
+    make each time, go by the name too, unless those have another one. Name a thread before its start; it is counted
+    under this name instead of its target. An unobserved object, made before observation began, is returned as it is.
 
     Raises TypeError for another object, and for a name that is no str. Thread-safe.
     """
     if not isinstance(name, str):
-        raise TypeError(f"a name must be a str, not {type(name).__name__}")
+        raise TypeError(f"expected a str as the name, got {name!r}")
     if not guarded(_name, obj, str.__str__(name), otherwise=True):
         raise TypeError(
             "expected a lock, RLock, semaphore, condition, event, barrier, queue, thread, timer or executor, "
-            f"or an object that keeps one of them, as a connection pool does, got {type(obj).__name__}"
+            f"or an object that contains one, such as a connection pool; got {type(obj).__name__}"
         )
     return obj
 
 
 def _name(obj: object, name: str) -> bool:
-    """False for what has no name in the records."""
+    """Rename an object in the records. False if the records do not name it."""
     named_waits.note_given(name)
     if _name_executor(obj, name) or _name_thread(obj, name) or _name_locks(obj, name):
         return True
@@ -55,7 +54,7 @@ _MOST_PARTS: Final = 500
 
 
 def _name_parts(obj: object, name: str) -> bool:
-    """The locks that an object keeps. In one of a library, also those of its parts that come from the same library."""
+    """Locks that an object keeps. For an object of a library, also those of its parts from the same library."""
     library = _library_of(obj)
     parts, seen = [obj], {id(obj)}
     found = False
@@ -72,7 +71,7 @@ def _name_parts(obj: object, name: str) -> bool:
 
 
 def _library_of(obj: object) -> tuple[str, ...] | None:
-    """The folders of the library that defines the type of an object; None for one of the program or the interpreter."""
+    """Folders of the library that defines the type of an object; None for types of the program or the interpreter."""
     if issubclass(type(obj), (type, ModuleType)):
         return None
     module, _ = class_name(type(obj))
@@ -99,7 +98,7 @@ def _name_executor(executor: Any, name: str) -> bool:
 def _name_thread(thread: Any, name: str) -> bool:
     if not _is_a(thread, "threading", "Thread"):
         return False
-    # Where `describe_target` looks for it when the thread starts.
+    # `describe_target` looks here when the thread starts.
     set_attribute(thread, NAME, name)
     return True
 

@@ -1,4 +1,4 @@
-"""Locks in the pickles of dill, which has functions of its own to save them, by type."""
+"""Locks in the pickles of dill, which has a function to save each type of lock."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ _SAME: Final = ((LockType, core.LockType), (RLock, core.RLock))
 
 
 def in_dill(dill: ModuleType) -> list[Replacement]:
-    """Nothing is replaced. dill has registered the types it found at its import; the others are added for good.
+    """Replace nothing: dill has registered the types that it found at its import; ours are added for good.
 
-    Locks of either sort may be saved at any time, and observed ones go on after observation has ended.
+    Locks of either sort may be saved at any time, and observed ones live on after observation has ended.
     """
     savers = getattr(getattr(dill, "Pickler", None), "dispatch", {})
     for pair in _SAME:

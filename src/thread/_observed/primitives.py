@@ -1,4 +1,4 @@
-"""Observed locks and threads in the place of the interpreter's."""
+"""Observed locks and threads as replacements for the interpreter's."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if sys.version_info >= (3, 13):
 else:
     _START: Final = "_start_new_thread"
     _OBSERVED: Final[dict[str, object]] = {"Lock": core.allocate_lock, _START: core.start_new_thread}
-# `threading.RLock` is a function that calls this; what it is called with, and what it is in annotations, stays its own.
+# `threading.RLock` is a function that calls this; its signature and its use in annotations stay as they are.
 _OBSERVED["_CRLock"] = core.RLock
 
 
@@ -37,16 +37,16 @@ if sys.version_info >= (3, 13):
     _IN_THREAD.update({"lock": core.LockType, "start_joinable_thread": core.start_joinable_thread})
 
 GREENLETS: Final = ("gevent", "eventlet")
-"""Libraries that put greenlets in the place of threads."""
+"""Libraries that replace threads by greenlets."""
 
 
 def in_thread(module: ModuleType) -> list[Replacement]:
-    """For programs that do without `threading`, and for whoever looks up a lock's type or a function by its name."""
+    """Replacements for programs without `threading`, and for lookups of a lock's type or a function by name."""
     return [_replacement(module, name, observed) for name, observed in _IN_THREAD.items()]
 
 
 def in_threading(threading: ModuleType) -> list[Replacement]:
-    """What makes locks and starts threads there; its own bookkeeping goes on with the locks that it has."""
+    """Replacements for locks and the start of threads. The module's bookkeeping keeps the locks that it has."""
     core.mark_reacquisition(threading.Condition._acquire_restore.__code__)
     return [_replacement(threading, name, observed) for name, observed in _OBSERVED.items()]
 
@@ -60,9 +60,9 @@ def _replacement(module: ModuleType, name: str, observed: Any) -> Replacement:
 
 
 class _StartedBy:
-    """Starts observed threads by what a debugger has put in the place of the interpreter's function.
+    """Starts observed threads through a debugger's replacement of the interpreter's function.
 
-    It goes on doing to new threads what it does, and is not taken for what the thread was to run.
+    The debugger still does to new threads what it does, and is not mistaken for the thread's target.
     """
 
     __slots__ = ("_start",)
@@ -94,7 +94,7 @@ class _StartedBy:
 
 
 class _Run:
-    """An observed function, which a debugger finds to be a method of the same object as before."""
+    """An observed function. A debugger finds it to be a method of the same object as before."""
 
     __slots__ = ("__self__", "_run")
 
@@ -117,7 +117,7 @@ def _started_by(observed: object, found: Any) -> object:
 
 
 def greenlets() -> str | None:
-    """The library whose greenlets are in the place of the threads of `threading`."""
+    """The library whose greenlets replace the threads of `threading`."""
     found = _place_of_greenlets()
     return None if found is None else found[1]
 
@@ -139,9 +139,9 @@ def _loaded() -> list[str]:
 
 
 def refusal() -> str | None:
-    """Why the threads of `threading` cannot be observed: they are not the interpreter's. None where they are.
+    """Reason why the threads of `threading` cannot be observed: they are not the interpreter's. None if they are.
 
-    A debugger's are: it puts a function of its own in the place of what starts them, which calls the interpreter's.
+    A debugger's threads are: its replacement calls the interpreter's function.
     """
     found = _place_of_greenlets()
     if found is None:

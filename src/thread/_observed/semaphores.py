@@ -1,7 +1,7 @@
-"""Semaphores, observed as locks: to wait for a permit is contention, and who holds one is known.
+"""Semaphores, observed as locks: waiting for a permit is contention, and the holders of permits are known.
 
-The methods of `threading.Semaphore` are replaced, and nothing else of it: value and waiting threads stay where the
-class keeps them, so that objects made before, during and after observation are all the same.
+Only the methods of `threading.Semaphore` are replaced. Value and waiting threads stay where the class keeps them, so
+that objects made before, during and after observation are all the same.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
     from typing import Any, Final
 
 RECORD: Final = "_thread_telemetry_record"
-"""The attribute of a semaphore that holds its record; None in those that were made unobserved."""
+"""The attribute of a semaphore that holds its record; None in semaphores made unobserved."""
 
 _attribute: Final = object.__getattribute__
 
 
 def in_threading(threading: ModuleType) -> list[Replacement]:
-    """The methods through which permits come and go."""
+    """Replacements for the methods through which permits come and go."""
     semaphore, bounded = threading.Semaphore, threading.BoundedSemaphore
     acquire = _observed_acquire(semaphore.acquire)
     return [
@@ -85,7 +85,7 @@ def _observed_acquire(original: Any) -> Any:
         except Exception as error:
             if not is_internal_error(error):
                 raise
-        # Nothing was acquired, and what is wrong is wrong here or not with us.
+        # Nothing was acquired. If something is wrong, it goes wrong here again, or it was our error.
         return bool(original(self, blocking, timeout))
 
     return acquire
@@ -109,7 +109,7 @@ def _observed_release(original: Any) -> Any:
 
 
 def _acquire_contended(semaphore: Any, record: Any, timeout: float | None) -> bool:
-    """One wait, however often the thread sleeps in it because others were faster."""
+    """Wait once, however often the thread sleeps because others were faster."""
     wait = guarded(record.begin_wait)
     deadline = None if timeout is None else _now() + timeout
     acquired = None
@@ -130,8 +130,8 @@ def _acquire_contended(semaphore: Any, record: Any, timeout: float | None) -> bo
 
 
 def _sleep(condition: Any, wait: Any, deadline: float | None) -> None:
-    """What `Condition.wait` does, but evidence is given meanwhile without losing the place in the queue."""
-    # Whatever `threading` itself would sleep in: with greenlets it has to be one of theirs.
+    """Wait like `Condition.wait`, but stop for evidence without losing the place in the queue."""
+    # `threading` itself would sleep in this: with greenlets it has to be one of theirs.
     waiter = sys.modules["threading"]._allocate_lock()
     waiter.acquire()
     condition._waiters.append(waiter)
@@ -152,10 +152,10 @@ _LOOK_UP = 0.01
 
 
 def _sleep_until_told(waiter: Any, wait: Any, deadline: float | None) -> bool:
-    """Sleep until somebody releases the lock `waiter`, or until the deadline. Evidence is given when it is due.
+    """Sleep until somebody releases the lock `waiter`, or until the deadline. Give evidence when it is due.
 
-    A signal that arrives when a thread is about to sleep ends no sleep. So this one looks up after a while, after twice
-    that time, and so on.
+    A signal that arrives just before a thread falls asleep does not wake it. So the thread looks up after a while,
+    after twice that time, and so on.
     """
     began = _now()
     look_up = began + _LOOK_UP
@@ -175,5 +175,5 @@ def _sleep_until_told(waiter: Any, wait: Any, deadline: float | None) -> bool:
 
 
 def _now() -> float:
-    # By the core's clock, which goes on where a test has stopped the time of the program.
+    # The core's clock goes on when a test has stopped the program's time.
     return core.monotonic_ns() * 1e-9

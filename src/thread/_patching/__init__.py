@@ -1,1 +1,1 @@
-"""Replacing names in modules, now or right after their import. What they are replaced with lives elsewhere."""
+"""Replacement of names in modules, now or right after their import. The replacements live elsewhere."""

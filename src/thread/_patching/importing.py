@@ -1,4 +1,4 @@
-"""Does something to a module right after its import, and lets everything else about the import be as it is."""
+"""Callbacks right after the import of a module. Nothing else about the import changes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class _Finder:
-    """Finds the modules waited for by letting the other finders find them."""
+    """A finder for awaited modules that asks the other finders for them."""
 
     def __init__(self) -> None:
         self.waiting: dict[str, Callable[[ModuleType], object]] = {}
@@ -28,11 +28,11 @@ class _Finder:
     ) -> ModuleSpec | None:
         if name not in self.waiting:
             return None
-        # What the other finders raise is for who imports the module.
+        # Exceptions of the other finders are for the importer of the module.
         finders: list[Any] = list(sys.meta_path)
         # Those before this one have been asked already.
         for finder in finders[finders.index(self) + 1 :] if self in finders else finders:
-            # As the interpreter does, pass over what finds no specs.
+            # As the interpreter does, skip objects that find no specs.
             find_spec = getattr(finder, "find_spec", None)
             spec: Any = None if find_spec is None else find_spec(name, path, target)
             if spec is not None:
@@ -42,13 +42,13 @@ class _Finder:
 
 
 class _Loader:
-    """Loads a module as its own loader does, then does what was to be done after that."""
+    """A loader that loads a module as the module's own loader does, and then runs the callback."""
 
     def __init__(self, loader: Any) -> None:
         self._loader = loader
 
     def __getattr__(self, name: str) -> Any:
-        # What only looks for a module asks its loader for the source, the code, the resources.
+        # Tools that only inspect a module ask its loader for source, code and resources.
         return getattr(self._loader, name)
 
     def create_module(self, spec: ModuleSpec) -> ModuleType | None:
@@ -62,7 +62,7 @@ class _Loader:
         else:
             with during:
                 self._loader.exec_module(module)
-        # Whoever imports the module has asked for nothing, and must get it.
+        # The importer of the module has asked for nothing, and must get the module.
         guarded(_finish, module)
 
 
@@ -82,7 +82,7 @@ _STANDARD_LIBRARY: Final = os.path.join(os.path.dirname(os.__file__), "")
 
 
 def _is_meant(name: str, spec: ModuleSpec) -> bool:
-    """Whether it is that module: a program may have another one of the name, `queue` for example."""
+    """True if it is that module: a program may have another one of the name, `queue` for example."""
     if name.partition(".")[0] not in sys.stdlib_module_names or not spec.has_location or spec.origin is None:
         return True
     return os.path.realpath(spec.origin).startswith((_STANDARD_LIBRARY, os.path.realpath(_STANDARD_LIBRARY)))
@@ -91,13 +91,13 @@ def _is_meant(name: str, spec: ModuleSpec) -> bool:
 def after_import(
     name: str, then: Callable[[ModuleType], object], during: AbstractContextManager[object] | None = None
 ) -> None:
-    """Call `then` with the module: now if it is imported already, else once it is. Replaces an earlier such wish.
+    """Call `then` with the module: now if it is imported already, else after its import. Replaces an earlier callback.
 
     The module is executed in the context `during`.
     """
-    # Something else in its place, such as None or a test's stand-in, is no module to do anything to.
+    # None or a test's stand-in in its place is no module to change.
     if issubclass(type(sys.modules.get(name)), ModuleType):
-        __import__(name)  # It may be half-way through its import in another thread: this waits.
+        __import__(name)  # Another thread may be in the middle of its import: this waits.
         module = sys.modules[name]
         spec = getattr(module, "__spec__", None)
         if spec is None or _is_meant(name, spec):
@@ -111,7 +111,7 @@ def after_import(
 
 
 def forget(name: str) -> Callable[[ModuleType], object] | None:
-    """Do nothing after the import of that module. Returns what was to be done."""
+    """Cancel the callback for that module and return it."""
     then = _finder.waiting.pop(name, None)
     if not _finder.waiting and _finder in sys.meta_path:
         sys.meta_path.remove(_finder)

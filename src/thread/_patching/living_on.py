@@ -1,7 +1,8 @@
-"""What a forked child does once it shows that it lives on: it waits for something, or begins a session as daemons do.
+"""Work that a forked child does once it shows that it lives on: it waits, or begins a session as daemons do.
 
-Many a child ends at once or becomes another program, and is to find itself as alone as its parent left it. One that
-starts a thread waits for that. One that waits for nothing, starts no thread and is no daemon has little to tell.
+Many children end at once or become another program, and should find themselves as alone as the parent left them. A
+child that starts a thread waits for it. A child that never waits, starts no thread and is no daemon has little to
+report.
 """
 
 from __future__ import annotations
@@ -19,20 +20,20 @@ if TYPE_CHECKING:
     from typing import Any, Final
 
 due: Final[dict[Callable[[], object], None]] = {}
-"""What to do then. Whoever waits looks into this; it is empty wherever nothing is due."""
+"""Pending work, empty in most processes. Every wait looks here."""
 
 
 def once_it_lives_on(step: Callable[[], object]) -> None:
-    """Have something done by whoever waits next, as the telemetry's own. The same thing twice is once."""
+    """Let the next thread that waits do this, unobserved. A second registration does nothing."""
     due[step] = None
     _beginning_of_a_session.put()
 
 
 def do_what_is_due() -> None:
-    """Do it, each thing once. Safe in any thread."""
+    """Do all pending work, each item once. Safe in any thread."""
     _beginning_of_a_session.undo()
     try:
-        # Not before: a signal handler that raises in between would leave this thread hidden for ever.
+        # Not before `try`: a signal handler that raises in between would leave this thread unobserved for ever.
         core.enter_untracked()
         while due:
             try:

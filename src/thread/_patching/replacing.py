@@ -1,4 +1,4 @@
-"""Puts observed things where a module or a class keeps the interpreter's, and what was there back again."""
+"""Replace attributes of a module or class by observed ones, and put the originals back."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ if TYPE_CHECKING:
     from typing import Any, Final
 
     Part = Callable[[ModuleType], Iterable["Replacement"]]
-    """What is to be replaced once a module is there. Called once for each module; replaces nothing by itself."""
+    """A function that lists the replacements for a module. Called once for each module; replaces nothing by itself."""
 
 MISSING: Final = object()
-"""In place of what was never there."""
+"""Stands for an attribute that never existed."""
 
 
 class Replacement:
-    """One name of a module or a class, and what it is to mean."""
+    """One attribute of a module or class, and its observed value."""
 
     __slots__ = ("around", "name", "observed", "owner")
 
@@ -29,12 +29,12 @@ class Replacement:
         self.owner = owner
         self.name = name
         self.observed = observed
-        # What to put in place of something that is not the interpreter's; None: `observed`, whatever is there.
+        # Makes the replacement for a value that is not the interpreter's; None: use `observed` for any value.
         self.around = around
 
 
 class Replacements:
-    """Those of one module: put in place, taken out again, as often as wanted."""
+    """The replacements of one module. They can be put in and undone any number of times."""
 
     def __init__(self, replacements: Iterable[Replacement]) -> None:
         self._replacements = tuple(replacements)
@@ -42,17 +42,17 @@ class Replacements:
         self._put: dict[int, object] = {}
 
     def put(self) -> None:
-        """Replace what is not replaced already."""
+        """Replace whatever is not replaced already."""
         for index, each in enumerate(self._replacements):
             found = vars(each.owner).get(each.name, MISSING)
-            # Somebody who had replaced it for a while may have put back what was observed then.
+            # Somebody who replaced it for a while may have put the observed one back.
             if found is not each.observed and found is not self._put.get(index, MISSING):
                 self._originals[index] = found
                 self._put[index] = each.observed if each.around is None else each.around(found)
                 _set(each.owner, each.name, self._put[index])
 
     def undo(self) -> None:
-        """Restore what was found. What somebody else has replaced since is left alone."""
+        """Restore the originals. A replacement made by somebody else since is left alone."""
         for index, original in self._originals.items():
             each = self._replacements[index]
             if vars(each.owner).get(each.name, MISSING) is not self._put[index]:

@@ -1,1 +1,1 @@
-"""The telemetry as a part of its process: its threads, its log and errors, forks, children and the clock."""
+"""The telemetry as a part of its process: its threads, log, errors and clock, forks and child processes."""

@@ -1,4 +1,4 @@
-"""Child processes of this one: what they do is recorded by themselves, or by nobody."""
+"""Child processes of this one. Each records its own threads, or nobody does."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from contextlib import suppress
 from typing import Final
 
 _MOST_THREADS: Final = 256
-"""Linux lists children by the thread that made them; to read the lists of more threads would take a while."""
+"""Linux lists children by the thread that made them; reading the lists of more threads would take too long."""
 
 
 def running() -> int:
-    """How many child processes there are now. Where the platform does not tell the number, 1 stands for some."""
+    """Number of child processes now. On platforms that do not tell the number, 1 stands for some."""
     if not _are_there_any():
         return 0
     return _listed() or 1
 
 
 def cpu_time() -> float:
-    """Seconds of CPU time that children have used which have ended and been waited for, and theirs."""
+    """Seconds of CPU time that children used which ended and were waited for, their own children included."""
     times = os.times()
     return times.children_user + times.children_system
 

@@ -1,4 +1,4 @@
-"""The one place where points of the monotonic clock, which all records use, become points of Unix time."""
+"""Conversion from the monotonic clock, which all records use, to Unix time."""
 
 from __future__ import annotations
 
@@ -10,11 +10,10 @@ _offset_ns = 0
 
 
 def calibrate() -> None:
-    """Follow the wall clock where somebody set it.
+    """Follow the wall clock if somebody set it.
 
-    The offset between the clocks is kept unless it changed by more than measuring it can account for, even where
-    another thread ran between the readings. So a point in time has the same Unix time in all snapshots and spans, to
-    the last digit.
+    The offset between the clocks stays unless it changed by more than its measurement explains, even if another thread
+    ran between the readings. So a point in time has the same Unix time in all snapshots and spans, to the last digit.
     """
     global _offset_ns
     before = core.monotonic_ns()
@@ -26,17 +25,17 @@ def calibrate() -> None:
 
 
 def time_ns() -> int:
-    """Nanoseconds since the epoch. It goes on where a test has stopped the clocks of the module `time`."""
+    """Nanoseconds since the epoch. Goes on when a test has stopped the clocks of the module `time`."""
     return core.time_ns()
 
 
 def monotonic() -> float:
-    """Seconds since some point in the past. It goes on where a test has stopped the clocks of the module `time`."""
+    """Seconds since some point in the past. Goes on when a test has stopped the clocks of the module `time`."""
     return core.monotonic_ns() * 1e-9
 
 
 def unix_time(monotonic_ns: int) -> float:
-    """Seconds since the epoch of a point of the monotonic clock, as of the last `calibrate`."""
+    """Seconds since the epoch for a point of the monotonic clock, as of the last `calibrate`."""
     return (monotonic_ns + _offset_ns) / 1e9
 
 

@@ -1,17 +1,22 @@
-"""Forks: the one place that registers steps for them, and the order of these steps.
+"""The one place that registers steps for forks, and the order of these steps.
 
-Before, in the thread that forks:
+Before the fork, in the thread that forks:
+
   1. `making_way.make_way`: our threads end, if the program has no others.
+
 In the parent:
+
   2. `making_way.come_back`: they start again.
-In the child, whose one thread is the one that forked:
-  3. The core, which registers by itself, forgets the parent's threads and starts from zero. The parts outside the core
-     that start from zero with it are in `_base.resets`.
-  4. `making_way.forget_all`: none of our threads is there.
+
+In the child, which has only the thread that forked:
+
+  3. The core, which registers by itself, forgets the parent's threads and starts from zero. So do the parts outside
+     the core that are registered with `_base.resets`.
+  4. `making_way.forget_all`: forgets our threads, which the child does not have.
   5. `_cli.activation`: the page that waits for its first visitor decides which process has the port.
-  6. `telemetry`: the recorder will stop when `multiprocessing` ends the child.
-  7. Libraries of exporters make their locks anew, as they have registered for by themselves.
-  8. `Recorder.after_fork_in_child`: exporters get new workers. It stays the last step (`register_last_in_child`).
+  6. `telemetry`: makes sure that the recorder stops when `multiprocessing` ends the child.
+  7. Libraries of exporters, which register by themselves, make their locks anew.
+  8. `Recorder.after_fork_in_child`: gives exporters new workers. `register_last_in_child` keeps this step last.
 """
 
 from __future__ import annotations
@@ -29,7 +34,7 @@ _HAS_FORK: Final = hasattr(os, "register_at_fork")
 
 _registered: Final[set[tuple[Step | None, ...]]] = set()
 _last: Final[dict[Step, object]] = {}
-"""The registration of each last step that counts; earlier ones do nothing."""
+"""The registration of each last step that is in force; earlier ones do nothing."""
 
 
 def register(*, before: Step | None = None, in_parent: Step | None = None, in_child: Step | None = None) -> None:
@@ -47,7 +52,7 @@ def register(*, before: Step | None = None, in_parent: Step | None = None, in_ch
 
 
 def register_last_in_child(step: Step) -> None:
-    """Take this step in children, after all that has been registered so far. Another call moves it to the end again."""
+    """Take this step in children after all steps registered so far. Another call moves it to the end again."""
     if not _HAS_FORK:
         return
     registration = _last[step] = object()

@@ -1,8 +1,8 @@
-"""Says nothing where the interpreter warns of a fork with several threads, if all but one of them are ours.
+"""The interpreter's warning of a fork with several threads, suppressed if all but the forking one are ours.
 
-They are gone while it forks, but some versions count them when they are back, and one that is in the middle of a call
-to an exporter cannot leave in time. The program would be told of threads that it did not start, and `-W error` would
-make it an exception that it cannot avoid.
+Our threads are gone during the fork, but some versions count them when they are back, and a thread in the middle of a
+call to an exporter cannot leave in time. The program would be warned of threads that it did not start, and under `-W
+error` it would get an exception that it cannot avoid.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
 
 class _Pattern:
-    """In place of a compiled pattern in a filter of `warnings`: matches once, if it is true then."""
+    """Stand-in for a pattern in a filter of `warnings`: matches once, and only if the other threads are ours."""
 
     def match(self, text: str) -> bool:
-        """Whether this is the warning of a fork of this process, whose other threads are ours."""
+        """True for the warning of a fork of this process if its other threads are ours."""
         if not text.startswith(f"This process (pid={os.getpid()}) is multi-threaded") or company().others:
             return False
         restore()
@@ -32,15 +32,15 @@ _FILTER: Final = ("ignore", _Pattern(), DeprecationWarning, None, 0)
 
 
 def suppress() -> None:
-    """Have it say nothing for this fork."""
+    """Suppress the warning for this fork."""
     filters = _filters()
     if sys.version_info >= (3, 12) and filters is not None and not _is_in(filters):
-        # Put in by hand: `warnings.filterwarnings` also makes the interpreter forget what it has warned of already.
+        # Inserted by hand: `warnings.filterwarnings` also makes the interpreter forget its earlier warnings.
         filters.insert(0, _FILTER)
 
 
 def restore() -> None:
-    """Let it warn again."""
+    """Allow the warning again."""
     filters = _filters()
     if filters is not None and _is_in(filters):
         filters.remove(_FILTER)

@@ -1,4 +1,4 @@
-"""The guard of whatever the telemetry does in a thread of the program: its own faults are counted and go no further."""
+"""Guards around our code in threads of the program: our errors are counted and go no further."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def is_internal_error(error: BaseException) -> bool:
-    """Count an error inside the telemetry itself; False for what the program raised meanwhile, which has to reach it.
+    """Count an internal error. False for an exception of the program that interrupted us, which must reach it.
 
     except Exception as error:
         if not is_internal_error(error):
@@ -25,7 +25,7 @@ def is_internal_error(error: BaseException) -> bool:
 
 
 def guarded(call: Callable[..., Any], *arguments: Any, otherwise: Any = None) -> Any:
-    """What a function of the telemetry returns; `otherwise` if it fails."""
+    """Return the result of one of our functions, or `otherwise` if it fails."""
     try:
         return call(*arguments)
     except Exception as error:

@@ -1,4 +1,4 @@
-"""What happens when the telemetry itself fails: each fault is counted, the first of each kind is logged."""
+"""Internal errors of the telemetry: each is counted, the first of each part is logged."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .own_threads import start_own_thread
 
 
 class InternalErrorLog:
-    """The faults of one part of the telemetry, an exporter for example."""
+    """Internal errors of one part of the telemetry, such as an exporter."""
 
     __slots__ = ("_logged", "_written")
 
@@ -21,7 +21,7 @@ class InternalErrorLog:
         self._written: Flag | None = None
 
     def report(self, message: str, error: BaseException | None = None) -> None:
-        """Count a fault; log it to `thread.telemetry` if it is the first. Never raises, never waits."""
+        """Count an internal error; log it to `thread.telemetry` if it is the first. Never raises, never waits."""
         core.count_internal_error()
         if not self._logged:
             self._logged = True
@@ -43,7 +43,7 @@ class InternalErrorLog:
         self._written = written
 
     def wait_until_written(self, timeout: float) -> None:
-        """Give the log a chance before the process ends."""
+        """Wait for the log before the process ends."""
         if self._written is not None:
             self._written.wait(timeout)
 
@@ -52,13 +52,13 @@ _unwritten: deque[Callable[[], None]] = deque()
 
 
 def write_the_rest() -> None:
-    """Log what no thread could be started for, as from 3.12 on none can while the process exits."""
+    """Log what is left if no thread could be started, as from 3.12 on none can while the process exits."""
     while _unwritten:
         _unwritten.popleft()()
 
 
 def _write(message: str, error: BaseException | None, written: Flag) -> None:
-    """Runs in a thread of its own, since the program's log handlers may wait for a lock, or for what is hung."""
+    """Write to the log, in a thread of ours: the program's log handlers may wait for a lock or for what hangs."""
     try:
         logger().error("%s", message, exc_info=error)
     finally:

@@ -1,7 +1,7 @@
-"""The log of the telemetry, `thread.telemetry`, whose records cost a program no more than a line.
+"""The logger `thread.telemetry`, whose records cost a program at most one line each.
 
-Where a handler fails, as one does that writes to a stream which a program has closed by the time it exits, `logging`
-prints a traceback of twenty lines for each record. For records of ours one line takes its place.
+If a handler fails, for example because the program closed its stream before exit, `logging` prints a traceback of
+twenty lines for each record. Our records print one line instead.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ NAME: Final = "thread.telemetry"
 
 
 def logger() -> Logger:
-    """The logger of this name. Imports `logging`, which is for the program to do first if it can."""
+    """The logger. Imports `logging`, which the program should do first if it can."""
     import logging
 
     guard()
@@ -26,7 +26,7 @@ def logger() -> Logger:
 
 
 def guard() -> None:
-    """See to it that records of this logger, whoever makes them, are handled in this manner."""
+    """Make sure that every record of this logger is handled in this way, whoever makes it."""
     logging: Any = sys.modules.get("logging")
     if logging is not None:
         ours = logging.getLogger(NAME)
@@ -35,21 +35,21 @@ def guard() -> None:
 
 
 class _CallHandlers:
-    """In place of the method of our logger: has no handler print that it failed."""
+    """Replacement for `callHandlers` of our logger: keeps handlers from printing that they failed."""
 
     def __init__(self, logger: Logger) -> None:
         self._logger = logger
 
     def __call__(self, record: LogRecord) -> None:
         for each in _handlers_of(self._logger):
-            # It stays there, since another thread may be handling a record of ours when this one is done.
+            # It stays there, since another thread may still be handling a record of ours.
             if "handleError" not in vars(each):
                 vars(each)["handleError"] = _HandleError(each)
         type(self._logger).callHandlers(self._logger, record)
 
 
 class _HandleError:
-    """In place of the method of a handler that has handled a record of ours."""
+    """Replacement for `handleError` of a handler that has handled a record of ours."""
 
     def __init__(self, handler: Handler) -> None:
         self._handler = handler

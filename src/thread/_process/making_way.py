@@ -1,8 +1,8 @@
 """Our threads make way for a fork, and come back after it.
 
-If all threads of the program but the forking one are ours, they end before the fork. The child of a process with one
-thread is safe, and the interpreter, which from 3.12 on warns of a fork with several, has nothing to warn of. A program
-with threads of its own forks as ever, and ours go on.
+If all threads but the forking one are ours, they end before the fork. The child of a process with one thread is safe,
+and the interpreter, which from 3.12 on warns of a fork with several threads, has nothing to warn of. A program with
+threads of its own forks as ever, and our threads go on.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ if TYPE_CHECKING:
 
 _FIRST_PAUSE: Final = 0.00002
 _PATIENCE: Final = 0.010
-"""Seconds that a fork is held up at most, by an exporter that is in the middle of a call."""
+"""Longest delay of a fork, in seconds, by an exporter that is in the middle of a call."""
 _COUNTED_WHEN_THEY_ARE_BACK: Final = sys.version_info[:2] == (3, 13)
-"""Whether the interpreter counts the threads only after it has called what was registered for the parent."""
+"""True if the interpreter counts the threads only after it has called the functions registered for the parent."""
 
 _away: Final[deque[UnobservedThread]] = deque()
-"""Those that made way for the fork that is going on."""
+"""Threads that made way for the present fork."""
 _missing: Final[deque[UnobservedThread]] = deque()
-"""Those that could not come back, since no thread could be started."""
+"""Threads that could not come back, since no thread could be started."""
 
 
 def register() -> None:
@@ -38,7 +38,7 @@ def register() -> None:
 
 
 def make_way() -> None:
-    """End our threads, if there is no other thread but this one. Takes `_PATIENCE` at most."""
+    """End our threads, if there is no other thread but this one. Takes up to `_PATIENCE`."""
     fork_warning.restore()
     if not _is_alone_with_ours():
         return
@@ -64,19 +64,19 @@ def _is_alone_with_ours() -> bool:
             return bool(ours)
         if others_in_python or monotonic() > until:
             return False
-        # It has been joined a moment ago, or a library has threads of its own.
+        # It may have been joined a moment ago, or a library has threads of its own.
         sleep(_FIRST_PAUSE)
 
 
 def come_back() -> None:
-    """Begin anew in the parent with what made way."""
+    """Start the threads again in the parent."""
     if _away and _COUNTED_WHEN_THEY_ARE_BACK:
         fork_warning.suppress()
     _begin_anew(_away)
 
 
 def bring_back_the_missing() -> None:
-    """Try again with those that could not come back. Safe in any thread and signal handler."""
+    """Try again to start those that could not come back. Safe in any thread and signal handler."""
     if _missing:
         _begin_anew(_missing)
 
@@ -97,7 +97,7 @@ def _begin_anew(threads: deque[UnobservedThread]) -> None:
 
 
 def forget_all() -> None:
-    """Know in the child that no thread of ours is there."""
+    """Forget our threads in the child, which has none of them."""
     _away.clear()
     _missing.clear()
     own_threads.forget_all()

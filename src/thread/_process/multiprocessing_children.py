@@ -1,7 +1,7 @@
-"""Processes of `multiprocessing`, which end without the interpreter's own end: by `os._exit`.
+"""Processes of `multiprocessing`, which end by `os._exit`, without the interpreter's own end.
 
-Those that are forked, by a process or by its fork server, run no `atexit` handler up to 3.12, and from 3.13 on those
-that were registered in them. The others start as any interpreter does, and end like that.
+Those forked by a process or by its fork server run no `atexit` handler up to 3.12; from 3.13 on they run the handlers
+that were registered in them. The others start and end as any interpreter does.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ _RUNS_ATEXIT_HANDLERS: Final = sys.version_info >= (3, 13)
 
 
 class _Ends:
-    """What `multiprocessing` is given to remember what it was given for."""
+    """A key under which `multiprocessing` remembers the function for the exit."""
 
     def __init__(self, at_exit: Callable[[], object]) -> None:
         self.at_exit = at_exit
@@ -25,13 +25,13 @@ _ends: list[_Ends] = []
 
 
 def call_at_exit(at_exit: Callable[[], object]) -> None:
-    """Call it at the end of this process, if it is or turns out to be one that `multiprocessing` forked, and of others.
+    """Call a function at the end of this process if `multiprocessing` forked it, and at the end of children it forks.
 
-    To be called when the telemetry is imported, and in each forked child: by then the parent has imported what it forks
-    with.
+    Call this when the telemetry is imported, and in each forked child: by then the parent has imported
+    `multiprocessing`.
     """
     util: Any = sys.modules.get("multiprocessing.util")
-    # What a parent registered is there in its children.
+    # A parent's registration is there in its children.
     if util is None or _ends:
         return
     ends = _Ends(at_exit)

@@ -17,15 +17,15 @@ if TYPE_CHECKING:
 
 
 class UnobservedThread:
-    """A thread of the telemetry, or of an exporter, that calls `run` and that the program does not notice.
+    """A thread of the telemetry or of an exporter that calls `run` without the program noticing.
 
-    It is not observed, not joined at exit and not listed by `threading`, and no signal is delivered to it. What `run`
-    raises is counted in `Coverage.faults`.
+    It is not observed, not joined at exit and not listed by `threading`, and gets no signals. `Coverage.faults` counts
+    exceptions of `run`.
 
-    With `wake` it makes way for forks: before one, if the program has no thread but the one that forks, `is_leaving`
-    becomes true and `wake` is called, as often as it takes. `run` has to return within milliseconds then. After the
-    fork it is called anew in the parent, from the beginning, even where it had nothing left to do; in the child it
-    is not. `wake` is called in the thread that forks and must not block.
+    With `wake` it makes way for forks. Before a fork, if the program has no other thread but the one that forks,
+    `is_leaving` becomes true and `wake` is called until `run` returns, which has to happen within milliseconds. After
+    the fork the parent calls `run` anew, from the beginning, even if it had nothing left to do; the child does not.
+    `wake` runs in the thread that forks and must not block.
 
         class Ticker:
             def __init__(self):
@@ -46,19 +46,19 @@ class UnobservedThread:
         self._calls_due: deque[None] = deque()
         self._ended = Flag()
         self.is_leaving = False
-        """Whether `run` has to return."""
+        """True if `run` has to return."""
         self.is_running = False
-        """Whether `run` is being called, or is about to be."""
+        """True while `run` is being called, or is about to be."""
         self.has_begun = False
-        """Whether the thread has told its number."""
+        """True once the thread has recorded its native id."""
 
     @property
     def makes_way(self) -> bool:
-        """Whether it can be asked to leave."""
+        """True if it can be asked to leave."""
         return self._wake is not None
 
     def start(self) -> None:
-        """Begin. Raises RuntimeError if no thread can be started."""
+        """Start the thread. Raises RuntimeError if no thread can be started."""
         self.is_running, self.has_begun, self.is_leaving, self._ended = True, False, False, Flag()
         _running[id(self)] = self
         try:
@@ -68,31 +68,31 @@ class UnobservedThread:
             raise RuntimeError(f"can't start new thread: {error}") from None
 
     def join(self, timeout: float) -> bool:
-        """Wait until it does not run, `timeout` seconds at most. Returns whether it does not."""
+        """Wait up to `timeout` seconds until it has ended. Returns whether it has."""
         if self.is_running:
             self._ended.wait(timeout)
         return not self.is_running
 
     @staticmethod
     def run_here(step: Callable[[], object]) -> None:
-        """Do in the calling thread what this one has to do, where it has none."""
+        """Run a step of this thread in the calling one, for want of a thread."""
         try:
-            # Not before: a signal handler that raises in between would leave this thread hidden for ever.
+            # Not before `try`: a signal handler that raises in between would leave this thread unobserved for ever.
             core.enter_untracked()
             step()
         finally:
             core.leave_untracked()
 
     def leave(self) -> None:
-        """Have it make way."""
+        """Ask it to make way."""
         self.is_leaving = True
         if self._wake is not None and self.is_running:
             self._wake()
 
     def come_back(self) -> None:
-        """Have it go on. Raises RuntimeError if no thread can be started."""
+        """Let it go on. Raises RuntimeError if no thread can be started."""
         self.is_leaving = False
-        # One that did not leave in time may be about to: then it sees itself that it has to go on.
+        # A thread that did not leave in time may be about to; it then sees by itself that it has to go on.
         self._calls_due.append(None)
         if not self.is_running and self._has_call_due():
             self.start()
@@ -131,16 +131,16 @@ class UnobservedThread:
 _running: Final[dict[int, UnobservedThread]] = {}
 
 native_ids: Final[deque[int]] = deque(maxlen=256)
-"""The operating system's numbers of our threads, and of those that have just ended."""
+"""Native ids of our threads, and of those that have just ended."""
 
 
 def running_threads() -> list[UnobservedThread]:
-    """Those that run, or are about to."""
+    """Our threads that run, or are about to."""
     return list(_running.values())
 
 
 def forget_all() -> None:
-    """Know of no thread any more, as in a child after fork, where none of them is."""
+    """Forget all threads, in a child after fork, which has none of them."""
     for thread in running_threads():
         thread.is_running = thread.is_leaving = False
     _running.clear()
@@ -148,5 +148,5 @@ def forget_all() -> None:
 
 
 def start_own_thread(run: Callable[[], object]) -> None:
-    """Call `run` once in a thread of ours. Raises RuntimeError if no thread can be started."""
+    """Call `run` once in an unobserved thread. Raises RuntimeError if no thread can be started."""
     UnobservedThread(run).start()

@@ -1,4 +1,4 @@
-"""Start a thread of the interpreter's own, out of the way of the program's signals and stack sizes."""
+"""Start a thread of the interpreter's own, apart from the program's signals and stack sizes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Final
 
-# What the processor raises in a thread has to reach that thread, or a crash would end in silence.
+# Signals that the processor raises have to reach the thread that caused them, or a crash would end in silence.
 _SYNCHRONOUS_SIGNALS: Final = ("SIGABRT", "SIGBUS", "SIGFPE", "SIGILL", "SIGSEGV", "SIGSYS", "SIGTRAP")
 
 _KEPT: Final = frozenset([getattr(_signal, name, 0) for name in _SYNCHRONOUS_SIGNALS])
@@ -20,7 +20,7 @@ _BLOCKED: Final = tuple(_signal.valid_signals() - _KEPT) if hasattr(_signal, "pt
 
 def start_raw_thread(run: Callable[[], object]) -> None:
     """Call `run` in a new thread. Raises RuntimeError or MemoryError if none can be started."""
-    # The stacks that a program finds large enough for its own threads may be too small for an exporter.
+    # A stack size that suits the program's own threads may be too small for an exporter.
     chosen_by_program = stack_size(0)
     try:
         _start_without_signals(run)
@@ -29,15 +29,15 @@ def start_raw_thread(run: Callable[[], object]) -> None:
 
 
 def _start_without_signals(run: Callable[[], object]) -> None:
-    """Start a thread in which what can be blocked is blocked, as it inherits it.
+    """Start a thread that inherits a mask of all signals that can be blocked.
 
-    A program that blocks a signal in its own threads, to wait for it with `sigwait`, would die of it if it could be
-    delivered to a thread that the program knows nothing of.
+    A program may block a signal in its own threads and wait for it with `sigwait`. It would die of the signal if the
+    kernel could deliver it to a thread that the program does not know.
     """
     if not _BLOCKED:
         start_new_thread(run, ())
         return
-    # Asked first, since a handler that runs when they are blocked may raise.
+    # Read the mask first, since a handler that runs during the blocking call may raise.
     before = _signal.pthread_sigmask(_signal.SIG_BLOCK, ())
     try:
         _signal.pthread_sigmask(_signal.SIG_BLOCK, _BLOCKED)

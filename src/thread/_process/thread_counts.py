@@ -1,4 +1,4 @@
-"""Threads of this process, counted: ours and the program's."""
+"""Counts of the threads of this process: ours and the program's."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from collections import namedtuple
 from .own_threads import native_ids, running_threads
 
 Company = namedtuple("Company", ["ours", "others", "others_in_python"])
-"""How many threads there are beside the calling one: ours; those of the program that the operating system lists; those
-of the program that the interpreter knows of. One that has been joined a moment ago is listed, and not known."""
+"""Threads beside the calling one: ours; those of the program that the operating system lists; those of the program that
+the interpreter knows. A thread that was joined a moment ago is listed, but not known."""
 
 
 _counted_at_fork = 0
@@ -18,12 +18,12 @@ _counted_at_fork = 0
 
 
 def thread_count() -> int:
-    """How many Python threads run, the main thread excluded."""
+    """Number of Python threads that run, the main thread excluded."""
     return max(_count() - _counted_at_fork, 0)
 
 
 def company() -> Company:
-    """Who else runs in this process."""
+    """Count the other threads of this process."""
     # In this order: ours are known before they begin, and still when they have ended.
     counted = thread_count()
     listed = tasks()
@@ -32,7 +32,7 @@ def company() -> Company:
         others = max(counted - len(running), 0)
         return Company(len(running), others, others)
     listed.discard(get_native_id())
-    # Those that are about to begin have told no number yet.
+    # Threads that are about to begin have recorded no native id yet.
     beginning = sum(not each.has_begun for each in running)
     known = listed.intersection(native_ids.copy())
     ours = len(known) + beginning
@@ -40,7 +40,7 @@ def company() -> Company:
 
 
 def tasks() -> set[int] | None:
-    """The operating system's numbers of all threads of this process, None where it does not tell."""
+    """Native ids of all threads of this process, None if the platform does not list them."""
     try:
         return set(map(int, os.listdir("/proc/self/task")))
     except OSError:

@@ -8,7 +8,7 @@ from .._inspection.objects import is_a, loaded
 
 
 def forget_in_threading() -> None:
-    """Take this thread out of `threading`'s list, where `current_thread()`, which logging calls, has put it."""
+    """Remove this thread from `threading`'s list, into which `current_thread()`, called by `logging`, has put it."""
     active, dummy = loaded("threading", "_active"), loaded("threading", "_DummyThread")
     if type(active) is dict and dummy is not None and is_a(active.get(get_ident()), dummy):
         active.pop(get_ident(), None)

@@ -33,7 +33,7 @@ def check_timeout(timeout: float) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """How much is recorded and how often it is exported. Immutable; `configure` puts another one in force.
+    """Amount of recording and frequency of export. Immutable; `configure` puts another one in force.
 
     Raises TypeError or ValueError for a value that a setting cannot take.
     """
@@ -52,8 +52,8 @@ class Settings:
     stack_depth: int = SETTINGS["stack_depth"].default
     """Frames kept of each stack. `THREAD_TELEMETRY_STACK_DEPTH`"""
     exception_details: bool = SETTINGS["exception_details"].default
-    """Whether exporters and reports get messages and notes of exceptions and source lines. Without them an exception is
-    its type and the places in its stack. `THREAD_TELEMETRY_EXCEPTION_DETAILS`, 1 or 0"""
+    """True to send and report messages and notes of exceptions, and source lines. Without them an exception is its type
+    and the sites in its stack. `THREAD_TELEMETRY_EXCEPTION_DETAILS`, 1 or 0"""
 
     def __post_init__(self) -> None:
         for name, setting in SETTINGS.items():

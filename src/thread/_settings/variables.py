@@ -18,9 +18,9 @@ class Variable(NamedTuple):
     help: str
     """One line without a full stop."""
     see: str = ""
-    """Where the documentation says more, as Markdown."""
+    """Further documentation, as Markdown."""
     is_for_programs: bool = True
-    """Whether `thread run --help` explains it."""
+    """True if `thread run --help` explains it."""
 
 
 _TLS: Final = "See [who can read the page](production.md#who-can-read-the-page)"

@@ -1,4 +1,4 @@
-"""What is current in a thread that was started in a span, seen through the API of OpenTelemetry alone."""
+"""The current span in a thread that was started in a span, seen through the API of OpenTelemetry alone."""
 
 from __future__ import annotations
 

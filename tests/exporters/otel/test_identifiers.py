@@ -1,4 +1,4 @@
-"""What the program draws at random, and whom the identifiers of spans belong to."""
+"""Random numbers of the program, and the spans that identifiers belong to."""
 
 from __future__ import annotations
 

@@ -188,12 +188,12 @@ def test_what_cannot_be_observed_is_one_line_and_stops_no_other_instrumentation(
     instrumentor: ThreadInstrumentor, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def refuse() -> None:
-        raise RuntimeError("greenlets stand in the place of threads")
+        raise RuntimeError("greenlets replace threads")
 
     monkeypatch.setattr("thread.telemetry.instrument", refuse)
     instrumentor.instrument()
     assert [record.getMessage() for record in caplog.records] == [
-        "not everything of threads and locks is observed: RuntimeError: greenlets stand in the place of threads"
+        "not everything of threads and locks is observed: RuntimeError: greenlets replace threads"
     ]
     instrumentor.uninstrument()
 

@@ -38,7 +38,7 @@ def receiver() -> Iterator[OtlpReceiver]:
 
 
 class Destination:
-    """What arrives on the wire of snapshots taken one second after the other."""
+    """Data on the wire for snapshots taken one second apart."""
 
     def __init__(self, receiver: OtlpReceiver, temporality: Temporality = "cumulative", exponential: bool = False):
         self.receiver = receiver

@@ -108,7 +108,7 @@ TROUBLES = {
 
 
 def some_at_once(*usual: str) -> list[object]:
-    """Those that stand for the others, which take the slow road to the same place."""
+    """The stand-ins, which take the slow road to the same result."""
     return [name if name in usual else pytest.param(name, marks=pytest.mark.slow) for name in TROUBLES]
 
 

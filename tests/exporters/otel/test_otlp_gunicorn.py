@@ -36,7 +36,7 @@ SERVICE = """
 
 
 def serve(folder: Path, receiver: OtlpReceiver) -> Counter[int]:
-    """How many requests each worker has answered, until two of them have; then they are ended."""
+    """Number of requests that each worker has answered, until two of them have; then they are ended."""
     served: Counter[int] = Counter()
     with gunicorn(
         folder,

@@ -65,7 +65,7 @@ RAISED = UnhandledException(
 
 
 class Backend:
-    """What the builder's spans and log records end in."""
+    """The list in which the builder's spans and log records end."""
 
     def __init__(self, **options: Any) -> None:
         self._spans, self._records = InMemorySpanExporter(), InMemoryLogRecordExporter()

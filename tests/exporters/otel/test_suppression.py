@@ -1,4 +1,4 @@
-"""What the exporters do for themselves: instrumentations do not trace it."""
+"""Requests of the exporters themselves are not traced by instrumentations."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the program has opened by the number of something of ours is left alone."""
+"""A file that the program has opened under the number of one of our descriptors is left alone."""
 
 from __future__ import annotations
 

@@ -62,7 +62,7 @@ def awkward_snapshot() -> Snapshot:
 
 
 def pages(encoder: Callable[[Any], bytes], collector: ThreadCollector) -> tuple[str, str]:
-    """That of prometheus_client, and ours."""
+    """The page of prometheus_client, and ours."""
     registry = CollectorRegistry()
     registry.register(collector)
     theirs = encoder(registry).decode()

@@ -89,7 +89,7 @@ def samples_of(families: Iterator[Metric]) -> Samples:
 
 
 def read(folder: Path) -> Samples:
-    """What prometheus_client's own collector makes of the folder."""
+    """The folder as prometheus_client's own collector reads it."""
     return samples_of(MultiProcessCollector(CollectorRegistry(), str(folder)).collect())
 
 
