@@ -18,38 +18,37 @@ PAGE: Final = Path(__file__).parent.parent / "docs" / "metrics.md"
 INTRODUCTION: Final = """\
 # Metrics and attributes
 
-Everything that the exporters send, by the names that it has there. `make docs` writes this page from the lists in
-[`_metrics.py`](../exporters/thread_exporters/_schema/metrics.py) and
-[`_attributes.py`](../exporters/thread_exporters/_schema/attributes.py).
+This page lists everything that the exporters send. `make docs` writes it from the lists in
+[`metrics.py`](../exporters/thread_exporters/_schema/metrics.py) and
+[`attributes.py`](../exporters/thread_exporters/_schema/attributes.py).
 
-In OpenTelemetry a metric has its name with dots. In Prometheus it has the standard translation of it: dots become
-underscores, the unit is appended, and `total` if it is a counter; labels are attributes with underscores. What goes up
-and down is a gauge there. The name is the same whether Prometheus scrapes the process or gets the metrics by OTLP.
+OpenTelemetry's names have dots. Prometheus has the standard translation: dots become underscores, and the name ends with
+the unit, and with `total` for a counter. Labels are attributes with underscores. An up-down counter is a gauge there. The
+name is the same whether Prometheus scrapes the process or gets the metrics by OTLP.
 
-Counters and histograms count from the start of the process. A series that once appeared stays for as long as the
-process lives. Durations are in seconds.
+Counters and histograms count from the start of the process. A series stays as long as the process lives. Durations are in
+seconds.
 """
 
 OF_SEVERAL: Final = """\
-Where several processes share one page (`PROMETHEUS_MULTIPROC_DIR`), a series is the sum of theirs, unless said
+If several processes share one page (`PROMETHEUS_MULTIPROC_DIR`), a series is the sum of theirs, unless the table says
 otherwise.
 """
 
 CARDINALITY: Final = """\
 ## Cardinality
 
-A process never has more series of a metric than this and those of `other`, whatever the program does: once the bound
-is reached, what is new is counted under that value. A histogram has a series for each of its bounds, and three more for
-`+Inf`, sum and count; locks have histograms once they were waited for. Identifiers and names of threads, of which there
-may be any number, are on spans and log records only.
+Each metric has a limit on its series. At the limit, everything new counts under the value `other`. A histogram has one
+series for each of its bounds, and three more for `+Inf`, sum and count. A lock has a histogram once a thread has waited
+for it. Only spans and log records have identifiers and names of threads, because their number has no limit.
 """
 
 ON_OTHERS: Final = """\
 ## Spans, links, events and log records
 
-The exporters `otlp` and `spans` send them. A wait over `slow_wait` is a span `lock wait <name>`, or
-`condition wait <name>` and the like, the life of a thread is a span `thread <target>`. An exception that nobody handled
-is an event of its thread's span or a log record, as `OTEL_SEMCONV_EXCEPTION_SIGNAL_OPT_IN` says.
+The exporters `otlp` and `spans` send them. A wait over `slow_wait` is a span `lock wait <name>`, `condition wait <name>`
+and the like. The life of a thread is a span `thread <target>`. An unhandled exception is an event of its thread's span or
+a log record, as `OTEL_SEMCONV_EXCEPTION_SIGNAL_OPT_IN` says.
 """
 
 AREAS: Final = {
@@ -78,7 +77,7 @@ def _overview() -> Iterator[str]:
     for area, metrics in groupby(METRICS, _area):
         yield f"## {AREAS[area]}\n"
         yield from _table(
-            ("metric", "in Prometheus", ""),
+            ("metric", "in Prometheus", "meaning"),
             (
                 (f"[`{each.name}`](#{_anchor(each.name)})", f"`{each.prometheus_name}`", each.description)
                 for each in metrics
@@ -104,7 +103,7 @@ def _facts(metric: Metric) -> Iterator[tuple[str, ...]]:
     yield "name", f"`{metric.name}`", _codes(series if isinstance(metric, HistogramMetric) else [name])
     yield "kind", TYPES[metric.instrument], prometheus_type
     yield "unit", f"`{metric.unit}`", metric.prometheus_unit or "–"
-    yield "told apart by", _linked(metric.attributes), _codes(metric.prometheus_labels)
+    yield "attributes", _linked(metric.attributes), _codes(metric.prometheus_labels)
     if isinstance(metric, NumberMetric) and metric.across_processes != "sum":
         yield "of several processes", "–", f"the {metric.across_processes}imum"
 
@@ -115,7 +114,7 @@ def _cardinality() -> Iterator[str]:
     for metric in METRICS:
         by_attributes.setdefault(metric.attributes, []).append(metric)
     yield from _table(
-        ("metrics", "told apart by", "at most"),
+        ("metrics", "attributes", "at most"),
         (
             (_codes(each.name for each in metrics), _codes(attributes), f"{MOST_SERIES[attributes]:,}")
             for attributes, metrics in by_attributes.items()
@@ -127,7 +126,7 @@ def _attributes() -> Iterator[str]:
     of_metrics = {name for metric in METRICS for name in metric.attributes}
     yield "## Attributes of metrics\n"
     yield from _table(
-        ("attribute", "label in Prometheus", "type", "", "example", "values"),
+        ("attribute", "label in Prometheus", "type", "meaning", "example", "values"),
         (
             (
                 f"`{each.name}`",
@@ -148,7 +147,7 @@ def _carriers() -> Iterator[str]:
     for carrier in get_args(Carrier):
         yield f"### {carrier.capitalize()}\n"
         yield from _table(
-            ("attribute", "type", "", "example"),
+            ("attribute", "type", "meaning", "example"),
             (
                 (f"`{each.name}`", each.type, _meaning(each), f"`{each.example.strip()}`")
                 for each in ATTRIBUTES
