@@ -162,7 +162,7 @@ wait_of(Link *link)
     return CARRIER(link, Wait, link);
 }
 
-/* Mostly it is the newest; not if its lock was given the name of another. */
+/* A new wait is the newest; one whose lock was renamed may be older than others of the new name. */
 void
 identity_add_wait(Identity *identity, Wait *wait)
 {
@@ -236,21 +236,28 @@ identities_init(void)
     return 0;
 }
 
-/* 0 if no thread waits. */
+/* 0 if no thread waits, or the only waits began after `now`. */
 static int64_t
 age_of_oldest_wait(const Identity *identity, int64_t now)
 {
-    return list_is_empty(&identity->waits) ? 0 : now - wait_of(identity->waits.next)->started;
+    if (list_is_empty(&identity->waits)) {
+        return 0;
+    }
+    int64_t age = now - wait_of(identity->waits.next)->started;
+    return age > 0 ? age : 0;
 }
 
 static PyObject *
 identity_read(const Identity *identity, int64_t now)
 {
+    /* Read first, since building the row can run finalizers that begin and end waits. */
+    Py_ssize_t waiting = identity->waiting;
+    int64_t oldest_wait_ns = age_of_oldest_wait(identity, now);
     /* LockRow */
     return Py_BuildValue("OsOnKKKNNnL", identity->name, kind_name(identity->kind), identity->location,
                          identity->live, identity->acquisitions, identity->contentions, identity->timeouts,
-                         histogram_read(identity->wait), histogram_read(identity->hold), identity->waiting,
-                         age_of_oldest_wait(identity, now));
+                         histogram_read(identity->wait), histogram_read(identity->hold), waiting,
+                         oldest_wait_ns);
 }
 
 /* No lock of it exists, and nothing happened to one since everything was zeroed. */

@@ -22,7 +22,7 @@ static int stand_in_count = 0;
 static PyObject *class_of_object; /* the descriptor `object.__class__` */
 
 static PyTypeObject *
-type_stood_for(const void *type)
+own_type_of(const void *type)
 {
     for (int i = 0; i < stand_in_count; i++) {
         if (stand_ins[i].type == type) {
@@ -38,7 +38,7 @@ static PyObject *
 mutex_class(PyObject *self, void *Py_UNUSED(closure))
 {
     PyTypeObject *type = Py_TYPE(self);
-    PyTypeObject *own = type_stood_for(type);
+    PyTypeObject *own = own_type_of(type);
     return Py_NewRef(own != NULL ? own : type);
 }
 
@@ -58,7 +58,7 @@ PyGetSetDef lock_type_attributes[] = {
 static bool
 is_acceptable_as(PyTypeObject *type, PyObject *wanted)
 {
-    PyTypeObject *own = type_stood_for(wanted);
+    PyTypeObject *own = own_type_of(wanted);
     return PyType_IsSubtype(type, (PyTypeObject *)wanted) || (own != NULL && PyType_IsSubtype(type, own));
 }
 
@@ -109,7 +109,7 @@ PyTypeObject LockMetaType = {
 /* ---- life of the module ---- */
 
 PyTypeObject *
-stand_for(PyTypeObject *type, const char *name)
+lock_type_ready(PyTypeObject *type, const char *name)
 {
     PyObject *own = attribute_of_module("_thread", name);
     if (own == NULL) {

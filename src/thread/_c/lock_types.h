@@ -7,9 +7,9 @@
 extern PyTypeObject LockMetaType;
 extern PyGetSetDef lock_type_attributes[];
 
-/* Make one of our types, a LockMetaType, stand for the interpreter's type of that name in `_thread`, which is returned:
+/* Ready one of our types, a LockMetaType, to stand for the interpreter's type of that name in `_thread`, which is returned:
  * a strong reference. NULL with an exception set. */
-PyTypeObject *stand_for(PyTypeObject *type, const char *name);
+PyTypeObject *lock_type_ready(PyTypeObject *type, const char *name);
 
 int lock_types_init(void);
 

@@ -223,7 +223,7 @@ PyMethodDef public_locks_functions[] = {
 int
 locks_init(void)
 {
-    PyTypeObject *own = stand_for(&LockType, "LockType");
+    PyTypeObject *own = lock_type_ready(&LockType, "LockType");
 #if PY_VERSION_HEX >= 0x030D0000
     raw_lock_type = own;
 #endif

@@ -269,6 +269,6 @@ PyTypeObject RLockType = {
 int
 rlocks_init(void)
 {
-    raw_rlock_type = stand_for(&RLockType, "RLock");
+    raw_rlock_type = lock_type_ready(&RLockType, "RLock");
     return raw_rlock_type == NULL ? -1 : 0;
 }
