@@ -18,8 +18,9 @@
  * in a loop meanwhile pays for no second wake. That thread may be faster than the waiter (a mutex with barging, as
  * in parking_lot and WebKit). Two things keep the race fair:
  *
- * - A waiter that was told takes the mutex without the GIL, as it would take the semaphore that is the interpreter's
- *   own lock up to 3.13. With the GIL it could win against no thread that takes the lock again at once.
+ * - A waiter that was told takes the mutex as it would take the interpreter's own lock. Up to 3.13 that is a semaphore,
+ *   taken without the GIL: with it, no waiter would win against a thread that takes the lock again at once. Since 3.14
+ *   a waiter needs the GIL first, and a thread that uses the lock in a loop is not slowed down by one that cannot run.
  * - Others had their turn TURN_NS after the first waiter came, or after the last one that was served began to run.
  *   From then on the first one is due, and release() makes it the owner. The interpreter's lock does so since 3.14.
  *   The time runs anew for each that is served, so that a long queue is no convoy in which each release hands over.
@@ -41,7 +42,14 @@
 
 #include <time.h>
 
-#define TURN_NS 50000 /* 0.05 ms: longer turns do more operations, and make waiters wait; see docs/overhead.md */
+/* Longer turns do more operations a second and make waiters wait; see docs/overhead.md. */
+#if PY_VERSION_HEX >= 0x030E0000
+#define TURN_NS 500000
+#define TAKES_WITHOUT_GIL false
+#else
+#define TURN_NS 200000
+#define TAKES_WITHOUT_GIL true
+#endif
 #define LOOK_UP_NS 10000000
 
 /* ---- who gets the mutex ---- */
@@ -306,7 +314,7 @@ waiter_sleep(Waiter *waiter, int64_t until)
     Py_BEGIN_ALLOW_THREADS
     while (PyThread_acquire_lock_timed(waiter->semaphore, microseconds_until(until), 1) == PY_LOCK_ACQUIRED) {
         atomic_fetch_sub(&waiter->posts, 1);
-        if (waiter_takes_alone(waiter)) {
+        if (!TAKES_WITHOUT_GIL || waiter_takes_alone(waiter)) {
             break;
         }
     }
@@ -323,6 +331,7 @@ waiter_takes(Waiter *waiter)
         return true;
     }
     if (!mutex_is_offered(mutex)) {
+        state_changes(waiter, WOKEN, QUEUED); /* it was overtaken */
         return false;
     }
     int64_t now = monotonic_ns();
