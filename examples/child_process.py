@@ -1,4 +1,4 @@
-"""A Python program in a process of its own that writes to a log, is ended by Ctrl-C and is never left behind."""
+"""A Python program in its own process: it writes to a log, Ctrl-C ends it, and it is never left behind."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pathlib import Path
 from types import TracebackType
 
 PATIENCE = 30.0
-"""Seconds that a process has to end after Ctrl-C."""
+"""Seconds for a process to end after Ctrl-C."""
 
 
 class ChildProcess:
@@ -47,17 +47,17 @@ class ChildProcess:
         return self._process.poll()
 
     def output(self) -> str:
-        """All that it wrote so far."""
+        """Everything that it has written so far."""
         return self.log.read_text(errors="replace").strip("\n")
 
     def wait_for_output(self) -> None:
-        """Returns when it has written something, or ended: Ctrl-C in the middle of its imports may look like a bug."""
+        """Return when it has written something or ended: Ctrl-C in the middle of its imports may look like a bug."""
         deadline = time.monotonic() + PATIENCE
         while not self.log.stat().st_size and self._process.poll() is None and time.monotonic() < deadline:
             time.sleep(0.01)
 
     def interrupt(self) -> tuple[int, str]:
-        """End it as Ctrl-C does. Returns its exit status, and what it wrote from then on or, if it had ended, ever."""
+        """End it as Ctrl-C does. Return its exit status and its output since then, or all of it if it had ended."""
         written = 0
         if self._process.poll() is None:
             written = self.log.stat().st_size
@@ -78,7 +78,7 @@ class ChildProcess:
 
 
 def terminal_width() -> int:
-    """Columns for what is printed, also where no terminal is."""
+    """Width of the output in columns, even without a terminal."""
     return shutil.get_terminal_size(fallback=(120, 24)).columns
 
 

@@ -1,4 +1,4 @@
-"""The shop under load and under observation, in one command: `make demo`.
+"""The shop, under load and observed, in one command: `make demo`.
 
 Starts the service with `python -m thread run`, sends it customers, says where to look and what the metrics page shows
 now and then, and prints the report and one slow request at the end. Ctrl-C ends it, or DEMO_SECONDS.
@@ -36,11 +36,11 @@ SECONDS_BETWEEN_LOOKS = 5.0
 
 
 class DemoFailedError(Exception):
-    """Something did not go well; the text says what."""
+    """The demo failed; the text says why."""
 
 
 def main() -> int:
-    """Status 0 when all went well, 1 when not, 2 when DEMO_SECONDS makes no sense, 130 for Ctrl-C before it ran."""
+    """Return 0 for success, 1 for a failure, 2 for a bad DEMO_SECONDS, 130 for Ctrl-C before the demo ran."""
     interruption = Interruption()
     try:
         seconds = read_seconds(os.environ.get("DEMO_SECONDS", ""))
@@ -70,7 +70,7 @@ class Interruption:
             signal.signal(number, self._handle)
 
     def sleep(self, seconds: float) -> None:
-        """Returns after so many seconds, or soon after the interruption came."""
+        """Return after `seconds`, or soon after an interruption."""
         deadline = time.monotonic() + seconds
         while not self.came and (left := deadline - time.monotonic()) > 0:
             time.sleep(min(left, 0.1))
@@ -82,7 +82,7 @@ class Interruption:
 
 
 def run(folder: Path, seconds: float, interruption: Interruption) -> None:
-    """The demo, for so many seconds or until Ctrl-C."""
+    """Run the demo for `seconds` or until Ctrl-C."""
     # Not at the top: without the libraries that they need, the demo says so.
     from request_tree import slow_request
     from trace_receiver import TraceReceiver
@@ -122,7 +122,7 @@ def run(folder: Path, seconds: float, interruption: Interruption) -> None:
 
 
 def traced_to(endpoint: str) -> dict[str, str]:
-    """The environment of a service that sends its traces there, whatever this process was told about its own."""
+    """The environment of a service that sends its traces to `endpoint`, not where this process sends its own."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("OTEL_")}
     # By no proxy: none of them would find its way back to this machine.
     direct = {"NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1"}
@@ -132,7 +132,7 @@ def traced_to(endpoint: str) -> dict[str, str]:
 def watch(
     processes: tuple[ChildProcess, ...], metrics: tuple[str, int], seconds: float, interruption: Interruption
 ) -> None:
-    """Print what the metrics page says, now and then; until the time is up, Ctrl-C, or the end of a process."""
+    """Print the news of the metrics page now and then, until the time is up, Ctrl-C, or the end of a process."""
     # Not at the top: without the libraries that it needs, the demo says so.
     from metrics_page import MetricsPage
 
@@ -147,7 +147,7 @@ def watch(
 
 
 def wait_for_answer(service: ChildProcess, address: tuple[str, int], path: str, interruption: Interruption) -> None:
-    """Returns as soon as the service answers; raises `DemoFailedError` when it ends before, or takes too long."""
+    """Return as soon as the service answers. Raise `DemoFailedError` if it ends first or takes too long."""
     deadline = time.monotonic() + SECONDS_TO_START
     while get(address, path) is None:
         status = service.status()
@@ -163,7 +163,7 @@ def wait_for_answer(service: ChildProcess, address: tuple[str, int], path: str, 
 
 
 def get(address: tuple[str, int], path: str) -> str | None:
-    """What is there, None if there is no answer."""
+    """The body of the answer, None if there is none."""
     connection = http.client.HTTPConnection(*address, timeout=SECONDS_BETWEEN_LOOKS)
     try:
         connection.request("GET", path)
@@ -177,14 +177,14 @@ def get(address: tuple[str, int], path: str) -> str | None:
 
 
 def choose_port(wanted: int, what: str) -> int:
-    """The port wanted, or a free one if somebody listens there already."""
+    """The port wanted, or a free one if that port is taken."""
     with socket.socket() as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             listener.bind(("127.0.0.1", wanted))
         except OSError as error:
             listener.bind(("127.0.0.1", 0))
-            print(f"port {wanted} is not to be had ({error.strerror}), {what} takes another")
+            print(f"port {wanted} is taken ({error.strerror}), {what} uses another one")
         port: int = listener.getsockname()[1]
         return port
 
@@ -207,7 +207,7 @@ def is_installed(name: str) -> bool:
 
 
 def read_seconds(text: str) -> float:
-    """How long the demo runs: until Ctrl-C if the text is empty. Raises `ValueError` for what is no time."""
+    """The duration of the demo in seconds, infinite if the text is empty. Raise `ValueError` for a bad one."""
     if not text:
         return math.inf
     try:

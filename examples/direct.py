@@ -21,7 +21,7 @@ from thread import telemetry
 
 
 class DuplicateFinder:
-    """Threads that share one walk through the folders, and one table of what they found."""
+    """Threads that share one walk through the folders, and one table of their results."""
 
     def __init__(self, folder: str, limit: int) -> None:
         self.paths_of: dict[bytes, list[str]] = {}
@@ -33,7 +33,7 @@ class DuplicateFinder:
         self._ended: queue.SimpleQueue[None] = queue.SimpleQueue()
 
     def run(self, threads: int) -> None:
-        """Returns when all files are read."""
+        """Return when all files are read."""
         for _ in range(threads):
             thread.start_new_thread(self._read_files, (), name="reader")
         for _ in range(threads):
@@ -73,7 +73,7 @@ def files_below(folder: str) -> Iterator[str]:
 
 
 def print_observations() -> None:
-    """What `thread` recorded, in a few lines."""
+    """A few lines of what `thread` recorded."""
     snapshot = telemetry.snapshot()
     print(f"\n{'lock':26} {'acquired':>9} {'contended':>9} {'waited':>10} {'p99':>10}")
     for lock in snapshot.locks:

@@ -1,4 +1,4 @@
-"""A small service that does wrong what it is told to do wrong, to see it on dashboards and to try out alerts.
+"""A small service with faults of your choice, to see them on dashboards and to try out alerts.
 
     python -m thread run examples/faults.py                        # healthy
     python -m thread run examples/faults.py convoy leak            # two faults at once
@@ -22,11 +22,11 @@ from types import FrameType
 from thread import telemetry
 
 MOST_LEAKED = 4000
-"""Threads, so that the machine survives it when nobody looks."""
+"""The maximum number of threads, so that the machine survives while nobody looks."""
 
 
 class Service:
-    """Answers fifty requests a second with four workers, and sends a mail now and then in a thread of its own."""
+    """Four workers answer fifty requests a second, and now and then a thread sends a mail."""
 
     def __init__(self) -> None:
         self._ended = threading.Event()
@@ -85,7 +85,7 @@ def stuck(ended: threading.Event) -> None:
 
 
 def leak(ended: threading.Event) -> None:
-    """Every second a thread is started that waits for a reply which nobody sends."""
+    """Every second a thread starts and waits for a reply that nobody sends."""
 
     def wait_for_reply() -> None:
         ended.wait()
@@ -100,7 +100,7 @@ def leak(ended: threading.Event) -> None:
 
 
 def exceptions(ended: threading.Event) -> None:
-    """Four times a second a thread is started for an order, and dies of the order's country."""
+    """Four times a second a thread starts for an order, and dies of the order's country."""
     postage = {"DE": 4.90, "AT": 6.90}
 
     def ship_order() -> None:
@@ -111,7 +111,7 @@ def exceptions(ended: threading.Event) -> None:
 
 
 def starvation(ended: threading.Event) -> None:
-    """Two workers are to resize pictures that come faster than that."""
+    """Pictures come faster than two workers can resize them."""
     with ThreadPoolExecutor(2, thread_name_prefix="pictures") as workers:
         # What is queued has to be bounded, or there is no end of it after the fault.
         room = threading.BoundedSemaphore(40)
@@ -126,7 +126,7 @@ def starvation(ended: threading.Event) -> None:
 
 
 def dropping(ended: threading.Event) -> None:
-    """Room for sixteen events is what telemetry is told to keep, and hundreds of short threads end at a time."""
+    """The telemetry keeps sixteen events, and hundreds of short threads end at a time."""
     default = telemetry.Settings().event_capacity
     telemetry.configure(event_capacity=16)
 
@@ -179,7 +179,7 @@ def main() -> int:
 
 
 def pause(seconds: float | None = None) -> None:
-    """Return after so long, or never. Ctrl-C ends it within a second, however many threads want to run."""
+    """Return after `seconds`, or never. Ctrl-C ends it within a second, however many threads want to run."""
     # A signal that comes while the interpreter is about to block does not wake it, so it is not to block for long. The
     # event is that of the main thread alone: whatever is interrupted here leaves no lock behind that others want.
     until = threading.TIMEOUT_MAX if seconds is None else time.monotonic() + seconds

@@ -29,7 +29,7 @@ TIMEOUT = 10.0
 
 @dataclass
 class Latencies:
-    """Latencies of one kind of request, kept to two significant digits: bounded, whatever the length of the run."""
+    """Latencies of one kind of request, to two significant digits: bounded, however long the run."""
 
     answered: Counter[float] = field(default_factory=Counter)
     failed: int = 0
@@ -38,7 +38,7 @@ class Latencies:
         self.answered[float(f"{seconds:.2g}")] += 1
 
     def quantile(self, q: float) -> float:
-        """The latency that a share `q` of the requests did not exceed; NaN if none was answered."""
+        """The latency that a share `q` of the requests did not exceed; NaN without answers."""
         rank = max(1, math.ceil(q * self.answered.total()))
         for seconds in sorted(self.answered):
             rank -= self.answered[seconds]
@@ -48,7 +48,7 @@ class Latencies:
 
 
 class Load:
-    """Threads that pay the visits of a plan, each thread one at a time."""
+    """Threads that make the visits of a plan, each thread one at a time."""
 
     def __init__(self, address: tuple[str, int], visits: Iterator[Visit], threads: int) -> None:
         self.latencies: dict[str, Latencies] = {}
@@ -61,7 +61,7 @@ class Load:
         self._threads = [threading.Thread(target=self._visit, name=f"customer-{n}") for n in range(threads)]
 
     def run(self) -> None:
-        """Returns when the plan is done, or earlier on Ctrl-C: then after the requests begun."""
+        """Return when the plan is done. On Ctrl-C, finish the requests in progress and return."""
         started = []
         try:
             for thread in self._threads:
@@ -105,7 +105,7 @@ class Load:
 
 
 def send(connection: http.client.HTTPConnection, request: Request) -> bool:
-    """Whether the service answered, and did so with success."""
+    """True if the service answered with success."""
     body = None if request.body is None else json.dumps(request.body)
     try:
         connection.request(request.method, request.path, body, {"Content-Type": "application/json"})
@@ -118,7 +118,7 @@ def send(connection: http.client.HTTPConnection, request: Request) -> bool:
 
 
 def read_skus(address: tuple[str, int]) -> list[str]:
-    """The numbers of all products. Raises `OSError` or `ValueError` when this is not the shop, or not there."""
+    """The numbers of all products. Raise `OSError` or `ValueError` if the shop is not there."""
     connection = http.client.HTTPConnection(*address, timeout=TIMEOUT)
     try:
         connection.request("GET", "/products")
@@ -133,7 +133,7 @@ def read_skus(address: tuple[str, int]) -> list[str]:
 
 
 def summary(load: Load) -> str:
-    """What was asked, what failed and how late the answers were, as a table."""
+    """A table of requests, failures and latencies."""
     lines = [f"{'':14} {'answered':>8} {'failed':>6} {'p50':>8} {'p95':>8} {'p99':>8} {'max':>8}"]
     for kind, latencies in sorted(load.latencies.items()):
         late = " ".join(f"{latencies.quantile(q) * 1000:5.3g} ms" for q in (0.5, 0.95, 0.99, 1.0))
@@ -144,7 +144,7 @@ def summary(load: Load) -> str:
 
 
 def main() -> int:
-    """Status 0 when every request was answered, 1 when one failed or nobody was there; 2 for a wrong command line."""
+    """Return 0 if every request was answered, 1 if one failed or the shop was not there, 2 for a bad command line."""
     options = _parse()
     address = options.url
     try:

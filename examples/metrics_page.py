@@ -1,4 +1,4 @@
-"""What a page of metrics says, in the few lines that a person can follow while it changes."""
+"""A page of metrics in a few lines, which a person can follow while they change."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class MetricsPage:
         return sum(sample.value for sample in self._samples.get(metric, ()) if labels.items() <= sample.labels.items())
 
     def highlights(self) -> list[str]:
-        """The lock that was waited for most, the threads, and the exceptions that ended some of them."""
+        """The lock with the longest waits, the threads, and the exceptions that ended some of them."""
         return [*self._hottest_lock(), *self._threads()]
 
     def _hottest_lock(self) -> list[str]:

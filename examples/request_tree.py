@@ -1,4 +1,4 @@
-"""One slow request as a tree: what it did, which lock it waited for, and what the owner of the lock did meanwhile.
+"""One slow request as a tree: its work, the lock that it waited for, and the work of the owner meanwhile.
 
 The lines come from the spans alone, as a tracing backend would have them: the waits are spans that thread-telemetry
 sends, and each has a link to the span that the owner was in.
@@ -23,13 +23,13 @@ ASIDE = "dim"
 ALARM = "bold red"
 
 LONG = 0.5
-"""Of the longest wait, what another has to last to be shown in its place, because it says more."""
+"""Share of the longest wait that another wait must last to be shown instead, because it says more."""
 
 NOTABLE_SHARE = 0.01
-"""Of a wait, the part that went by after the lock was free, while the GIL was not."""
+"""Part of a wait in which the lock was free but the GIL was not."""
 
 LEAST_TEXT = 30
-"""Columns for a text, however deep in the tree."""
+"""Minimum width of a text in columns, however deep in the tree."""
 
 _HERE = f"{Path(__file__).resolve().parent}{os.sep}"
 
@@ -37,7 +37,7 @@ _IN_ASCII = str.maketrans({"├": "|", "└": "`", "│": "|", "─": "-", "×":
 
 
 class Traces:
-    """Spans by their relations to each other. Of what refers to a span that did not come, nothing is known."""
+    """Spans by their relations to each other. A relation to a span that did not come is unknown."""
 
     def __init__(self, spans: Iterable[Span]) -> None:
         self.spans = {span.span_id: span for span in spans}
@@ -46,11 +46,11 @@ class Traces:
             self._children[span.parent_id].append(span)
 
     def children(self, span: Span) -> list[Span]:
-        """The spans directly in this one, in the order of their beginning."""
+        """The spans directly in this one, by start time."""
         return sorted(self._children.get(span.span_id, []), key=lambda child: child.started_at)
 
     def top(self, span: Span) -> Span:
-        """The request that a span is a part of; without one, the outermost span that came."""
+        """The request that contains a span; without one, the outermost span that came."""
         seen = {span.span_id}
         while not span.is_request and (parent := self.spans.get(span.parent_id)) and parent.span_id not in seen:
             seen.add(parent.span_id)
@@ -58,7 +58,7 @@ class Traces:
         return span
 
     def owner(self, span: Span) -> Span | None:
-        """The span that the owner of the lock was in; None if this is no wait, or that span did not come."""
+        """The current span of the owner of the lock; None if this is no wait, or that span did not come."""
         owners = (link.span_id for link in span.links if link.attributes.get("python.lock.link") == "owner")
         return next((self.spans[owner] for owner in owners if owner in self.spans), None)
 
@@ -83,15 +83,15 @@ class Traces:
 class Line:
     text: Text
     first: str
-    """What stands before the text: the branch of the tree that it hangs on."""
+    """The branch of the tree, in front of the text."""
     others: str
-    """The same for what does not fit on one line."""
+    """The same for further lines of a long text."""
     after_start: int | None = None
     duration: int | None = None
 
 
 class RequestTree:
-    """What rich prints: a line for each span, with its beginning after that of the request and how long it took."""
+    """A renderable of rich: a line for each span, with its start after the start of the request, and its duration."""
 
     def __init__(self, traces: Traces, request: Span) -> None:
         self._traces = traces
@@ -144,7 +144,7 @@ class RequestTree:
         yield from self._span(top, branch, below, meanwhile)
 
     def _runs(self, spans: list[Span], meanwhile: Meanwhile | None) -> Iterator[list[Span]]:
-        """Spans of one name that follow each other, together; but each alone of which there is more to tell."""
+        """Consecutive spans of one name together, but a span with more to tell alone."""
 
         def key(span: Span) -> tuple[str, str]:
             owner = meanwhile is not None and span is meanwhile.owner
@@ -156,7 +156,7 @@ class RequestTree:
 
 @dataclass(frozen=True, slots=True)
 class Meanwhile:
-    """A wait, and the span that the owner was in while it lasted."""
+    """A wait, and the current span of the owner meanwhile."""
 
     wait: Span
     owner: Span
@@ -166,7 +166,7 @@ class Meanwhile:
 
 
 def slow_request(spans: Sequence[Span], file: TextIO, width: int) -> str:
-    """One slow request as a text for that file; or why there is none to be shown."""
+    """One slow request as a text for `file`, or the reason why there is none."""
     traces = Traces(spans)
     request = traces.slow_request()
     if request is None:
@@ -211,7 +211,7 @@ def _summary(run: list[Span]) -> Text:
 
 
 def _remarks(span: Span) -> Iterator[Text]:
-    """Of a wait: where, how it ended, and where the owner was."""
+    """The place of a wait, its end, and the place of the owner."""
     if "python.lock.name" not in span.attributes:
         return
     place = _site(span, "code")

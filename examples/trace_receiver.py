@@ -1,4 +1,4 @@
-"""What a service traces, received by OTLP over HTTP and kept in memory: the latest spans, for as long as it listens."""
+"""A receiver of OTLP over HTTP that keeps the latest spans of a service in memory."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 from opentelemetry.proto.trace.v1 import trace_pb2
 
 LONGEST_BODY = 16 * 1024 * 1024
-"""Bytes of a request, also of one that was compressed."""
+"""Maximum size of a request in bytes, also after decompression."""
 
 PATIENCE = 10.0
-"""Seconds that a sender may keep a connection without sending anything."""
+"""Seconds for which a sender may keep an idle connection."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ class Span:
     """Empty for the first span of a trace."""
     name: str
     is_request: bool
-    """Whether the service began it for somebody who asked."""
+    """True if the span answers a request from outside."""
     started_at: int
     ended_at: int
     attributes: Mapping[str, Any]
@@ -52,7 +52,7 @@ class Span:
 
 
 class TraceReceiver:
-    """Listens on a free port of 127.0.0.1 from entering the `with` block to leaving it. Keeps `capacity` spans."""
+    """A context in which a port of 127.0.0.1 listens. Keeps the latest `capacity` spans."""
 
     def __init__(self, capacity: int = 20_000) -> None:
         self._spans: deque[Span] = deque(maxlen=capacity)
@@ -61,11 +61,11 @@ class TraceReceiver:
 
     @property
     def endpoint(self) -> str:
-        """For OTEL_EXPORTER_OTLP_ENDPOINT."""
+        """Value for OTEL_EXPORTER_OTLP_ENDPOINT."""
         return f"http://127.0.0.1:{self._server.server_port}"
 
     def spans(self) -> list[Span]:
-        """What is kept now, in the order of arrival."""
+        """The spans kept now, in the order of arrival."""
         return list(self._spans)
 
     def __enter__(self) -> TraceReceiver:

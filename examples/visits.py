@@ -1,4 +1,4 @@
-"""What customers do in the shop: a plan of visits, fixed by a seed."""
+"""The visits of customers to the shop: a plan fixed by a seed."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 COUNTRIES = {"DE": 10, "AT": 3, "NL": 3, "FR": 3, "BE": 2, "CH": 2, "DK": 1}
-"""How many of 24 orders go where."""
+"""Countries of delivery, as shares of 24 orders."""
 
 PRICE_CHANGES = 0.01
-"""The share of visits that are the back office's."""
+"""Share of visits by the back office."""
 
 
 @dataclass(frozen=True, slots=True)

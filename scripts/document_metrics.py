@@ -22,12 +22,12 @@ This page lists everything that the exporters send. `make docs` writes it from t
 [`metrics.py`](../exporters/thread_exporters/_schema/metrics.py) and
 [`attributes.py`](../exporters/thread_exporters/_schema/attributes.py).
 
-OpenTelemetry's names have dots. Prometheus has the standard translation: dots become underscores, and the name ends with
-the unit, and with `total` for a counter. Labels are attributes with underscores. An up-down counter is a gauge there. The
-name is the same whether Prometheus scrapes the process or gets the metrics by OTLP.
+OpenTelemetry's names have dots. Prometheus has the standard translation: dots become underscores, and the name ends
+with the unit, and with `total` for a counter. Labels are attributes with underscores. An up-down counter is a gauge
+there. The name is the same whether Prometheus scrapes the process or gets the metrics by OTLP.
 
-Counters and histograms count from the start of the process. A series stays as long as the process lives. Durations are in
-seconds.
+Counters and histograms count from the start of the process. A series stays as long as the process lives. Durations are
+in seconds.
 """
 
 OF_SEVERAL: Final = """\
@@ -46,9 +46,9 @@ for it. Only spans and log records have identifiers and names of threads, becaus
 ON_OTHERS: Final = """\
 ## Spans, links, events and log records
 
-The exporters `otlp` and `spans` send them. A wait over `slow_wait` is a span `lock wait <name>`, `condition wait <name>`
-and the like. The life of a thread is a span `thread <target>`. An unhandled exception is an event of its thread's span or
-a log record, as `OTEL_SEMCONV_EXCEPTION_SIGNAL_OPT_IN` says.
+The exporters `otlp` and `spans` send them. A wait over `slow_wait` is a span `lock wait <name>`,
+`condition wait <name>` and the like. The life of a thread is a span `thread <target>`. An unhandled exception is an
+event of its thread's span or a log record, as `OTEL_SEMCONV_EXCEPTION_SIGNAL_OPT_IN` says.
 """
 
 AREAS: Final = {

@@ -1,12 +1,12 @@
-"""Makes the graphs of docs/diagnosing.md anew, and prints the figures that it quotes. Takes about twenty minutes.
+"""Draw the graphs of docs/diagnosing.md again, and print the figures that it quotes. Takes about twenty minutes.
 
-    .venv-3.12/bin/python docs/pictures/make_pictures.py                # all of it, into docs/pictures/
+    .venv-3.12/bin/python docs/pictures/make_pictures.py                # all graphs, into docs/pictures/
     .venv-3.12/bin/python docs/pictures/make_pictures.py --rehearse     # the alert waits for one minute and not for ten
 
-Nothing on them is made up. The example shop runs under observation and under a load that is too much for it, a real
-Prometheus scrapes it and evaluates the rules of dashboards/rules/, and when the alert fires its pages are photographed
-by Chromium, which knows the expressions of the panels from the dashboards. Then the change that docs/diagnosing.md
-shows as a diff is made in a copy of the shop, which is put in the place of the other, under the same load.
+Nothing on them is made up. The example shop runs under observation, under a load that is too much for it. A real
+Prometheus scrapes it and evaluates the rules in dashboards/rules/. When the alert fires, Chromium photographs the pages
+of Prometheus, with the expressions of the boards. Then the script makes the change that docs/diagnosing.md shows as a
+diff in a copy of the shop, and runs that copy under the same load.
 
 Needs the virtual environment of `make build`, and on Debian or Ubuntu `apt install prometheus chromium git`.
 """
@@ -90,7 +90,7 @@ def photograph_the_fault(browser: Browser) -> None:
 
 
 def figures(prometheus: Prometheus) -> dict[str, float]:
-    """What the boards say of the lock."""
+    """The figures of the lock on the boards."""
     lock = f'{{python_lock_name="{LOCK}"}}[1m]'
     waits = f"python_lock_wait_duration_seconds_bucket{lock}"
     asked = {

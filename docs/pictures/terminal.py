@@ -1,4 +1,4 @@
-"""Draws the pictures of a terminal, as `make pictures` does: verdict.svg, report.svg and slow-request.svg.
+"""Draw the pictures of a terminal, as `make pictures` does: verdict.svg, report.svg and slow-request.svg.
 
     .venv-3.12/bin/python docs/pictures/terminal.py
 

@@ -20,7 +20,7 @@ class Cache:
         self._refreshed_at = time.monotonic()
 
     def get(self, sku: str) -> Product | None:
-        """The product, None if there is none of that number."""
+        """The product with this number, None if there is none."""
         with self._guard:
             return self._products.get(sku)
 

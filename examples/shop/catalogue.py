@@ -25,6 +25,6 @@ def load_catalogue(pool: ConnectionPool) -> dict[str, Product]:
 
 
 def change_price(pool: ConnectionPool, sku: str, cents: int) -> None:
-    """What the product costs from now on."""
+    """Set the price of a product."""
     with pool.connection() as connection:
         connection.query("UPDATE prices SET cents = ? WHERE sku = ?", cents, sku)

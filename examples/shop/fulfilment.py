@@ -1,4 +1,4 @@
-"""The worker that gets orders ready for the parcel service, while the customers go on with their day."""
+"""A worker that prepares orders for the parcel service in the background."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from shop.ordering import Order
 from shop.pool import ConnectionPool
 
 PARCEL_RATES = {"AT": 990, "BE": 890, "DE": 490, "DK": 990, "FR": 990, "NL": 790}
-"""What a parcel costs, in cents. Switzerland came to the order form and was forgotten here: wrong on purpose."""
+"""The price of a parcel in cents. Switzerland is on the order form and missing here: wrong on purpose."""
 
 FREE_POSTAGE_FROM = 25_000
-"""Orders worth as many cents go without postage."""
+"""Value in cents from which an order needs no postage."""
 
 
 def postage(order: Order) -> int:
-    """What sending the order costs, in cents."""
+    """The postage of an order in cents."""
     rate = PARCEL_RATES[order.country]
     return 0 if order.total_cents >= FREE_POSTAGE_FROM else rate
 
@@ -42,11 +42,11 @@ class Fulfilment:
                 self._worker.start()
 
     def waiting(self) -> int:
-        """How many orders nobody has begun with."""
+        """The number of orders in the queue."""
         return self._orders.qsize()
 
     def close(self) -> None:
-        """End the worker after the orders queued before."""
+        """End the worker after the orders in the queue."""
         self._orders.put(None)
         with self._hiring:
             if self._worker is not None:

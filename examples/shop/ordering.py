@@ -1,4 +1,4 @@
-"""Baskets and what becomes of them: orders."""
+"""Baskets, and the orders made of them."""
 
 from __future__ import annotations
 

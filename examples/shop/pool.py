@@ -10,7 +10,7 @@ from shop.storage import Connection
 
 
 class ConnectionPool:
-    """Lends connections to threads; who comes when all are lent waits for the next one to be given back."""
+    """A pool that lends connections to threads. If all are lent, a thread waits until one comes back."""
 
     def __init__(self, database: str, size: int) -> None:
         self.size = size
@@ -20,7 +20,7 @@ class ConnectionPool:
 
     @contextmanager
     def connection(self) -> Iterator[Connection]:
-        """A connection of one's own for the length of the block."""
+        """Lend a connection for the length of the block."""
         with self._free:
             with self._idle_guard:
                 connection = self._idle.pop()
@@ -31,12 +31,12 @@ class ConnectionPool:
                     self._idle.append(connection)
 
     def idle(self) -> int:
-        """How many connections nobody uses now."""
+        """The number of idle connections."""
         with self._idle_guard:
             return len(self._idle)
 
     def close(self) -> None:
-        """Close all connections, each as soon as it is given back."""
+        """Close all connections, each as soon as it comes back."""
         for _ in range(self.size):
             self._free.acquire()
             with self._idle_guard:

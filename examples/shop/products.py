@@ -1,4 +1,4 @@
-"""What the shop sells, for a database that is still empty."""
+"""The products of the shop, for an empty database."""
 
 from __future__ import annotations
 

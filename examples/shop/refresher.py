@@ -1,4 +1,4 @@
-"""The thread that keeps the catalogue fresh."""
+"""A thread that keeps the catalogue fresh."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from shop.cache import Cache
 
 
 class Refresher:
-    """Refreshes the cache every `interval` seconds until it is closed."""
+    """A thread that refreshes the cache every `interval` seconds until `close`."""
 
     def __init__(self, cache: Cache, interval: float) -> None:
         self._cache = cache
@@ -20,7 +20,7 @@ class Refresher:
         self._thread.start()
 
     def close(self) -> None:
-        """End the thread, after the refresh that it may be busy with."""
+        """End the thread after the refresh in progress, if any."""
         self._closing.set()
         self._thread.join()
 

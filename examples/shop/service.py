@@ -1,4 +1,4 @@
-"""The shop put together: which part gets which, what starts first and what ends last."""
+"""The whole shop: its parts, their order of start and of end."""
 
 from __future__ import annotations
 

@@ -79,7 +79,7 @@ def _summary(statement: str) -> str:
 
 
 def create_tables(database: str) -> None:
-    """Create what is missing. Several processes of the shop may do so at once."""
+    """Create missing tables. Several processes of the shop may do so at once."""
     sqlite = sqlite3.connect(database, timeout=10.0)
     try:
         sqlite.executescript(_SCHEMA)

@@ -31,7 +31,7 @@ _log = logging.getLogger("shop")
 
 
 def span(name: str, **attributes: str) -> AbstractContextManager[object]:
-    """A part of a request, or of what the shop does by itself, for the length of the block."""
+    """A span for the length of the block: a part of a request, or of the work of a background thread."""
     if _tracer is None:
         return nullcontext()
     return _tracer.start_as_current_span(name, attributes=attributes)

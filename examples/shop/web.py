@@ -29,7 +29,7 @@ _LONGEST_BODY = 10_000
 
 
 class Refused(Exception):
-    """The request cannot be served; the customer is told why."""
+    """A request that the shop cannot serve; the text tells the customer why."""
 
     def __init__(self, status: HTTPStatus, reason: str) -> None:
         super().__init__(reason)
@@ -37,7 +37,7 @@ class Refused(Exception):
 
 
 class Application:
-    """Answers requests for one shop, from many threads at once."""
+    """A WSGI application that answers for one shop, from many threads at once."""
 
     def __init__(self, shop: Shop) -> None:
         self._shop = shop

@@ -274,7 +274,7 @@ def test_the_demo_names_the_hot_lock_and_the_dead_worker(wait_until: WaitUntil) 
 
     assert demo.returncode == 0, demo.stdout + demo.stderr
     report = demo.stdout
-    assert "port 9464 is not to be had" in report
+    assert "port 9464 is taken" in report
     assert re.search(r"http://127\.0\.0\.1:(?!9464)\d+/metrics", report)
     # While it runs
     assert re.search(r"\d s  shop\.cache:Cache\._guard: waited for [\d.]+ s in total", report)
