@@ -85,7 +85,7 @@ def _is_switched_on() -> bool:
 
 
 def _is_run_by_name() -> bool:
-    """True if the command line is `python -m thread run …`, which the program's own `thread.py` would answer."""
+    """True if this is `python -m thread run …` or `dump …`, which the program's own `thread.py` would answer."""
     words = iter(sys.orig_argv[1:])
     for word in words:
         if word in ("-X", "-W"):
@@ -93,7 +93,7 @@ def _is_run_by_name() -> bool:
         elif word.startswith("-") and not word.startswith(("--", "-c", "-X", "-W")):
             if "m" in word:
                 module = word.partition("m")[2] or next(words, None)
-                return module == "thread" and next(words, None) == "run"
+                return module == "thread" and next(words, None) in ("run", "dump")
         elif not word.startswith("-") or word.startswith("-c"):
             return False
     return False

@@ -25,8 +25,10 @@ FLOORS = (
     ("replacing", {"_patching"}),
     ("what is replaced", {"_observed"}),
     ("views", {"_views"}),
+    ("findings", {"_findings"}),
     ("exporting", {"_export"}),
     ("public face", {"telemetry"}),
+    ("other processes", {"_remote"}),
     ("command line", {"__main__", "_cli"}),
 )
 """Modules and packages directly in `thread`, from the lowest floor to the highest; the empty name is `thread`."""
@@ -41,6 +43,33 @@ EXPORTER_FLOORS = (
     ("public modules", {"", "__pyinstaller", "console", "instrumentor", "otel_metrics", "otlp", "prometheus", "spans"}),
 )
 """Modules and packages in `thread_exporters`, from the lowest floor to the highest."""
+
+REMOTE_FLOORS = (
+    {"views"},
+    {"idle"},
+    {"memory"},
+    {"process"},
+    {"layout"},
+    {"image"},
+    {"runtime"},
+    {"objects"},
+    {"bytecode"},
+    {"code"},
+    {"frames"},
+    {"threads"},
+    {"functions"},
+    {"resources"},
+    {"releases"},
+    {"holds", "waits"},
+    {"program"},
+    {"findings", "naming"},
+    {"pause"},
+    {"dump"},
+    {"text"},
+    {"json_form", "dot", "rights"},
+    {"command"},
+)
+"""Modules and packages directly in `thread._remote`, from the lowest floor to the highest."""
 
 EXPORTERS_MAY_IMPORT = "thread.telemetry"
 
@@ -112,6 +141,14 @@ def floor(module: str) -> int:
     pytest.fail(f"{module} has no floor yet: give it one in {Path(__file__).name}")
 
 
+def remote_floor(module: str) -> int:
+    name = module.removeprefix("thread._remote.").split(".")[0]
+    for height, members in enumerate(REMOTE_FLOORS):
+        if name in members:
+            return height
+    pytest.fail(f"{module} has no floor yet: give it one in REMOTE_FLOORS of {Path(__file__).name}")
+
+
 def in_package(module: str, package: str) -> bool:
     return module == package or module.startswith(f"{package}.")
 
@@ -128,6 +165,29 @@ def test_a_floor_knows_only_the_floors_under_it(package: str) -> None:
         if in_package(found.target, package) and floor(found.target) > floor(found.importer)
     ]
     assert not upward
+
+
+def test_what_reads_other_processes_has_floors_too() -> None:
+    upward = [
+        str(found)
+        for found in imports("thread")
+        if found.importer.startswith("thread._remote.")
+        and found.target.startswith("thread._remote.")
+        and remote_floor(found.target) > remote_floor(found.importer)
+    ]
+    assert not upward
+
+
+def test_what_reads_other_processes_needs_nothing_of_the_runtime() -> None:
+    pure = {"thread._remote", "thread._findings"}
+    foreign = [
+        str(found)
+        for found in imports("thread")
+        if any(in_package(found.importer, each) for each in pure)
+        and in_package(found.target, "thread")
+        and not any(in_package(found.target, each) for each in pure)
+    ]
+    assert not foreign
 
 
 @pytest.mark.parametrize("package", SOURCES)

@@ -15,6 +15,7 @@ from .._settings.environment import EXPORTERS_OF_RUN, exporter_names, exporters_
 from .._settings.table import SETTINGS
 from .._settings.variables import VARIABLES
 from .._version import VERSION, python_version
+from .dump import add_parser, dump
 
 _USAGE: Final = """\
 %(prog)s [--exporter NAME]... [--port N] [--host HOST] [--slow-wait MS]
@@ -71,7 +72,7 @@ def parse(arguments: Sequence[str]) -> Invocation:
     """Parse the arguments of the command. Raises SystemExit after printing help or an error."""
     command, run = _parsers()
     if arguments[:1] != ["run"]:
-        command.parse_args(arguments)
+        dump(command.parse_args(arguments))
     ours, program = _split(arguments[1:])
     options = run.parse_args(ours)
     default = exporters_from_environment(EXPORTERS_OF_RUN)
@@ -114,6 +115,7 @@ def _parsers() -> tuple[argparse.ArgumentParser, argparse.ArgumentParser]:
     command = argparse.ArgumentParser(name, description="Observe the threads and locks of a program.")
     command.add_argument("--version", action=_Version, nargs=0, help="print the version, the core and Python's version")
     commands = command.add_subparsers(metavar="COMMAND", required=True)
+    add_parser(commands)
     run = commands.add_parser(
         "run",
         help="run a program under observation",

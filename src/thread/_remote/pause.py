@@ -1,0 +1,147 @@
+"""A process stopped for a few milliseconds, in which the memory that a dump needs is copied.
+
+The first look at the running process says which pages that is. The process goes on before anything is made of the copy,
+and goes on, too, when we are killed meanwhile: a child of ours sees to that.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Final
+
+from .memory import PAGE, Memory, UnreadableMemoryError
+from .process import Process, status_of
+
+LIMIT: Final = 0.004
+"""Seconds after which copying ends, whether all is copied or not; what lies around it takes less than 1 ms."""
+_WATCHDOG: Final = 0.05
+"""Seconds after which the child lets the process go on by itself."""
+_PAGES_AT_ONCE: Final = 512
+
+
+class PausedMemory:
+    """Copied pages; what is missing among them is read from the running process, and remembered."""
+
+    def __init__(self, memory: Memory, pages: dict[int, bytes]) -> None:
+        self._memory = memory
+        self._pages = pages
+        self.missing: set[int] = set()
+
+    def read(self, address: int, size: int) -> bytes:
+        page = self._pages.get(address // PAGE)
+        if page is None:
+            found = self._memory.read(address, size)
+            self.missing.update(range(address // PAGE, (address + len(found) - 1) // PAGE + 1))
+            return found
+        return page[address % PAGE : address % PAGE + size]
+
+
+class PausedProcess:
+    """Process of which a copy was made while it stood still."""
+
+    def __init__(self, process: Process, memory: PausedMemory) -> None:
+        self.pid = process.pid
+        self.memory: Memory = memory
+        self.tasks = process.tasks
+        self.images = process.images
+        self.open_image = process.open_image
+
+
+def copy_while_stopped(process: Process, numbers: Iterable[int]) -> tuple[PausedMemory, float]:
+    """Stop a process, copy pages of its memory, and let it go on. Return the copy and the seconds that it stood still.
+
+    Raises PermissionError where we may not send it signals. A process that is stopped already stays so.
+    """
+    pages: dict[int, bytes] = {}
+    with _stopped(process.pid) as stop:
+        for group in _groups(sorted(numbers)):
+            pages.update(_read_pages(process, group))
+            if time.perf_counter() - stop.began > LIMIT:
+                break
+    return PausedMemory(process.memory, pages), stop.took
+
+
+@dataclass(slots=True)
+class _Stop:
+    """When a process was stopped, and for how many seconds."""
+
+    began: float
+    took: float = 0.0
+
+
+def _groups(numbers: list[int]) -> Iterator[list[int]]:
+    for start in range(0, len(numbers), _PAGES_AT_ONCE):
+        yield numbers[start : start + _PAGES_AT_ONCE]
+
+
+def _read_pages(process: Process, numbers: list[int]) -> dict[int, bytes]:
+    read_many = getattr(process.memory, "read_pages", None)
+    if read_many is not None:
+        found: dict[int, bytes] = read_many(numbers)
+        return found
+    pages = {}
+    for number in numbers:
+        try:
+            pages[number] = process.memory.read(number * PAGE, PAGE)
+        except UnreadableMemoryError:
+            continue
+    return pages
+
+
+@contextmanager
+def _stopped(pid: int) -> Iterator[_Stop]:
+    stop = _Stop(time.perf_counter())
+    if status_of(pid).get("State", "")[:1] in ("T", "t"):
+        yield stop
+        return
+    process = os.pidfd_open(pid)
+    try:
+        with _watchdog(process):
+            stop.began = time.perf_counter()
+            signal.pidfd_send_signal(process, signal.SIGSTOP)
+            try:
+                _wait_until_stopped(pid)
+                yield stop
+            finally:
+                signal.pidfd_send_signal(process, signal.SIGCONT)
+                stop.took = time.perf_counter() - stop.began
+    finally:
+        os.close(process)
+
+
+def _wait_until_stopped(pid: int) -> None:
+    deadline = time.perf_counter() + LIMIT / 4
+    while status_of(pid).get("State", "T")[:1] not in ("T", "t") and time.perf_counter() < deadline:
+        time.sleep(0)
+
+
+@contextmanager
+def _watchdog(process: int) -> Iterator[None]:
+    """A child that lets the process go on if we end, or are stopped, before we have done so."""
+    waits, ends = os.pipe()
+    ready, says = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            os.close(ends)
+            os.write(says, b"r")
+            finished, _, _ = select.select([waits], [], [], _WATCHDOG)
+            if not finished or not os.read(waits, 1):
+                signal.pidfd_send_signal(process, signal.SIGCONT)
+        finally:
+            os._exit(0)
+    try:
+        os.close(waits)
+        os.read(ready, 1)
+        yield
+        os.write(ends, b"d")
+    finally:
+        for descriptor in (ends, ready, says):
+            os.close(descriptor)
+        os.waitpid(child, 0)

@@ -1,0 +1,188 @@
+"""Processes and their kernel threads, as /proc shows them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+from .idle import CpuClocks, last_cpu, last_run
+from .memory import Memory, ProcessGoneError, ProcessMemory
+
+_FUTEX: Final = {"x86_64": 202, "aarch64": 98, "riscv64": 98, "ppc64le": 221, "s390x": 238}
+"""Number of the system call."""
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """Program or library that a process has mapped: the address of its first byte, and the file."""
+
+    base: int
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """Kernel thread."""
+
+    native_id: int
+    """Thread id as the process itself sees it, in its own namespace."""
+    tid: int
+    """Thread id as we see it."""
+    state: str
+    """R runs, S sleeps, D sleeps and cannot be woken, T is stopped, t is traced, Z has ended."""
+    runs: tuple[int, ...]
+    """Counters that change whenever it runs; empty where the kernel has none."""
+    system_call: tuple[int, ...] | None
+    """Number and arguments of the system call that it sleeps in; () in none; None where the kernel does not say."""
+    idle_since: float | None
+    """Seconds since it last ran, if the kernel says so."""
+
+    @property
+    def futex(self) -> int | None:
+        """Address of the word that it sleeps on; 0 if on none; None where the kernel does not say."""
+        if self.system_call is None:
+            return None
+        if len(self.system_call) > 4 and self.system_call[0] == _FUTEX.get(os.uname().machine):
+            return self.system_call[1]
+        return 0
+
+    @property
+    def has_time_limit(self) -> bool:
+        """Whether its sleep on a word ends by itself."""
+        return bool(self.futex and self.system_call and self.system_call[4])
+
+
+class Process(Protocol):
+    """What a dump is made from: a live process, or one that was recorded."""
+
+    pid: int
+    memory: Memory
+
+    def images(self) -> tuple[Image, ...]:
+        """Return the programs and libraries that are mapped, the most likely ones to hold an interpreter first."""
+        ...
+
+    def tasks(self) -> dict[int, Task]:
+        """Return its kernel threads by native id."""
+        ...
+
+    def open_image(self, image: Image) -> bytes | None:
+        """Return the file of an image, or None if it cannot be read."""
+        ...
+
+
+class LiveProcess:
+    """Process that runs now, seen through /proc."""
+
+    def __init__(self, pid: int) -> None:
+        self.pid = pid
+        self.memory: Memory = ProcessMemory(pid)
+        self._nested = len(status_of(pid).get("NSpid", "").split()) > 1
+
+    def images(self) -> tuple[Image, ...]:
+        try:
+            with open(f"/proc/{self.pid}/maps", encoding="utf-8", errors="surrogateescape") as file:
+                lines = file.read().splitlines()
+        except (FileNotFoundError, ProcessLookupError):
+            raise ProcessGoneError(f"process {self.pid} has ended") from None
+        found = []
+        for line in lines:
+            words = line.split(maxsplit=5)
+            if len(words) == 6 and words[2] == "00000000" and words[5].startswith("/"):
+                found.append(Image(int(words[0].partition("-")[0], 16), words[5].removesuffix(" (deleted)")))
+        # The first one is the program. An interpreter is in it, or in a library of its name, or in what embeds it.
+        return tuple(sorted(found, key=lambda image: (image is not found[0], "python" not in image.path)))
+
+    def tasks(self) -> dict[int, Task]:
+        found = {}
+        clocks = CpuClocks()
+        for tid in _task_ids(self.pid):
+            task = self._task(tid, clocks)
+            if task is not None:
+                found[task.native_id] = task
+        return found
+
+    def open_image(self, image: Image) -> bytes | None:
+        for path in (f"/proc/{self.pid}/root{image.path}", f"/proc/{self.pid}/exe"):
+            try:
+                with open(path, "rb") as file:
+                    return file.read(256 << 20)
+            except OSError:
+                continue
+        return None
+
+    def _task(self, tid: int, clocks: CpuClocks) -> Task | None:
+        folder = f"/proc/{self.pid}/task/{tid}"
+        stat = _read(f"{folder}/stat")
+        if stat is None:
+            return None
+        native_id = tid
+        if self._nested:
+            native_id = int(status_of(f"{self.pid}/task/{tid}").get("NSpid", str(tid)).split()[-1])
+        runs = tuple(int(word) for word in (_read(f"{folder}/schedstat") or "").split())
+        words = stat.rpartition(")")[2].split()
+        idle = clocks.idle(last_run(f"{self.pid}/task/{tid}"), last_cpu(words))
+        return Task(native_id, tid, words[0], runs, _system_call(folder), idle)
+
+
+def _task_ids(pid: int) -> list[int]:
+    try:
+        return sorted(int(name) for name in os.listdir(f"/proc/{pid}/task"))
+    except (FileNotFoundError, ProcessLookupError):
+        raise ProcessGoneError(f"process {pid} has ended") from None
+
+
+def _system_call(folder: str) -> tuple[int, ...] | None:
+    said = _read(f"{folder}/syscall")
+    if said is None:
+        return None
+    words = said.split()
+    if not words or words[0] in ("running", "-1"):
+        return ()
+    try:
+        return tuple(int(word, 0) for word in words)
+    except ValueError:
+        return None
+
+
+def _read(path: str) -> str | None:
+    try:
+        with open(path, "rb", buffering=0) as file:
+            return file.read(8192).decode("utf-8", "replace")
+    except OSError:
+        return None
+
+
+def status_of(who: int | str) -> dict[str, str]:
+    """Return the lines of /proc/PID/status by name; nothing if there is no such process."""
+    lines = (_read(f"/proc/{who}/status") or "").splitlines()
+    return {name: value.strip() for name, _, value in (line.partition(":") for line in lines)}
+
+
+def exists(pid: int) -> bool:
+    """Whether there is such a process, and it has not ended."""
+    return status_of(pid).get("State", "Z")[:1] not in ("Z", "X")
+
+
+def every_process() -> Iterator[int]:
+    """Ids of all processes that we see, ourselves left out."""
+    for name in os.listdir("/proc"):
+        if name.isdecimal() and int(name) != os.getpid():
+            yield int(name)
+
+
+def descendants(pid: int) -> list[int]:
+    """Return the children of a process, and theirs, in the order of their ids."""
+    parents = {process: int(status_of(process).get("PPid", "0")) for process in every_process()}
+    family = [pid]
+    for member in family:
+        family.extend(sorted(child for child, parent in parents.items() if parent == member and child not in family))
+    return family[1:]
+
+
+def command_of(pid: int) -> str:
+    """Return the command line of a process, or its name where it has none."""
+    words = (_read(f"/proc/{pid}/cmdline") or "").split("\0")
+    return " ".join(word for word in words if word) or status_of(pid).get("Name", "?")

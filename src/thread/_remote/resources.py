@@ -1,0 +1,83 @@
+"""What threads wait for and hold: locks, semaphores, conditions, queues, futures, other threads."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+from .memory import UnreadableMemoryError
+from .objects import Objects
+
+LOCK: Final = "lock"
+RLOCK: Final = "rlock"
+_LOCK_TYPES: Final = {"_thread.lock": LOCK, "_thread.RLock": RLOCK}
+
+
+class Resource(NamedTuple):
+    """Object that a thread can wait for, told from others by its address."""
+
+    kind: str
+    address: int
+
+
+@dataclass(frozen=True, slots=True)
+class LockState:
+    """Lock as it stands in memory."""
+
+    locked: bool
+    owner: int
+    """Ident of the thread that holds it; 0 for a lock that keeps none."""
+
+
+def lock_at(objects: Objects, address: int) -> Resource | None:
+    """Return the lock at an address, or the one that the condition there uses; None if there is neither."""
+    if not address:
+        return None
+    kind = objects.type_name(address)
+    if kind in _LOCK_TYPES:
+        return Resource(_LOCK_TYPES[kind], address)
+    return None
+
+
+def lock_of_condition(objects: Objects, condition: int) -> Resource | None:
+    """Return the lock that a condition uses, None if it is none of the interpreter's."""
+    return lock_at(objects, objects.attribute(condition, "_lock"))
+
+
+def state_of(objects: Objects, lock: Resource) -> LockState:
+    """Read whether a lock is held, and by whom if it says so."""
+    layout, memory = objects.layout, objects.memory
+    if lock.kind == LOCK:
+        return LockState(bool(memory.byte(lock.address + layout.lock_locked) & 1), 0)
+    owner = memory.word(lock.address + layout.rlock_owner)
+    if layout.version >= (3, 14):
+        locked = bool(memory.byte(lock.address + layout.rlock_word) & 1)
+    else:
+        locked = bool(memory.word(lock.address + layout.rlock_count))
+    return LockState(locked, owner if locked else 0)
+
+
+def is_slept_on(objects: Objects, address: int, futex: int) -> bool:
+    """Whether the word that a thread sleeps on belongs to the lock, or the queue, at an address."""
+    layout, memory = objects.layout, objects.memory
+    try:
+        is_queue = objects.type_name(address) == "_queue.SimpleQueue"
+        if layout.version >= (3, 13 if is_queue else 14):
+            # The sleeper's own record: where it is parked stands before what it sleeps on.
+            return memory.word(futex - 8) == address + layout.lock_word
+        return memory.word(address + layout.lock_word) == futex
+    except UnreadableMemoryError:
+        return False
+
+
+def queued_items(objects: Objects, queue: int) -> tuple[int, ...]:
+    """Return what lies in a `SimpleQueue` written in C, the oldest first."""
+    layout, memory = objects.layout, objects.memory
+    place = queue + layout.queue_items
+    if layout.version < (3, 13):
+        first = memory.word(place + 8)
+        return objects.list_items(memory.word(place))[first:]
+    _, first, items, capacity, count = (memory.word(place + 8 * index) for index in range(5))
+    if not 0 < capacity <= 1 << 16 or count > capacity:
+        return ()
+    return tuple(memory.word(items + 8 * ((first + index) % capacity)) for index in range(count))
