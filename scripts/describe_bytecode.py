@@ -42,7 +42,7 @@ def caches() -> dict[str, int]:
 
 
 def effect(name: str, jump: bool) -> tuple[str, int, int]:
-    """How an instruction changes the height of the stack: how its argument counts, a constant, a factor."""
+    """Return the change of the height of the stack: the rule for the argument, a constant, a factor."""
     number = opcode.opmap[name]
     if name == "PRECALL":
         return "linear", 0, 0  # The compiler counts the arguments here, the interpreter takes them at CALL.

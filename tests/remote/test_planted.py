@@ -1,4 +1,4 @@
-"""What a dump says of programs that nobody prepared: the owner is named right, or said not to be seen."""
+"""Dumps of programs that nobody prepared: each owner is named right, or the dump says that it cannot be seen."""
 
 from __future__ import annotations
 

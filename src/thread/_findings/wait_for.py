@@ -17,9 +17,9 @@ class Wait:
     enders: frozenset[Hashable]
     """Threads each of which alone could end it: the owner of a lock, the workers of a pool."""
     complete: bool
-    """Whether nobody else could end it."""
+    """True if nobody else could end it."""
     timed: bool = False
-    """Whether it ends by itself."""
+    """True if it ends by itself."""
 
 
 def stuck(waits: Mapping[Hashable, Wait]) -> set[Hashable]:

@@ -26,7 +26,7 @@ class Handler(NamedTuple):
     height: int
     """Values that are left on the stack for it."""
     keeps_place: bool
-    """Whether the place of the error is put on the stack, too."""
+    """True if the place of the error is put on the stack, too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +115,7 @@ class Code:
             handler = self.handler_of(handler.target)
 
     def _leaves_with(self, target: int) -> bool:
-        """Whether a handler begins as the compiler has every `with` statement deal with exceptions."""
+        """True if a handler begins as the compiler has every `with` statement deal with exceptions."""
         code = self.instruction_bytes[target : target + 3]
         names = [self.bytecode.name(opcode) for opcode in code[::2]]
         return names == ["PUSH_EXC_INFO", "WITH_EXCEPT_START"]

@@ -29,7 +29,7 @@ class CannotDumpError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What was asked for."""
+    """Request of a user."""
 
     pid: int | None
     """None for every Python process that may be read."""

@@ -95,7 +95,7 @@ def write(
 
 
 class _Believed:
-    """What is believed of a look: the threads that stood still, who could end their waits, and names."""
+    """Part of a look that is believed: the threads that stood still, who could end their waits, and names."""
 
     def __init__(self, program: Program, activities: dict[int, Activity]) -> None:
         self.program = program

@@ -17,7 +17,7 @@ _OF_ITSELF: Final = frozenset({LOCK, RLOCK})
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """What the findings are made from: who does what, who could end which wait, and how things are called."""
+    """Facts for the findings: who does what, who could end which wait, and the names of things."""
 
     activities: dict[int, Activity]
     enders: dict[int, Enders]

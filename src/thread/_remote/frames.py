@@ -40,7 +40,7 @@ class Frame:
         self.offset = memory.word(address + layout.frame_instruction) - start
 
     def _own_copy(self, start: int) -> int:
-        """Where the bytecode lies that this thread runs, in a free-threaded build."""
+        """Return the address of the bytecode that this thread runs, in a free-threaded build."""
         layout, memory = self.objects.layout, self.objects.memory
         index = memory.int32(self.address + layout.frame_code_copy)
         copies = memory.word(self.code.address + layout.code_copies)
@@ -147,7 +147,7 @@ class Frame:
 
     @property
     def held_back(self) -> tuple[int, ...]:
-        """What tells a frame that stands still from one that moved on."""
+        """Key of the place: another one if the frame has moved on."""
         return self.address, self.code.address, self.offset
 
 

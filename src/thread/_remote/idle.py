@@ -10,7 +10,7 @@ _CPU: Final = 36
 
 
 class CpuClocks:
-    """What the clock of each CPU says now. It is read by running there for a moment."""
+    """Clocks of all CPUs. Each is read by running there for a moment."""
 
     def __init__(self) -> None:
         self._now: dict[int, float | None] = {}

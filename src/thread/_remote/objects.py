@@ -134,7 +134,7 @@ class Objects:
             yield from self.dict_items(found)
 
     def _managed(self, obj: int, kind: int, flags: int) -> tuple[int, int]:
-        """Where the values of an instance lie, or else its dict: one of the two is 0."""
+        """Return the addresses of the values of an instance and of its dict; one of the two is 0."""
         layout, memory = self.layout, self.memory
         found = memory.word(obj + layout.managed_dict)
         if layout.version == (3, 11):

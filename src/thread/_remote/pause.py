@@ -69,7 +69,7 @@ def copy_while_stopped(process: Process, numbers: Iterable[int]) -> tuple[Paused
 
 @dataclass(slots=True)
 class _Stop:
-    """When a process was stopped, and for how many seconds."""
+    """Moment at which a process was stopped, and the seconds until it went on."""
 
     began: float
     took: float = 0.0

@@ -50,12 +50,12 @@ class Task:
 
     @property
     def has_time_limit(self) -> bool:
-        """Whether its sleep on a word ends by itself."""
+        """True if its sleep on a word ends by itself."""
         return bool(self.futex and self.system_call and self.system_call[4])
 
 
 class Process(Protocol):
-    """What a dump is made from: a live process, or one that was recorded."""
+    """Source of a dump: a live process, or one that was recorded."""
 
     pid: int
     memory: Memory
@@ -162,7 +162,7 @@ def status_of(who: int | str) -> dict[str, str]:
 
 
 def exists(pid: int) -> bool:
-    """Whether there is such a process, and it has not ended."""
+    """True if there is such a process, and it has not ended."""
     return status_of(pid).get("State", "Z")[:1] not in ("Z", "X")
 
 

@@ -20,7 +20,7 @@ _TAKING: Final = frozenset({"acquire", "release"})
 
 @dataclass(frozen=True, slots=True)
 class Activity:
-    """What one thread does."""
+    """State of one thread: its stack, its wait, its locks."""
 
     state: ThreadState
     thread_object: int
@@ -32,7 +32,7 @@ class Activity:
 
     @property
     def doing(self) -> tuple[object, ...]:
-        """All that must be the same in two looks to be believed."""
+        """Place, wait and locks: believed if they are the same in two looks."""
         return self.state.place, self.wait, self.holds
 
 
@@ -43,15 +43,15 @@ class Enders:
     threads: tuple[int, ...] = ()
     """By the address of their states."""
     holds: tuple[Hold | None, ...] = ()
-    """Where each of them took what is waited for, None where that left no trace."""
+    """The statement with which each of them took the resource, None if that left no trace."""
     complete: bool = False
-    """Whether nobody else could."""
+    """True if nobody else could."""
     ended: bool = False
-    """Whether the one who could has ended."""
+    """True if the one who could has ended."""
     pooled: bool = False
-    """Whether these are the workers of a pool, any of which could."""
+    """True if these are the workers of a pool, any of which could."""
     doubtful: bool = False
-    """Whether the one who could is known by an ident alone, which it may have got from a thread that ended."""
+    """True if the one who could is known by an ident alone, which it may have got from a thread that ended."""
 
 
 class Program:
@@ -203,7 +203,7 @@ class Program:
             return 0
 
     def _is_full(self, executor: int, workers: int) -> bool:
-        """Whether an executor starts no further thread, whatever is submitted."""
+        """True if an executor starts no further thread, whatever is submitted."""
         if not executor or self.objects.type_name(executor) != "ThreadPoolExecutor":
             return False
         most = self.objects.integer(self.objects.attribute(executor, "_max_workers"))
@@ -211,7 +211,7 @@ class Program:
 
 
 def takes_locks(stack: Stack) -> bool:
-    """Whether a function on a stack takes or releases locks by name."""
+    """True if a function on a stack takes or releases locks by name."""
     for frame in stack.frames:
         try:
             if not _TAKING.isdisjoint(frame.code.names) and library_name(frame.code) not in BEGINNINGS:

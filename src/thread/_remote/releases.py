@@ -19,7 +19,7 @@ _ATTRIBUTES: Final = frozenset({"LOAD_ATTR", "LOAD_METHOD"})
 
 
 def may_release(objects: Objects, frames: Sequence[Frame], block: WithBlock, lock: Resource) -> bool:
-    """Whether the body of a `with`, or a function that it is in at the moment, may have released the lock.
+    """True if the body of a `with`, or a function that it is in at the moment, may have released the lock.
 
     `frames` are those from the innermost to the one that the body belongs to.
     """
@@ -54,7 +54,7 @@ def _name_index(frame: Frame, step: Step) -> int:
 
 
 def _releases(objects: Objects, frame: Frame, place: tuple[int, list[Step]], lock: Resource) -> bool:
-    """Whether what is released there is the lock, or cannot be told."""
+    """True if what is released there is the lock, or cannot be told."""
     path: list[str] = []
     for step in reversed(place[1]):
         name = step.instruction.name

@@ -1,4 +1,4 @@
-"""What threads wait for and hold: locks, semaphores, conditions, queues, futures, other threads."""
+"""Objects that threads wait for and hold: locks, semaphores, conditions, queues, futures, other threads."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def state_of(objects: Objects, lock: Resource) -> LockState:
 
 
 def is_slept_on(objects: Objects, address: int, futex: int) -> bool:
-    """Whether the word that a thread sleeps on belongs to the lock, or the queue, at an address."""
+    """True if the word that a thread sleeps on belongs to the lock, or the queue, at an address."""
     layout, memory = objects.layout, objects.memory
     try:
         is_queue = objects.type_name(address) == "_queue.SimpleQueue"

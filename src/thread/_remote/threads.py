@@ -29,7 +29,7 @@ class ThreadState:
 
     @property
     def place(self) -> tuple[object, ...]:
-        """All that is the same as long as a thread does not move on."""
+        """Frames and instructions: the same as long as the thread does not move on."""
         return tuple(frame.held_back for frame in self.stack.frames)
 
 

@@ -28,7 +28,7 @@ class OwnerView:
 
 @dataclass(frozen=True, slots=True)
 class WaitView:
-    """What a thread waits for."""
+    """Wait of a thread."""
 
     kind: str
     what: str
@@ -36,10 +36,10 @@ class WaitView:
     since: float | None
     """Seconds that it has waited, at least; None if the kernel does not say."""
     timed: bool
-    """Whether it ends by itself, or that cannot be told."""
+    """True if it ends by itself, or that cannot be told."""
     owners: tuple[OwnerView, ...]
     owners_seen: bool
-    """Whether these are all that could end it."""
+    """True if these are all that could end it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +67,7 @@ class ThreadView:
     holds: tuple[HoldView, ...]
     stack: tuple[FrameView, ...]
     complete: bool
-    """Whether that is the whole stack."""
+    """True if that is the whole stack."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,11 +103,11 @@ class Dump:
     paused: float | None
     """Seconds that the process was stopped for; None if it was not."""
     complete: bool
-    """Whether all its threads could be read."""
+    """True if all its threads could be read."""
     findings: tuple[FindingView, ...]
     threads: tuple[ThreadView, ...]
 
     @property
     def is_hung(self) -> bool:
-        """Whether a finding is certain."""
+        """True if a finding is certain."""
         return any(finding.certainty == "certain" for finding in self.findings)

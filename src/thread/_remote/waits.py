@@ -45,9 +45,9 @@ class Wait:
     depth: int
     """Number of the frame that waits, the library's own passed over."""
     timed: bool
-    """Whether it ends by itself, or that cannot be told."""
+    """True if it ends by itself, or that cannot be told."""
     seen: bool
-    """Whether the kernel confirms that the thread sleeps, and where."""
+    """True if the kernel confirms that the thread sleeps, and where."""
 
 
 def wait_of(objects: Objects, stack: Stack, task: Task | None) -> Wait | None:
@@ -80,7 +80,7 @@ def _wait(objects: Objects, stack: Stack, task: Task) -> Wait | None:
 
 
 def _is_bookkeeping(objects: Objects, top: Frame, lock: Resource) -> bool:
-    """Whether a lock is one that the library makes for one wait."""
+    """True if a lock is one that the library makes for one wait."""
     name = library_name(top.code)
     if name == "threading.Condition.wait":
         return top.local("waiter") == lock.address
@@ -88,7 +88,7 @@ def _is_bookkeeping(objects: Objects, top: Frame, lock: Resource) -> bool:
 
 
 def _by_library(stack: Stack, lock: Resource | None) -> tuple[Resource | None, int]:
-    """What the outermost function of the library waits for, and the first frame of somebody else."""
+    """Find the object that the outermost function of the library waits for, and the first frame of somebody else."""
     found: Resource | None = None
     depth = 0
     for number, frame in enumerate(stack.frames):

@@ -9,7 +9,7 @@ from importlib import import_module
 from typing import Final, NamedTuple
 
 Effect = tuple[str, int, int]
-"""How the argument counts (`linear`, `parity`, or a rule by name), a constant, and a factor."""
+"""Rule by which the argument counts (`linear`, `parity`, or a name), a constant, and a factor."""
 
 _NO_EFFECT: Final[Effect] = ("linear", 0, 0)
 _LONGEST: Final = 1 << 16
@@ -28,7 +28,7 @@ class Instruction(NamedTuple):
     direction: str = ""
     """`forward` or `backward` if it may jump."""
     ends: bool = False
-    """Whether what follows is reached from elsewhere only."""
+    """True if what follows is reached from elsewhere only."""
 
 
 class Step(NamedTuple):

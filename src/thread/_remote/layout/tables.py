@@ -138,7 +138,7 @@ _INTERNAL: Final[dict[tuple[int, int], dict[str, int]]] = {
         "values_items": 0,
     },
 }
-"""What is internal to the interpreter, and published from 3.13 on."""
+"""Structures that are internal to the interpreter, and published from 3.13 on."""
 
 _FREE_THREADED_HEADER: Final = 16
 """Bytes by which the header of each object is longer in a free-threaded build."""
