@@ -1,16 +1,15 @@
-"""thread-telemetry in the form of an OpenTelemetry instrumentation.
+"""thread-telemetry as an OpenTelemetry instrumentation.
 
     export OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf     # unless a gRPC exporter is installed
-    opentelemetry-instrument python app.py               # found by its entry point, turned on by itself
+    opentelemetry-instrument python app.py               # finds it by its entry point and turns it on
 
 or in the program:
 
     ThreadInstrumentor().instrument(tracer_provider=…, meter_provider=…, logger_provider=…)
 
-`threading`, `queue` and `concurrent.futures` are observed from then on, as by `telemetry.instrument()`. Slow waits and
-threads become spans, unhandled exceptions events of spans or log records, and the metrics that are single numbers
-observable instruments. For those that are histograms, of waits and holds and lifetimes, choose the metrics exporter:
-OTEL_METRICS_EXPORTER=thread_otlp.
+Like `telemetry.instrument()`, it observes `threading`, `queue` and `concurrent.futures`. Slow waits and threads become
+spans, unhandled exceptions become span events or log records, and single numbers become observable instruments. For the
+histograms of waits, holds and lifetimes, choose the metrics exporter with OTEL_METRICS_EXPORTER=thread_otlp.
 """
 
 from __future__ import annotations
@@ -35,16 +34,16 @@ _log: Final = logging.getLogger("thread.telemetry")
 class ThreadInstrumentor(BaseInstrumentor):  # type: ignore[misc]
     """Observes threads and locks with the providers given to `instrument()`, by default the global ones.
 
-    `instrument()` twice is once, and `uninstrument()` gives everything back. Where threads cannot be observed, under
-    greenlets for example, one line in the log says why: `opentelemetry-instrument` turns no instrumentation on at all
-    when one of them raises. The settings are those of the environment and of `telemetry.configure`.
+    A second `instrument()` does nothing, and `uninstrument()` restores everything. If threads cannot be observed, for
+    example under greenlets, it logs one line and does not raise, because then `opentelemetry-instrument` would turn on
+    no instrumentation at all. Settings come from the environment and from `telemetry.configure`.
     """
 
     _exporter: SpansExporter | None = None
     _observables: Observables | None = None
 
     def instrumentation_dependencies(self) -> Collection[str]:
-        """Nothing: Python brings what is instrumented."""
+        """Return nothing: the instrumented modules are part of Python."""
         return ()
 
     def _instrument(self, **providers: Any) -> None:
@@ -56,7 +55,7 @@ class ThreadInstrumentor(BaseInstrumentor):  # type: ignore[misc]
             telemetry.start(exporter)
             self._exporter = exporter
         except Exception as error:
-            _log.warning("not everything of threads and locks is observed: %s: %s", type(error).__name__, error)
+            _log.warning("cannot observe all threads and locks: %s: %s", type(error).__name__, error)
 
     def _uninstrument(self, **kwargs: Any) -> None:
         exporter, observables = self._exporter, self._observables

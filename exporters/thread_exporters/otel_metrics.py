@@ -1,13 +1,13 @@
-"""Exporters of metrics by OTLP, under the resource of the application and beside its own metrics.
+"""Exporters of metrics over OTLP, under the application's resource and beside its own metrics.
 
     OTEL_METRICS_EXPORTER=thread_otlp opentelemetry-instrument python app.py
 
-or, where the program sets up the SDK itself:
+or, if the program sets up the SDK itself:
 
     reader = PeriodicExportingMetricReader(ThreadMetricExporter())
     set_meter_provider(MeterProvider(metric_readers=[reader]))
 
-Endpoint, headers, compression, timeout, temporality and the kind of histograms are those of the standard variables.
+The standard variables set the endpoint, headers, compression, timeout, temporality and kind of histograms.
 """
 
 from __future__ import annotations
@@ -43,14 +43,14 @@ _log: Final = logging.getLogger("thread.telemetry")
 
 
 class OtlpMetrics:
-    """Sends one snapshot after the other through a metric exporter of the SDK, in the calling thread.
+    """Sends snapshots through a metric exporter of the SDK, in the calling thread.
 
-    Without `exporter` it is the SDK's OTLP exporter over HTTP, and without `resource` that of the environment, both as
-    the standard variables have it; so are `temporality` and `exponential`, see `MetricsProducer`. With a temporality of
-    deltas, what could not be delivered is lost, as it is with the SDK.
+    The standard variables provide the defaults: for `exporter` the SDK's OTLP exporter over HTTP, for `resource` the
+    resource of the environment, and for `temporality` and `exponential` see `MetricsProducer`. With delta temporality,
+    an undelivered snapshot is lost, as in the SDK.
 
-    Raises ValueError for an unknown temporality, and what the making of the exporter raises. Starts no thread. Not for
-    use from two threads at the same time.
+    Raises ValueError for an unknown temporality, and any error from making the exporter. Starts no thread. Do not use
+    it from two threads at the same time.
     """
 
     def __init__(
@@ -66,9 +66,9 @@ class OtlpMetrics:
         self._is_disabled = sdk_is_disabled()
 
     def export(self, snapshot: Snapshot, events: Sequence[Event]) -> bool:
-        """Send the metrics of a snapshot, with exemplars of these events and of earlier ones. Says if they arrived.
+        """Send the metrics of a snapshot, with exemplars from these and earlier events. Returns True if they arrived.
 
-        With OTEL_SDK_DISABLED nothing is sent, and nothing is missed.
+        With OTEL_SDK_DISABLED it sends nothing and returns True.
         """
         self._metrics.observe(events)
         if self._is_disabled:
@@ -76,23 +76,23 @@ class OtlpMetrics:
         return self._exporter.export(self._metrics.produce(snapshot)) is MetricExportResult.SUCCESS
 
     def shutdown(self, timeout: float) -> None:
-        """Let go of the connection within `timeout` seconds."""
+        """Close the connection within `timeout` seconds."""
         self._exporter.shutdown(timeout_millis=timeout * 1000)
 
     def after_fork_in_child(self) -> None:
-        """Forget what the parent did. Values start from zero by themselves."""
+        """Forget the parent's exemplars. Values start from zero anyway."""
         self._metrics.forget_exemplars()
 
 
 class ThreadMetricExporter(OTLPMetricExporter):
-    """The SDK's OTLP exporter over HTTP, which sends the metrics of `thread.telemetry` along with those it is given.
+    """The SDK's OTLP exporter over HTTP, which adds the metrics of `thread.telemetry` to those of the application.
 
-    It is the exporter of the name `thread_otlp` in `OTEL_METRICS_EXPORTER`, and takes the arguments of
-    `OTLPMetricExporter`. The SDK calls no exporter while the application has no metrics, so one of ours is registered
-    with the global meter provider, the one there is or the one to come; where `OTEL_PYTHON_METER_PROVIDER` names that
-    provider, ours are sent only with metrics of the application.
+    Its name in `OTEL_METRICS_EXPORTER` is `thread_otlp`, and it takes the arguments of `OTLPMetricExporter`. The SDK
+    calls no exporter while the application has no metrics, so it registers one of ours with the global meter provider,
+    present or future. If `OTEL_PYTHON_METER_PROVIDER` names that provider, our metrics are sent only along with metrics
+    of the application.
 
-    Its methods are called by the SDK, one at a time.
+    The SDK calls its methods, one at a time.
     """
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
@@ -100,7 +100,7 @@ class ThreadMetricExporter(OTLPMetricExporter):
         self._producer = MetricsProducer()
         self._exemplars = _ListeningExemplars()
         self._has_failed = False
-        # To ask for a meter would set the provider that the variable names, and the SDK could set none any more.
+        # Asking for a meter would install the provider that the variable names, and the SDK could not set its own.
         if OTEL_PYTHON_METER_PROVIDER not in os.environ:
             _register_metric()
         if not exemplars_are_wanted() or sdk_is_disabled():
@@ -108,13 +108,13 @@ class ThreadMetricExporter(OTLPMetricExporter):
         try:
             telemetry.start(self._exemplars)
         except RuntimeError:
-            # No thread can be started: there are no exemplars then, but all the rest.
+            # No thread can be started. Everything but exemplars still works.
             pass
 
     def export(
         self, metrics_data: MetricsData, timeout_millis: float | None = 10_000, **kwargs: Any
     ) -> MetricExportResult:
-        """Send the metrics of the application and ours."""
+        """Send the application's metrics and ours."""
         with telemetry.hidden():
             return super().export(self._with_ours(metrics_data), timeout_millis=timeout_millis, **kwargs)
 
@@ -122,12 +122,12 @@ class ThreadMetricExporter(OTLPMetricExporter):
         try:
             ours = self._producer.produce(telemetry.snapshot(), self._exemplars)
         except Exception:
-            # Those of the application are sent whatever happens to ours.
+            # The application's metrics must be sent whatever happens to ours.
             if not self._has_failed:
                 self._has_failed = True
-                _log.exception("the metrics of thread.telemetry cannot be sent; further failures are not logged")
+                _log.exception("cannot send the metrics of thread.telemetry; further failures will not be logged")
             return theirs
-        # There is one resource, that of the provider which collected.
+        # There is one resource, that of the collecting provider.
         return MetricsData(
             [
                 ResourceMetrics(
@@ -141,7 +141,7 @@ class ThreadMetricExporter(OTLPMetricExporter):
 
 
 class _ListeningExemplars(Exemplars):
-    """Exemplars that are fed by `thread.telemetry`, as an exporter is."""
+    """Exemplars that receive events from `thread.telemetry` like an exporter."""
 
     def export(self, snapshot: Snapshot, events: Sequence[Event]) -> None:
         self.observe(events)
@@ -154,7 +154,7 @@ class _ListeningExemplars(Exemplars):
 
 
 def _register_metric() -> None:
-    # One that says something even where another exporter collects it too.
+    # This metric is meaningful even if another exporter collects it too.
     metric = next(each for each in METRICS if each.name == "python.thread.telemetry.instrumented")
     assert isinstance(metric, NumberMetric)
 

@@ -1,11 +1,11 @@
-"""Exporter of spans, metrics and log records by OTLP over HTTP.
+"""Exporter of spans, metrics and log records over OTLP/HTTP.
 
-    telemetry.start("otlp")                              # to where the standard variables of OpenTelemetry say
+    telemetry.start("otlp")                              # to the endpoint in OpenTelemetry's standard variables
 
-OTEL_SDK_DISABLED, OTEL_EXPORTER_OTLP_ENDPOINT and the other variables of the protocol, OTEL_SERVICE_NAME,
-OTEL_RESOURCE_ATTRIBUTES, OTEL_TRACES_SAMPLER and the rest of the standard ones have their usual meaning; `none` in
-OTEL_TRACES_EXPORTER, OTEL_METRICS_EXPORTER or OTEL_LOGS_EXPORTER leaves that signal out. The application needs no
-OpenTelemetry of its own; where it has one, its spans and these find each other by their identifiers.
+OTEL_SDK_DISABLED, OTEL_EXPORTER_OTLP_ENDPOINT, OTEL_SERVICE_NAME, OTEL_RESOURCE_ATTRIBUTES, OTEL_TRACES_SAMPLER and
+the other standard variables have their usual meaning. `none` in OTEL_TRACES_EXPORTER, OTEL_METRICS_EXPORTER or
+OTEL_LOGS_EXPORTER turns that signal off. The application does not need to set up OpenTelemetry. If it does, its spans
+and ours refer to each other by their identifiers.
 """
 
 from __future__ import annotations
@@ -35,17 +35,17 @@ from ._otlp.pipeline import CollectedLogRecords, CollectedSpans, Sender
 __all__ = ["OtlpExporter"]
 
 SHARE_OF_TIMEOUT: Final = 0.9
-"""Of `export_timeout`, for all requests of one export: it comes to its end before it counts as hung."""
+"""Fraction of `export_timeout` for all requests of one export, so that it ends before it counts as hung."""
 
 
 class OtlpExporter:
     """Sends spans, metrics and log records, each signal through an exporter of the SDK made from the environment.
 
-    `per_second` limits the spans of slow waits for each lock, and of threads for each target, ten times as many at
-    once. What is more than that, and what the receiver does not take, is counted as dropped. All requests of one export
-    end within `export_timeout`, and one line in the log says why they failed. It starts no thread.
+    `per_second` limits the spans of slow waits per lock, and of threads per target; bursts may be ten times as large.
+    Spans beyond the limit, and anything that the receiver refuses, count as dropped. All requests of one export end
+    within `export_timeout`, and one line in the log says why they failed. It starts no thread.
 
-    Raises RuntimeError for an OpenTelemetry whose current span cannot be read.
+    Raises RuntimeError for a version of OpenTelemetry whose current span cannot be read.
     """
 
     def __init__(self, *, per_second: float = DEFAULT_PER_SECOND, resource: Resource | None = None) -> None:
@@ -76,9 +76,9 @@ class OtlpExporter:
         self._builder = SpanBuilder(tracer_provider, logger_provider, self._per_second)
 
     def export(self, snapshot: Snapshot, events: Sequence[Event]) -> int:
-        """Send what happened since the last call, and the metrics as they are now. Returns how much was dropped.
+        """Send everything since the last call, and the current metrics. Returns the number of dropped items.
 
-        Raises ExportError for what could not be sent.
+        Raises ExportError if something could not be sent.
         """
         with suppressed():
             dropped = self._builder.build(events)
@@ -100,7 +100,7 @@ class OtlpExporter:
     def _deliver(self, items: dict[Signal, Sequence[Any]], dropped: int) -> int:
         self._deadline.begin(telemetry.configure().export_timeout * SHARE_OF_TIMEOUT)
         senders = [sender for sender in self._senders if items.get(sender.signal)]
-        # A signal whose receiver is gone does not take the time of the others.
+        # A signal that failed last time goes last, so that it does not use up the time of the others.
         senders.sort(key=lambda sender: sender.trouble is not None)
         for position, sender in enumerate(senders):
             left = self._deadline.left()
@@ -108,7 +108,7 @@ class OtlpExporter:
             if sender.signal == "metrics":
                 seconds = min(seconds, self._metric_timeout)
             lost = sender.deliver(items[sender.signal], seconds)
-            # The next metrics have all that these had.
+            # Lost metrics do not count as dropped, because the next ones contain them.
             dropped += 0 if sender.signal == "metrics" else lost
         if failed := [sender for sender in senders if sender.trouble is not None]:
             signals = " and ".join(sender.signal for sender in failed)
@@ -116,12 +116,12 @@ class OtlpExporter:
         return dropped
 
     def finish_by(self, deadline: float) -> None:
-        """Have the last requests end in time."""
+        """Make the last requests end in time."""
         now = monotonic()
         self._deadline.set_last(now + (deadline - now) * SHARE_OF_TIMEOUT)
 
     def shutdown(self, timeout: float) -> None:
-        """Send what is left, and close the connections."""
+        """Send the rest and close the connections."""
         telemetry.end_tracing(self._tracing)
         self.finish_by(monotonic() + timeout)
         with suppressed():
@@ -133,7 +133,7 @@ class OtlpExporter:
                     sender.exporter.shutdown()
 
     def after_fork_in_child(self) -> bool:
-        """Open connections of its own, and send its own data from zero, the last of it when the child exits."""
+        """Open new connections. The child sends its own data, which starts from zero, until it exits."""
         if self._given_resource is None:
             self._resource = _resource_of_child(self._resource)
         self._open()
@@ -141,13 +141,13 @@ class OtlpExporter:
 
 
 def _resource_of_child(parents: Resource) -> Resource:
-    """A resource by the environment as it is now: each process is an instance of its own."""
+    """Make a new resource from the environment, because each process is a service instance of its own."""
     try:
         return Resource.create()
     except RuntimeError:
-        # The SDK asks in threads, and none can be started in a child that is at its end already.
+        # The SDK runs its detectors in threads, and a child that is already exiting cannot start any.
         own = parents
-        # The first came after 1.40.
+        # The first of these is newer than 1.40.
         for name in ("ServiceInstanceIdResourceDetector", "OTELResourceDetector"):
             detector = getattr(resources, name, None)
             own = own if detector is None else own.merge(detector().detect())

@@ -1,13 +1,13 @@
-"""Exporter of spans through the tracer provider that the application has set up.
+"""Exporter of spans through the application's own tracer provider.
 
 For an application that has a tracer provider and sends its spans somewhere:
 
     telemetry.start("spans")                             # the global provider, whenever the application sets it
-    telemetry.start(SpansExporter(tracer_provider))      # or one that is given
+    telemetry.start(SpansExporter(tracer_provider))      # or a given one
 
-From then on a slow wait for a lock is a span in the trace of whoever waited, linked to the span of whoever held the
-lock; a thread is a span in the trace of its starter, and what is done in it finds the right current span. Where nothing
-sends spans yet, the exporter `otlp` does all of it.
+A slow wait for a lock becomes a span in the waiter's trace, linked to the span of the lock's owner. A thread becomes a
+span in its starter's trace, and code that runs in the thread sees the right current span. If the application sends no
+spans, use the exporter `otlp`, which needs no provider.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ __all__ = ["SpansExporter"]
 
 
 class SpansExporter:
-    """Hands spans to a tracer provider and log records of unhandled exceptions to a logger provider.
+    """Hands spans to a tracer provider, and log records of unhandled exceptions to a logger provider.
 
-    Those that are not given are the global ones, looked up at each export, since an application may set them late.
-    `per_second` limits the spans of slow waits for each lock, and of threads for each target, ten times as many at
-    once; the rest are counted as dropped.
+    The defaults are the global providers, looked up at each export because an application may set them late.
+    `per_second` limits the spans of slow waits per lock, and of threads per target; bursts may be ten times as large,
+    and the rest count as dropped.
 
-    Raises RuntimeError for an OpenTelemetry whose current span cannot be read. Only the API is imported.
+    Raises RuntimeError for a version of OpenTelemetry whose current span cannot be read. It imports only the API.
     """
 
     def __init__(
@@ -55,7 +55,7 @@ class SpansExporter:
         self._stop_before_the_providers()
 
     def export(self, snapshot: Snapshot, events: Sequence[Event]) -> int:
-        """Build the spans and log records. Returns how many events were too many."""
+        """Build spans and log records. Returns the number of events that the limit dropped."""
         with suppressed():
             builder = self._builder()
             if self._sends_nowhere():
@@ -63,9 +63,9 @@ class SpansExporter:
             return builder.build(events)
 
     def shutdown(self, timeout: float) -> None:
-        """Leave the providers alone from now on; to shut them down is up to the application.
+        """Leave the providers alone from now on. Shutting them down is up to the application.
 
-        Raises ExportError if there was none that takes spans, until the end.
+        Raises ExportError if no tracer provider was ever set.
         """
         telemetry.end_tracing(self._tracing)
         atexit.unregister(self._stop)
@@ -73,12 +73,12 @@ class SpansExporter:
             self._builder().finish()
         if self._unsent and self._sends_nowhere():
             raise telemetry.ExportError(
-                f"{self._unsent} events became no spans, since nobody has set a tracer provider; "
-                "opentelemetry-instrument does where opentelemetry-distro is installed, the exporter otlp needs none"
+                f"lost the spans of {self._unsent} events, because no tracer provider is set: run the program under "
+                "opentelemetry-instrument with opentelemetry-distro installed, or use the exporter otlp"
             )
 
     def after_fork_in_child(self) -> bool:
-        """Leave to the parent what it had not finished. The child sends the last of its own data itself."""
+        """Leave the parent's unfinished data to the parent. The child sends its own data until it exits."""
         self._in_use = None
         self._unsent = 0
         return True
@@ -97,7 +97,7 @@ class SpansExporter:
         return self._in_use[2]
 
     def _stop_before_the_providers(self) -> None:
-        # Those of the SDK take nothing more once the interpreter has shut them down at exit, last registered first.
+        # At exit, the SDK's providers shut down and take nothing more. The last registered function runs first.
         atexit.unregister(self._stop)
         atexit.register(self._stop)
 

@@ -138,7 +138,7 @@ def test_our_own_page_and_report_are_made_of_our_own_modules(folder: Path, comma
     assert said[-1] == "begun\n"
     assert stdout == ""
     assert re.search(r'python_lock_acquisitions_total\{.*:guard".*\} 7\n', page)
-    assert "Nobody had to wait" in stderr
+    assert "No thread had to wait" in stderr
     assert "Traceback" not in stderr
 
 

@@ -272,7 +272,7 @@ def test_a_taken_port_is_one_clear_line_and_the_program_runs(folder: Path) -> No
         status, stdout, stderr = run(folder, "--exporter", "prometheus", "--port", str(port), "program.py")
     assert (status, stdout) == (0, "ran\n")
     assert len(stderr.splitlines()) == 1
-    assert f"port {port} of 127.0.0.1" in stderr
+    assert f"127.0.0.1:{port}: " in stderr
 
 
 def test_the_console_report_names_the_contended_lock(folder: Path) -> None:
@@ -316,7 +316,7 @@ def test_the_report_goes_to_a_file_as_text_or_for_programs(folder: Path) -> None
 def test_a_report_that_cannot_be_written_is_refused_before_the_program_runs(folder: Path) -> None:
     status, stdout, stderr = run(folder, "--exporter", "console", "--report", "nowhere/report.txt", "program.py")
     assert (status, stdout) == (2, "")
-    assert "the report cannot be written to" in stderr
+    assert "cannot write the report to" in stderr
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""What no import statement of a program leads to: exporters are found by their names, the twin of the core by need."""
+"""Modules that PyInstaller cannot find from imports: exporters are loaded by name, the twin of the core on demand."""
 
 from PyInstaller.utils.hooks import collect_submodules, copy_metadata  # type: ignore[import-untyped]
 

@@ -1,1 +1,1 @@
-"""Translation into OpenTelemetry's spans, log records and metrics, and its environment variables. Nothing here sends."""
+"""Translation into OpenTelemetry's spans, log records and metrics, by its environment variables. Nothing here sends."""

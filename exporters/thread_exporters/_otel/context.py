@@ -1,12 +1,12 @@
-"""The current span of OpenTelemetry, and the span that a thread has in the trace of its starter.
+"""OpenTelemetry's current span, and the span of a thread in the trace of its starter.
 
-A thread that was started in a span belongs to the trace of that span for as long as the span is open: what is done in
-the thread has the thread's span as its parent there. Once the starter's span has ended the thread is on its own, for a
-thread may live as long as the process: what it does then begins traces of its own, and unrelated requests are not
-merged into one that lasts for hours (opentelemetry-java-instrumentation 910). A worker of an executor serves many from
-the beginning, so it never belongs to the one that happened to be the first.
+A thread that is started in a span belongs to the trace of that span as long as the span is open: spans made in the
+thread have the thread's span as their parent. Once the starter's span has ended, the thread is on its own, because it
+may live as long as the process. Its later spans begin traces of their own, so that unrelated requests do not merge into
+one trace that lasts for hours (opentelemetry-java-instrumentation 910). A worker of an executor serves many requests
+from the start, so it never belongs to the one that happened to come first.
 
-Only the API of OpenTelemetry is used here.
+This module uses only OpenTelemetry's API.
 """
 
 from __future__ import annotations
@@ -34,27 +34,27 @@ from thread.telemetry import time_ns
 from .identifiers import system
 
 _CONTEXT_ATTRIBUTE: Final = "_context"
-"""The attribute in which spans of the API and of the SDK keep their context. It is read without a call: see
+"""Attribute in which spans of the API and the SDK keep their context. The core reads it without a call; see
 `telemetry.Tracing`."""
 
 [_SPAN_KEY] = set_span_in_context(INVALID_SPAN, Context())
 
 
 class ThreadSpan(NonRecordingSpan):
-    """The span of a thread in the trace of its starter. It is recorded when the thread has ended, by `_spans`.
+    """The span of a thread in the trace of its starter. `SpanBuilder` records it when the thread has ended.
 
-    Made as `telemetry.ThreadSpan` says: without a call of its constructor.
+    It is made as `telemetry.ThreadSpan` says, without a call to its constructor.
     """
 
     starter: ref[Span]
     starter_context: SpanContext | ThreadSpan
     end_time: int | None = None
-    """In Unix nanoseconds, when the thread ended or left the trace: what spans of the SDK call so as well."""
+    """Time in Unix nanoseconds when the thread ended or left the trace. The SDK's spans use the same name."""
     read_at: int | None = None
-    """When somebody asked last for its context and got it."""
+    """Time when its context was last read successfully."""
 
     def get_span_context(self) -> SpanContext:
-        """The parent for what is done now: none once the starter's span has ended."""
+        """Return the parent for new spans. It is invalid once the starter's span has ended."""
         if not self.is_open():
             return INVALID_SPAN_CONTEXT
         self.read_at = time_ns()
@@ -65,7 +65,7 @@ class ThreadSpan(NonRecordingSpan):
         return self.get_span_context()
 
     def joined(self) -> SpanContext:
-        """Its context in the trace of the starter, made when it is first wanted."""
+        """Return its context in the trace of the starter, making it on first use."""
         attributes: dict[str, Any] = vars(self)
         made: SpanContext | None = attributes.get("_joined")
         if made is not None:
@@ -74,12 +74,12 @@ class ThreadSpan(NonRecordingSpan):
         starter = starter.joined() if isinstance(starter, ThreadSpan) else starter
         identifier = system.getrandbits(64) or 1
         made = SpanContext(starter.trace_id, identifier, False, starter.trace_flags, starter.trace_state)
-        # The thread and the one that reads its events may come at the same time: both get what was first.
+        # The thread and the reader of its events may get here at the same time. Both must get the same context.
         joined: SpanContext = attributes.setdefault("_joined", made)
         return joined
 
     def is_open(self) -> bool:
-        """True while the starter's span is open, and the one in which the starter itself was started."""
+        """True while the starter's span is open, and the span in which the starter itself was started."""
         if self.end_time is None and not _is_open(self.starter()):
             self._leave(time_ns())
         return self.end_time is None
@@ -93,7 +93,7 @@ class ThreadSpan(NonRecordingSpan):
         """See `telemetry.ThreadSpan`."""
         self._look_at(starter)
         if starter is None:
-            # It had been gone for some time: since then nobody was given a context any more.
+            # The starter's span is gone, and nobody has been given a context since.
             self._leave(self.read_at or started_ns)
         left = self.end_time if self.end_time is not None and self.end_time < ended_ns else None
         self._leave(ended_ns)
@@ -110,7 +110,7 @@ class ThreadSpan(NonRecordingSpan):
 
 
 def _is_open(span: Span | None) -> bool:
-    # One that is not recorded never tells its end. Then it lasts as long as somebody has it.
+    # A span that is not recorded has no end time. It counts as open as long as it exists.
     if isinstance(span, ThreadSpan):
         return span.is_open()
     return span is not None and getattr(span, "end_time", None) is None
@@ -119,7 +119,7 @@ def _is_open(span: Span | None) -> bool:
 def _prepare_thread(thread: Any, span: ThreadSpan) -> bool:
     if _serves_many(thread):
         return False
-    # opentelemetry-instrumentation-threading puts the starter's context in force around `run`, after us.
+    # opentelemetry-instrumentation-threading activates the starter's context around `run`, after us.
     theirs = getattr(thread, "_otel_context", None)
     if isinstance(theirs, Context):
         thread._otel_context = set_span_in_context(span, theirs)
@@ -135,7 +135,7 @@ def _serves_many(thread: Any) -> bool:
 
 
 def _context_variable() -> ContextVar[Any]:
-    # The token of an attachment knows it: the API has no other way to tell.
+    # The API exposes the variable only through the token of an attachment.
     token = context_api.attach(context_api.get_current())
     context_api.detach(token)
     return cast("ContextVar[Any]", token.var)
@@ -144,22 +144,22 @@ def _context_variable() -> ContextVar[Any]:
 def opentelemetry_tracing() -> telemetry.Tracing:
     """Describe OpenTelemetry to `telemetry.begin_tracing`.
 
-    Raises RuntimeError where OpenTelemetry's context is not kept in a context variable, as OTEL_PYTHON_CONTEXT can have
-    it, or where spans keep theirs elsewhere.
+    Raises RuntimeError if OpenTelemetry does not keep its context in a context variable (OTEL_PYTHON_CONTEXT may choose
+    something else), or if spans keep theirs in another place.
     """
     marker = SpanContext(1, 1, is_remote=False)
     span = NonRecordingSpan(marker)
     if vars(span).get(_CONTEXT_ATTRIBUTE) is not marker:
-        raise RuntimeError("expected an opentelemetry-api whose spans keep their context in _context, got another")
+        raise RuntimeError("expected an opentelemetry-api whose spans keep their context in _context")
     try:
         variable = _context_variable()
     except AttributeError:
-        raise RuntimeError("expected OpenTelemetry to keep its context in a context variable, it does not") from None
+        raise RuntimeError("expected OpenTelemetry to keep its context in a context variable") from None
     return telemetry.Tracing(variable, _SPAN_KEY, _CONTEXT_ATTRIBUTE, Context, ThreadSpan, _prepare_thread, _enter)
 
 
 def span_context(recorded: telemetry.SpanContext) -> SpanContext:
-    """Convert a recorded context to that of OpenTelemetry."""
+    """Convert a recorded span context to OpenTelemetry's type."""
     return SpanContext(
         recorded.trace_id,
         recorded.span_id,
@@ -170,7 +170,7 @@ def span_context(recorded: telemetry.SpanContext) -> SpanContext:
 
 
 def parent_context(recorded: telemetry.SpanContext | None) -> Context:
-    """The context for a span whose parent was recorded, or for one that begins a trace."""
+    """Make the context for a span with a recorded parent, or for one that begins a trace."""
     if recorded is None:
         return Context()
     return set_span_in_context(NonRecordingSpan(span_context(recorded)), Context())

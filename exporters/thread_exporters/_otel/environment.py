@@ -1,4 +1,4 @@
-"""Standard variables of OpenTelemetry that its SDK reads for its own readers and providers only."""
+"""OpenTelemetry's standard environment variables that the SDK reads only for its own readers and providers."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def is_wanted(signal: Signal) -> bool:
 
 
 def check_protocol(signals: Iterable[Signal]) -> None:
-    """Log one line where the protocol of a signal is not the one that is spoken here."""
+    """Log one line if the environment asks for a protocol other than HTTP with protobuf."""
     for signal in signals:
         for variable in (f"OTEL_EXPORTER_OTLP_{signal.upper()}_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL"):
             if protocol := os.environ.get(variable, "").strip():
@@ -34,17 +34,17 @@ def check_protocol(signals: Iterable[Signal]) -> None:
         else:
             continue
         if protocol != PROTOCOL:
-            _log.warning("%s: expected %s, got %r; %s is used for all signals", variable, PROTOCOL, protocol, PROTOCOL)
+            _log.warning("%s: expected %s, got %r; using %s for all signals", variable, PROTOCOL, protocol, PROTOCOL)
             return
 
 
 def metric_interval() -> float:
-    """The least seconds between two exports of metrics: 0 unless OTEL_METRIC_EXPORT_INTERVAL is set."""
+    """Return the minimum seconds between two exports of metrics: 0 unless OTEL_METRIC_EXPORT_INTERVAL is set."""
     return _milliseconds("OTEL_METRIC_EXPORT_INTERVAL", 0.0)
 
 
 def metric_timeout() -> float:
-    """The most seconds that an export of metrics may take: endless unless OTEL_METRIC_EXPORT_TIMEOUT is set."""
+    """Return the maximum seconds an export of metrics may take: unlimited unless OTEL_METRIC_EXPORT_TIMEOUT is set."""
     return _milliseconds("OTEL_METRIC_EXPORT_TIMEOUT", math.inf)
 
 
@@ -61,8 +61,8 @@ def _milliseconds(variable: str, default: float) -> float:
         seconds = float(text) / 1000
     except ValueError:
         seconds = -1.0
-    # Not a number fails this as well.
+    # NaN fails this as well.
     if not 0 < seconds < math.inf:
-        _log.warning("%s: expected a number of milliseconds above 0, got %r; it is ignored", variable, text)
+        _log.warning("%s: expected a number of milliseconds above 0, got %r; ignoring it", variable, text)
         return default
     return seconds

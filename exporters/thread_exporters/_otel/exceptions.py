@@ -1,7 +1,7 @@
-"""Unhandled exceptions as OpenTelemetry has them: events of spans, log records, or both.
+"""Unhandled exceptions as span events, as log records, or as both.
 
-OTEL_SEMCONV_EXCEPTION_SIGNAL_OPT_IN chooses, as the semantic conventions for exceptions say: `logs` for log records
-only, `logs/dup` for both, and anything else, or nothing, for events of spans only.
+OTEL_SEMCONV_EXCEPTION_SIGNAL_OPT_IN chooses, as in the semantic conventions for exceptions: `logs` means log records
+only, `logs/dup` both, and anything else span events only.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ VARIABLE: Final = "OTEL_SEMCONV_EXCEPTION_SIGNAL_OPT_IN"
 
 @dataclass(frozen=True, slots=True)
 class ExceptionSignal:
-    """In which signals exceptions are sent."""
+    """The signals that carry exceptions."""
 
     span_events: bool
     log_records: bool
@@ -32,7 +32,7 @@ class ExceptionSignal:
 
 def signal_from_environment() -> ExceptionSignal:
     """Read the environment variable."""
-    # The variables of the semantic conventions take lists.
+    # Variables of the semantic conventions hold lists.
     chosen = {each.strip() for each in os.environ.get(VARIABLE, "").split(",")}
     both = "logs/dup" in chosen
     logs = "logs" in chosen
@@ -40,7 +40,7 @@ def signal_from_environment() -> ExceptionSignal:
 
 
 def attributes_of(event: telemetry.UnhandledException) -> dict[str, str]:
-    """The attributes that both signals have."""
+    """Return the attributes that both signals share."""
     message = {"exception.message": encodable(event.message)} if event.message else {}
     return {
         "exception.type": encodable(event.type),
@@ -50,7 +50,7 @@ def attributes_of(event: telemetry.UnhandledException) -> dict[str, str]:
 
 
 def summary_of(event: telemetry.UnhandledException) -> str:
-    """The type, and the message if there is one."""
+    """Return the type of the exception, followed by its message if there is one."""
     return encodable(f"{event.type}: {event.message}" if event.message else event.type)
 
 

@@ -1,7 +1,7 @@
-"""Random numbers from the system, which leave those of the module `random` to the program.
+"""Random numbers from the system, so that the module `random` belongs to the program alone.
 
-A program may have seeded that module: what it draws next must not depend on what is sent, nor the identifiers of spans
-on the seed.
+A program may have seeded that module. Its next numbers must not depend on our exports, nor our span identifiers on its
+seed.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ import sys
 from typing import Final
 
 system: Final = random.SystemRandom()
-"""Has no state: a forked child draws numbers of its own."""
+"""Source of random numbers without state, so that a forked child draws its own."""
 
 
 class SystemIds:
-    """A generator of identifiers, as the SDK takes them for a tracer provider."""
+    """An identifier generator for the SDK's tracer providers."""
 
     def generate_span_id(self) -> int:
         return system.getrandbits(64) or 1
@@ -28,7 +28,7 @@ class SystemIds:
 
 
 def draw_from_system(*modules: str) -> None:
-    """Have modules that import `random` draw from the system."""
+    """Make modules that import `random` draw from the system."""
     for name in modules:
         module = sys.modules.get(name)
         if module is not None and getattr(module, "random", None) is random:

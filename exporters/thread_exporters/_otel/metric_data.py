@@ -1,4 +1,4 @@
-"""A snapshot as the metrics of OpenTelemetry's SDK: the aggregates as they were recorded, nothing is replayed."""
+"""Conversion of snapshots to the metrics of OpenTelemetry's SDK. Recorded aggregates are passed on, not replayed."""
 
 from __future__ import annotations
 
@@ -48,13 +48,13 @@ SCOPE: Final = InstrumentationScope(NAME, VERSION, SCHEMA_URL)
 
 _AGGREGATIONS: Final = {"explicit_bucket_histogram": False, "base2_exponential_bucket_histogram": True}
 
-# OTLP knows extremes that are not given, the SDK's types do not; its encoder leaves out what is None.
+# In OTLP, min and max are optional, but not in the SDK's types. The SDK's encoder omits None.
 _NOT_GIVEN: Final = cast(float, None)
 
-# What a float loses when the same addends come in another order is no counter that began anew.
+# A sum may shrink a little when its addends come in another order. That is rounding and not a reset.
 _ROUNDING: Final = 1e-9
 
-# Of scale 0: bucket i holds what is over 2^i and at most 2^(i + 1), and that is what was recorded.
+# At scale 0, bucket i holds values above 2^i up to and including 2^(i + 1), exactly like the recorded buckets.
 _FIRST_INDEX: Final = int(math.log2(Histogram.bounds[0])) - 1
 
 _log: Final = logging.getLogger("thread.telemetry")
@@ -78,16 +78,16 @@ class _Series:
 
 
 class MetricsProducer:
-    """Makes the metrics of one export after the other, for one destination.
+    """Produces metrics for one destination, export after export.
 
-    `temporality` is that of counters and histograms: `cumulative`, or since the last export with `delta` and
-    `lowmemory`; what goes up and down is always cumulative. `exponential` asks for exponential histograms instead of
-    those with the bounds of each metric. What is not given is taken from the standard variables,
+    `temporality` applies to counters and histograms: `cumulative`, or `delta` and `lowmemory` for the changes since the
+    last export. UpDownCounters are always cumulative. `exponential` chooses exponential histograms instead of those
+    with the bounds of each metric. The defaults come from the standard variables
     `OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE` and
     `OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION`.
 
-    Raises ValueError for another temporality; a wrong value of a variable is logged. Not for use from two threads at
-    the same time. A forked child may go on with it, and starts from zero.
+    Raises ValueError for an unknown temporality; logs an invalid variable. Do not use it from two threads at the same
+    time. A forked child may keep using it; its numbers start from zero.
     """
 
     def __init__(self, temporality: Temporality | None = None, exponential: bool | None = None) -> None:
@@ -104,10 +104,10 @@ class MetricsProducer:
         self._begin(time_ns())
 
     def produce(self, snapshot: Snapshot, exemplars: Exemplars | None = None) -> ScopeMetrics:
-        """The metrics of a snapshot, with `delta` of what is new since the snapshot before."""
+        """Convert a snapshot. With `delta`, the result holds the changes since the previous snapshot."""
         if self._fork != _forked_at:
             self._begin(_forked_at)
-        # The clock may have been set back.
+        # The clock may have been set back meanwhile.
         at = max(round(snapshot.taken_at * 1e9), self._last)
         metrics = [
             self._histogram(metric, snapshot, at, exemplars)
@@ -205,7 +205,7 @@ class MetricsProducer:
         )
 
     def _max(self, histogram: Histogram) -> float:
-        # That of all time says nothing of the time since the last export.
+        # The all-time maximum says nothing about the time since the last export.
         return histogram.max if histogram.count and not self._delta else _NOT_GIVEN
 
     @property
@@ -215,13 +215,13 @@ class MetricsProducer:
     def _counted(
         self, metric: NumberMetric | HistogramMetric, points: Iterator[tuple[Attributes, Amount]]
     ) -> Iterator[tuple[Attributes, int, Amount]]:
-        """Each series, since when it counts, and what it has counted. One that has nothing new is left out of deltas.
+        """Yield attributes, start time and amount of each series. Deltas omit a series without changes.
 
-        A series that was not there at the last export, or had counted more by then, has begun since.
+        A series began after the last export if it did not exist then, or if its count was higher.
         """
         for attributes, amount in points:
             if isinstance(amount, Histogram):
-                # Waits that end while the snapshot is made may be in one of these and not yet in the other.
+                # A wait that ends during the snapshot may be in the buckets and not yet in the count, or vice versa.
                 amount = Histogram(sum(amount.buckets), amount.sum, amount.max, amount.buckets)
             key = metric.name, attributes
             before = self._series.get(key)
@@ -238,7 +238,7 @@ class MetricsProducer:
 
 
 class MetricsOfSnapshots:
-    """Makes what the SDK's exporters send of snapshots, with exemplars, under one resource.
+    """Converts snapshots to data that the SDK's exporters can send, with exemplars and a resource.
 
     Arguments and errors are those of `MetricsProducer`.
     """
@@ -252,17 +252,17 @@ class MetricsOfSnapshots:
         self._wants_exemplars = exemplars_are_wanted()
 
     def observe(self, events: Iterable[Event]) -> None:
-        """Take exemplars from events, given oldest first."""
+        """Take exemplars from events, which come oldest first."""
         if self._wants_exemplars:
             self._exemplars.observe(events)
 
     def produce(self, snapshot: Snapshot) -> MetricsData:
-        """The metrics of a snapshot, with the exemplars until now."""
+        """Convert a snapshot, with the exemplars seen so far."""
         scope = self._producer.produce(snapshot, self._exemplars)
         return MetricsData([ResourceMetrics(self._resource, [scope], self._resource.schema_url)])
 
     def forget_exemplars(self) -> None:
-        """Begin anew, as a forked child has to. Values start from zero by themselves."""
+        """Forget all exemplars. A forked child must; its values start from zero anyway."""
         self._exemplars.clear()
 
 
@@ -313,4 +313,4 @@ def _exponential_from_environment() -> bool:
 
 
 def _complain(variable: str, known: tuple[str, ...], text: str, instead: str) -> None:
-    _log.warning("%s: expected one of %s, got %r; it is %s instead", variable, ", ".join(known), text, instead)
+    _log.warning("%s: expected one of %s, got %r; using %s", variable, ", ".join(known), text, instead)

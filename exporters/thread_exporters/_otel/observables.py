@@ -1,4 +1,4 @@
-"""The metrics that are single numbers, as observable instruments of a meter provider of the application."""
+"""Observable instruments for the metrics that are single numbers, on a meter provider of the application."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from . import scope
 _log: Final = logging.getLogger("thread.telemetry")
 
 SHARED_SECONDS: Final = 0.1
-"""The instruments are asked one after the other; within this time one snapshot serves all of them."""
+"""Seconds for which instruments share a snapshot, because the SDK reads one instrument after another."""
 
 
 class Observables:
-    """Instruments that read `thread.telemetry.snapshot()` whenever they are collected, until they are closed.
+    """Instruments that read `thread.telemetry.snapshot()` whenever they are collected, until `close`.
 
-    The API has no instrument for distributions that are counted already, so these are left to the exporters. Safe in
-    any thread.
+    The API has no instrument for existing distributions, so histograms are left to the exporters. Safe to use from any
+    thread.
     """
 
     def __init__(self, provider: MeterProvider) -> None:
@@ -39,7 +39,7 @@ class Observables:
                 self._create(meter, metric)
 
     def close(self) -> None:
-        """Observe nothing from now on: the API has no way to remove an instrument."""
+        """Observe nothing from now on. The API has no way to remove an instrument."""
         self._is_closed = True
 
     def _create(self, meter: Meter, metric: NumberMetric) -> None:
@@ -53,10 +53,10 @@ class Observables:
             try:
                 return [] if self._is_closed else self._observations(metric)
             except Exception:
-                # The SDK would log it for each instrument at each collection.
+                # The SDK would log the error for each instrument at each collection.
                 if not self._has_failed:
                     self._has_failed = True
-                    _log.exception("metrics cannot be read; further failures are not logged")
+                    _log.exception("cannot read the metrics; further failures will not be logged")
                 return []
 
         create(metric.name, [observe], metric.unit, metric.description)

@@ -6,11 +6,11 @@ from collections import OrderedDict
 from typing import Final
 
 MAX_KEYS: Final = 1000
-"""The key that was asked for the longest ago is forgotten first; it begins with a full bucket again."""
+"""Maximum number of keys. The least recently used one is forgotten, and starts again with a full bucket."""
 
 
 class RateLimit:
-    """A token bucket for each key. Not thread-safe."""
+    """A token bucket per key. Not thread-safe."""
 
     def __init__(self, per_second: float, burst: float) -> None:
         self._per_second = per_second
@@ -18,7 +18,7 @@ class RateLimit:
         self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
 
     def allows(self, key: str, now: float) -> bool:
-        """Take a token, if the key has one left at `now`, in seconds of any clock. Returns whether it had."""
+        """Take a token if the key has one left at `now`, in seconds of any clock. Returns True if it had one."""
         tokens, then = self._buckets.pop(key, (self._burst, now))
         tokens = min(tokens + max(now - then, 0.0) * self._per_second, self._burst)
         allowed = tokens >= 1.0

@@ -10,4 +10,4 @@ NAME: Final = "thread_exporters"
 VERSION: Final = version("thread-telemetry")
 
 SCHEMA_URL: Final = "https://opentelemetry.io/schemas/1.44.0"
-"""The semantic conventions whose names are used: `code.function.name` and its like are stable in them."""
+"""Version of the semantic conventions we follow, in which names such as `code.function.name` are stable."""

@@ -1,8 +1,8 @@
-"""Spans out of events: what was recorded by strings and numbers becomes a part of the traces that it happened in.
+"""Conversion of events to spans in the traces that they belong to.
 
-A slow wait is a span in the trace of whoever waited, linked to the span of whoever held the lock. A thread is a span in
-the trace of its starter where the starter's span was open until the thread had ended; else it has a trace of its own,
-linked to its starter. All of it is built after the fact, with the true times, by the thread that exports.
+A slow wait becomes a span in the waiter's trace, linked to the span of the lock's owner. A thread becomes a span in its
+starter's trace if the starter's span stayed open until the thread ended; otherwise it gets a trace of its own, linked
+to its starter. The exporting thread builds all spans after the fact, with their true times.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from .identifiers import SystemIds
 from .rate_limit import RateLimit
 
 MAX_STACK: Final = 8_000
-"""Characters of a stack; the outer frames are left out first."""
+"""Maximum length of a stack in characters. Outer frames are omitted first."""
 
 MAX_REMEMBERED: Final = 10_000
 
@@ -34,10 +34,10 @@ BURST_SECONDS: Final = 10.0
 
 
 class SpanBuilder:
-    """Builds spans, and log records of exceptions, for the providers that it is given. Not thread-safe.
+    """Builds spans, and log records of exceptions, for the given providers. Not thread-safe.
 
-    `per_second` limits the spans of slow waits for each lock, and those of threads for each target, ten times as many
-    at once. The rest are dropped, except for threads whose span is the parent of others.
+    `per_second` limits the spans of slow waits per lock, and those of threads per target; bursts may be ten times as
+    large. The rest is dropped, except for threads whose span is the parent of other spans.
     """
 
     def __init__(
@@ -55,7 +55,7 @@ class SpanBuilder:
         self._exceptions: OrderedDict[int, UnhandledException] = OrderedDict()
 
     def build(self, events: Sequence[Event]) -> int:
-        """Build what belongs to these events. Returns how many were dropped by the limit."""
+        """Build spans and log records for these events. Returns the number of events that the limit dropped."""
         dropped = 0
         for event in events:
             if isinstance(event, SlowWait):
@@ -105,21 +105,21 @@ class SpanBuilder:
         self._add_exception(lifetime, event)
         lifetime.end(_nanoseconds(ended_at))
         if event.span is not None and event.left_trace_at is not None and self._is_parent(event):
-            # What was done in the thread before it left has its parent there.
+            # Spans made before the thread left the starter's trace have their parent there.
             links = [Link(lifetime.get_span_context(), {"python.thread.link": "lifetime"})]
             part = self._start(name, event.starter_span, attributes, links, started_at, event.span.span_id)
             part.end(_nanoseconds(max(started_at, event.left_trace_at)))
         return True
 
     def _is_parent(self, event: ThreadFinished) -> bool:
-        """True if the span that the thread had in the trace of its starter may be the parent of others."""
+        """True if the thread's span in the trace of its starter may be the parent of other spans."""
         return event.span is not None and (event.span_was_read or event.span.span_id in self._parents)
 
     # ---- exceptions ----
 
     def _exception(self, event: UnhandledException) -> None:
         if event.source == "thread":
-            # The end of the thread comes next, and has the span that it belongs to.
+            # The event for the end of the thread comes next, and has the span that the exception belongs to.
             _remember(self._exceptions, event.ident, event)
         else:
             self._log(event, event.span)
@@ -166,9 +166,9 @@ class SpanBuilder:
 
 
 class ChosenIds:
-    """The generator of identifiers of a tracer, except that the next span may be given one.
+    """A tracer's identifier generator that lets us choose the identifier of the next span.
 
-    The span of a thread has been the parent of others when it is built at last.
+    When the span of a thread is finally built, its identifier is already in use as the parent of other spans.
     """
 
     def __init__(self, generator: Any) -> None:
@@ -183,13 +183,13 @@ class ChosenIds:
 
 
 def chosen_ids(tracer: Tracer) -> ChosenIds:
-    """Have the spans of this tracer, which is ours alone, numbered by what is returned."""
+    """Install and return a `ChosenIds` on this tracer, which is ours alone."""
     generator = getattr(tracer, "id_generator", None)
     if isinstance(generator, ChosenIds):
         return generator
     is_default = type(generator).__module__ == "opentelemetry.sdk.trace.id_generator"
     ids = ChosenIds(SystemIds() if is_default else generator)
-    # One of the API alone has no generator, since it records nothing.
+    # A tracer of the API alone has no generator, because it records nothing.
     if generator is not None:
         tracer.id_generator = ids  # type: ignore[attr-defined]
     return ids
@@ -203,7 +203,7 @@ def _waits_for(event: SlowWait) -> str:
 
 
 def wait_attributes(event: SlowWait) -> dict[str, Any]:
-    """Attributes of the span of a slow wait."""
+    """Return the attributes for the span of a slow wait."""
     subject = "lock" if event.kind in _LOCKS else "blocking"
     attributes: dict[str, Any] = {
         f"python.{subject}.name": event.lock,
@@ -232,7 +232,7 @@ def wait_attributes(event: SlowWait) -> dict[str, Any]:
 
 
 def thread_attributes(event: ThreadFinished) -> dict[str, Any]:
-    """Attributes of the span of a thread."""
+    """Return the attributes for the span of a thread."""
     return {
         "python.thread.target": event.target,
         "thread.id": event.ident,
@@ -245,7 +245,7 @@ def thread_attributes(event: ThreadFinished) -> dict[str, Any]:
 
 
 def stack_text(stack: Iterable[Site]) -> str:
-    """A stack as the interpreter prints it, the innermost frame last."""
+    """Format a stack the way the interpreter prints it, with the innermost frame last."""
     lines: list[str] = []
     left = MAX_STACK
     for site in stack:

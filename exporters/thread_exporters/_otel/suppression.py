@@ -1,4 +1,4 @@
-"""Keeps instrumentations from tracing what an exporter does, such as the requests that it sends."""
+"""Suppression of traces and logs about our own exports."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Final
 
 from opentelemetry import context
 
-# Under both names instrumentations look: the API's own key, and the plain one of those from before there was a key.
+# Instrumentations look for either name: the API's key, or the plain one from before there was a key.
 _KEYS: Final = (context._SUPPRESS_INSTRUMENTATION_KEY, "suppress_instrumentation")
 
 _OURS: Final = context.create_key("thread-telemetry")
@@ -17,7 +17,7 @@ _OURS: Final = context.create_key("thread-telemetry")
 
 @contextmanager
 def suppressed() -> Iterator[None]:
-    """In this context nothing is traced, and no span is current."""
+    """Run a block in a context without a current span, in which instrumentations trace nothing."""
     current = context.Context()
     for key in (*_KEYS, _OURS):
         current = context.set_value(key, True, current)
@@ -29,10 +29,10 @@ def suppressed() -> Iterator[None]:
 
 
 class _NotOurs(logging.Filter):
-    """Passes only what is logged outside of `suppressed`: what the program's own exporters say is logged as ever."""
+    """A filter that stops records logged inside `suppressed`. Those of the program's own exporters still pass."""
 
     latest: str | None = None
-    """The last message that did not pass."""
+    """Last message that was stopped."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         if not context.get_value(_OURS):
@@ -42,7 +42,7 @@ class _NotOurs(logging.Filter):
         return False
 
     def listen_to(self, *loggers: str) -> None:
-        """Filter what these loggers and those of the HTTP library log."""
+        """Filter the records of these loggers and of the HTTP library."""
         for name in (*loggers, "urllib3.connectionpool"):
             logging.getLogger(name).addFilter(self)
 

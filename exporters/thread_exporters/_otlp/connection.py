@@ -1,4 +1,4 @@
-"""HTTP for the SDK's OTLP exporters that ends in time and keeps its own log of what went wrong."""
+"""HTTP connections for the SDK's OTLP exporters that meet deadlines and remember the cause of a failure."""
 
 from __future__ import annotations
 
@@ -19,48 +19,48 @@ _RETRIED: Final = frozenset(
         HTTPStatus.GATEWAY_TIMEOUT,
     }
 )
-"""Answers after which the protocol allows another try."""
+"""Status codes after which the protocol allows a retry."""
 
 _JITTER: Final = 1.2
 _FIRST_PAUSE: Final = 1.0 * _JITTER
-"""Seconds at most before the SDK tries again for the first time. Each pause is twice as long as the one before."""
+"""Maximum seconds before the SDK's first retry. Each further pause is twice as long as the one before."""
 
 
 class Deadline:
-    """When an export has to be over. The end of the exporter may set it earlier, in any thread."""
+    """The time by which an export must be over. A shutdown may bring it forward, from any thread."""
 
     def __init__(self) -> None:
         self._ends = math.inf
         self._last = math.inf
 
     def begin(self, seconds: float) -> None:
-        """Give what follows so much time."""
+        """Give the next export this many seconds."""
         self._ends = monotonic() + seconds
 
     def set_last(self, at: float) -> None:
-        """Have everything over by `at`, a point of `time.monotonic`."""
+        """End everything by `at`, a time of `time.monotonic`."""
         self._last = min(self._last, at)
 
     @property
     def is_last(self) -> bool:
-        """True if no other export will come."""
+        """True if this is the last export."""
         return self._last < math.inf
 
     def left(self) -> float:
-        """Seconds until then, less than 0 if it is over."""
+        """Return the seconds that are left; negative if the deadline has passed."""
         return min(self._ends, self._last) - monotonic()
 
 
 _send: Final = HTTPAdapter.send
-"""The library's own, though the tests of a program may have replaced it to see what the program sends."""
+"""The library's own function. A program's tests may replace the attribute later to see what the program sends."""
 
 
 class GivenUpError(requests.RequestException):
-    """Ends the tries: the SDK tries again after connection errors and some answers, never after this."""
+    """An error that ends the retries. The SDK retries after connection errors and some answers, but not after this."""
 
 
 class TimelyAdapter(HTTPAdapter):
-    """Sends requests within a deadline, and remembers why the last one failed."""
+    """An HTTP adapter that sends requests within a deadline and remembers why the last one failed."""
 
     def __init__(self, deadline: Deadline) -> None:
         super().__init__()
@@ -68,23 +68,23 @@ class TimelyAdapter(HTTPAdapter):
         self._began = self._ends = monotonic()
         self._failures = 0
         self.url = ""
-        """The address of the last request."""
+        """Address of the last request."""
         self.trouble: str | None = None
-        """Why it failed, in a few words; None if it did not."""
+        """Cause of the last failure in a few words; None after a success."""
 
     def begin(self, seconds: float) -> None:
-        """Give the requests that follow so much time, if the deadline leaves it, and forget earlier failures."""
+        """Give the next requests this many seconds, within the deadline, and forget earlier failures."""
         self._began = monotonic()
         self._ends = self._began + seconds
         self._failures = 0
         self.trouble = None
 
     def send(self, request: requests.PreparedRequest, *arguments: Any, **options: Any) -> requests.Response:
-        """Send it, as a session asks."""
+        """Send a request for a session."""
         self.url = request.url or ""
         left = self._left()
         if left <= 0:
-            self.trouble = self.trouble or "no time was left"
+            self.trouble = self.trouble or "no time left"
             raise GivenUpError(self.trouble)
         timeout = options.get("timeout")
         options["timeout"] = min(timeout, left) if isinstance(timeout, int | float) else left
@@ -93,7 +93,7 @@ class TimelyAdapter(HTTPAdapter):
         except requests.RequestException as error:
             self._failures += 1
             self.trouble = _cause(error)
-            # The first may be a connection that the receiver has closed meanwhile. The SDK tries again at once.
+            # For the first failure, the receiver may have closed an idle connection. The SDK retries at once.
             if self._failures > 1 and not self._allows_pause():
                 raise GivenUpError(self.trouble) from error
             raise
@@ -112,7 +112,7 @@ class TimelyAdapter(HTTPAdapter):
         return min(self._deadline.left(), self._ends - monotonic())
 
     def _allows_pause(self) -> bool:
-        # Pauses that double: the next one takes as long as all until now and the first.
+        # Pauses double, so the next one is as long as all previous ones plus the first.
         next_pause = (monotonic() - self._began) * _JITTER + _FIRST_PAUSE
         return not self._deadline.is_last and next_pause < self._left()
 
@@ -125,7 +125,7 @@ class TimelyAdapter(HTTPAdapter):
 
 
 class TimelySession(requests.Session):
-    """A session whose requests one adapter sends, and nobody that stands in for it in the tests of a program."""
+    """A session that always sends through one adapter, even if a program's tests replace the library's."""
 
     def __init__(self, adapter: TimelyAdapter) -> None:
         super().__init__()
@@ -136,7 +136,7 @@ class TimelySession(requests.Session):
 
 
 def _cause(error: BaseException) -> str:
-    """The reason that the system gave: the libraries repeat it in many more words."""
+    """Find the system's own reason for an error. The libraries wrap it in many more words."""
     found: BaseException = error
     inner: BaseException | None = error
     while inner is not None:

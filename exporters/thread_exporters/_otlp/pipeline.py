@@ -1,7 +1,7 @@
-"""From spans and log records to OTLP requests, sent by the thread that built them.
+"""The path from spans and log records to OTLP requests, all in the thread that built them.
 
-The SDK's batching processors send in threads of their own and drop in silence what they have no room for. Here the
-worker of the exporter sends, so that nothing is dropped without being counted.
+The SDK's batching processors send from threads of their own and silently drop items when their queue is full. Here the
+exporter's worker sends, so that everything dropped is counted.
 """
 
 from __future__ import annotations
@@ -20,36 +20,36 @@ from .._otel.suppression import not_ours
 from .connection import Deadline, TimelyAdapter, TimelySession
 
 MAX_BATCH: Final = 512
-"""Spans or log records in one request: the SDK's default for its own processors."""
+"""Maximum number of spans or log records per request, as in the SDK's own processors."""
 
 Item = TypeVar("Item")
 
 
 class CollectedSpans(SpanProcessor):
-    """Keeps the spans that ended until they are taken."""
+    """A span processor that keeps ended spans until they are taken."""
 
     def __init__(self) -> None:
         self._spans: list[ReadableSpan] = []
 
     def on_end(self, span: ReadableSpan) -> None:
-        """Keep it, if it is sampled."""
+        """Keep the span if it is sampled."""
         if span.context is not None and span.context.trace_flags.sampled:
             self._spans.append(span)
 
     def take(self) -> list[ReadableSpan]:
-        """Return the spans that ended since the last call."""
+        """Return the spans that have ended since the last call."""
         spans, self._spans = self._spans, []
         return spans
 
 
 class CollectedLogRecords(LogRecordProcessor):
-    """Keeps the log records that were emitted until they are taken."""
+    """A log record processor that keeps emitted records until they are taken."""
 
     def __init__(self) -> None:
         self._records: list[ReadableLogRecord] = []
 
     def on_emit(self, log_record: ReadWriteLogRecord) -> None:
-        """Keep it."""
+        """Keep the record."""
         self._records.append(
             ReadableLogRecord(
                 log_record=log_record.log_record,
@@ -60,41 +60,41 @@ class CollectedLogRecords(LogRecordProcessor):
         )
 
     def take(self) -> list[ReadableLogRecord]:
-        """Return the records that were emitted since the last call."""
+        """Return the records emitted since the last call."""
         records, self._records = self._records, []
         return records
 
     def shutdown(self) -> None:
-        """Nothing to do."""
+        """Do nothing."""
 
     def force_flush(self, timeout_millis: int = 30000) -> bool:
-        """Nothing to do."""
+        """Do nothing."""
         return True
 
 
 class Sender:
-    """Sends one signal through the SDK's exporter for it, made by `make`, which reads the standard variables."""
+    """Sends one signal through the SDK's exporter. `make` makes the exporter from the standard variables."""
 
     def __init__(self, signal: Signal, make: Callable[..., Any], deadline: Deadline) -> None:
         self.signal: Final[Signal] = signal
         self._adapter = TimelyAdapter(deadline)
-        # A provider of credentials brings a session of its own, and has only the time-outs of the SDK.
+        # A credential provider brings its own session, which has only the SDK's timeouts.
         options = {} if _has_credential_provider(signal) else {"session": TimelySession(self._adapter)}
         self.exporter = make(**options)
         module = type(self.exporter).__module__
         not_ours.listen_to(module)
-        # For its pauses.
+        # The SDK draws random numbers for its pauses.
         draw_from_system(module, "opentelemetry.exporter.otlp.common.http")
         self.trouble: str | None = None
-        """Why the last delivery failed, None if it did not."""
+        """Cause of the last failed delivery; None after a success."""
 
     @property
     def endpoint(self) -> str:
-        """The address of the last request."""
+        """Address of the last request."""
         return self._adapter.url or "the receiver"
 
     def deliver(self, items: Sequence[Any], seconds: float) -> int:
-        """Send in batches, until one of them is refused or the time is over. Returns how many were not sent."""
+        """Send in batches until one is refused or the time is up. Returns the number of items that were not sent."""
         if not items:
             return 0
         self.trouble = not_ours.latest = None
@@ -107,21 +107,21 @@ class Sender:
                     break
                 left -= len(batch)
         finally:
-            # A program that becomes a daemon closes what it does not know, and its next file gets the number of ours.
-            # So none is kept open until the next export.
+            # A program that becomes a daemon closes all descriptors, and its next file may get the number of ours.
+            # So no connection stays open until the next export.
             self._adapter.close()
         return left
 
     def _trouble_with(self, batch: Sequence[Any]) -> str | None:
         try:
-            # Metrics come in one piece.
+            # Metrics are a single item.
             result = self.exporter.export(batch[0] if self.signal == "metrics" else batch)
         except Exception as error:
             return f"{type(error).__name__}: {error}"
-        # Each signal has a result of its own, all with the same names.
+        # Each signal has its own result type. They all use the same names.
         if result.name == "SUCCESS":
             return None
-        return self._adapter.trouble or not_ours.latest or "it was not taken"
+        return self._adapter.trouble or not_ours.latest or "the receiver refused it"
 
 
 def _has_credential_provider(signal: Signal) -> bool:

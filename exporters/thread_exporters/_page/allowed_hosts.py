@@ -1,4 +1,4 @@
-"""The names under which the metrics page may be asked for."""
+"""The host names by which clients may request the metrics page."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from typing import Final
 
 
 class AllowedHosts:
-    """Tells names that the page may be asked for from those that it may not.
+    """A set of host names that protects the page against DNS rebinding.
 
-    A web site can have its own name lead to an address of the visitor's network, and so make the browser read what is
-    there ("DNS rebinding"). What the browser then sends as `Host` is that name. Addresses are always allowed, for no
-    site is called like one. On a loopback address only the names of this machine are, else any, unless `allowed` says
-    otherwise: names, `*.example.org` for all below one, or `*` for all.
+    A web site can point its own name at an address in the visitor's network and so make the browser read pages there.
+    The browser then sends that name as `Host`. Addresses are always allowed, because no site has one as its name.
+    Without `allowed`, only the names of this machine are allowed on a loopback address, and any name elsewhere.
+    `allowed` holds names, `*.example.org` for everything below a domain, or `*` for any name.
     """
 
     def __init__(self, allowed: Collection[str] | None, own_name: str) -> None:
@@ -22,7 +22,7 @@ class AllowedHosts:
         self._own_names: Final = frozenset(map(_normal, ("localhost", own_name, socket.gethostname())))
 
     def allow(self, host: str, address: str) -> bool:
-        """Whether `host`, with or without a port, may be asked for at that address of ours."""
+        """Check if clients may request `host`, with or without a port, at this address of ours."""
         name = _normal(_without_port(host))
         if _is_address(name) or name in self._own_names or name.endswith(".localhost"):
             return True

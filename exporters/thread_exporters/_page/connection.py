@@ -1,4 +1,4 @@
-"""One client of the metrics page, from its connection to its end."""
+"""The connection to one client of the metrics page."""
 
 from __future__ import annotations
 
@@ -14,27 +14,27 @@ from .descriptor import OwnSocket
 
 Result = TypeVar("Result")
 Waiting: TypeAlias = Generator[int, None, Result]
-"""Yields what it waits for, as `selectors` says it."""
+"""A generator that yields the event it waits for, as a constant of `selectors`."""
 
 REQUEST_SECONDS: Final = 10.0
-"""Time that a client has for its whole request, the handshake of TLS included."""
+"""Time a client has for its whole request, including the TLS handshake."""
 ANSWER_SECONDS: Final = 30.0
-"""Time that it then has to read the whole answer."""
+"""Time it then has to read the whole answer."""
 HESITANT_AFTER: Final = 1.0
-"""Seconds after which a client that has not asked yet makes room for one that may."""
+"""Seconds after which a client without a request may be dropped to make room for another."""
 _LAST_SECONDS: Final = 1.0
-"""Time that a client has to hang up once it was answered."""
+"""Time a client has to hang up after the answer."""
 _MAX_REQUEST: Final = 32 * 1024
 _AT_ONCE: Final = 64 * 1024
 
-_BUSY: Final = b"503 Service Unavailable", b"all connections of the metrics page are in use, try again in a second\n"
+_BUSY: Final = b"503 Service Unavailable", b"all connections of the metrics page are in use; try again in a second\n"
 _TOO_LARGE: Final = b"431 Request Header Fields Too Large", b"expected a request of at most 32 kB\n"
 
 
 class Connection:
-    """Reads a request, answers it and hangs up, and never waits: `go_on` is to be called when its socket is ready.
+    """A client whose request is read and answered without ever waiting: call `go_on` when its socket is ready.
 
-    `wants` is what it waits for and `deadline` until when, as `time.monotonic` counts. It is over when `wants` is 0.
+    `wants` is the event it waits for; 0 means the connection is over. `deadline` is a time of `time.monotonic`.
     """
 
     def __init__(self, accepted: socket.socket, tls: Any = None) -> None:
@@ -50,37 +50,37 @@ class Connection:
         self.wants = EVENT_READ
 
     def answer_with(self, answer: Callable[[bytes], bytes]) -> None:
-        """Serve this client. `answer` gives the whole answer to a request without a body."""
+        """Serve this client. `answer` returns the whole answer to a request without a body."""
         self._steps = self._served(answer)
 
     def refuse(self) -> None:
-        """Tell this client that there are too many."""
+        """Tell this client that all connections are in use."""
         self._has_asked = True
         self._steps = self._refused()
         self.deadline = self._began + _LAST_SECONDS
 
     @property
     def descriptor(self) -> int:
-        """What to wait for."""
+        """Descriptor to wait for."""
         return self._own.socket.fileno()
 
     @property
     def is_hesitant(self) -> bool:
-        """Whether it has not asked yet, though it had time to."""
+        """True if the client has not sent its request yet, though it had time to."""
         return not self._has_asked and monotonic() - self._began > HESITANT_AFTER
 
     def go_on(self) -> None:
-        """Do what can be done without waiting."""
+        """Do everything that is possible without waiting."""
         try:
             self.wants = next(self._steps, 0) if self._steps is not None and self._own.is_ours else 0
         except (OSError, ValueError):
-            # A client that hangs up, or speaks no TLS, is nothing to tell the program about.
+            # The client hung up or does not speak TLS. The program need not know.
             self.wants = 0
         if not self.wants:
             self.close()
 
     def close(self) -> None:
-        """Hang up. In a forked child, the parent goes on."""
+        """Hang up. In a forked child this closes only the child's copy; the parent goes on."""
         self.wants = 0
         self._own.close()
 
@@ -102,7 +102,7 @@ class Connection:
             yield from self._hung_up()
 
     def _request(self) -> Waiting[bytes]:
-        """The request up to the empty line that ends its head, empty if the client hangs up before."""
+        """Read the request up to the blank line that ends its head. Returns nothing if the client hangs up first."""
         request = b""
         while b"\r\n\r\n" not in request and b"\n\n" not in request and len(request) <= _MAX_REQUEST:
             received = yield from self._done(partial(self._own.socket.recv, _AT_ONCE), EVENT_READ)
@@ -118,7 +118,7 @@ class Connection:
             sent += yield from self._done(partial(self._own.socket.send, piece), EVENT_WRITE)
 
     def _hung_up(self) -> Waiting[None]:
-        # To close while something of the client's is unread would take back what it has not read of the answer.
+        # Closing a socket with unread input discards the part of the answer that the client has not read yet.
         self.deadline = min(self.deadline, monotonic() + _LAST_SECONDS)
         if self._is_tls:
             yield from self._done(self._own.socket.unwrap, EVENT_READ)  # type: ignore[attr-defined]
@@ -134,7 +134,7 @@ class Connection:
             except (BlockingIOError, InterruptedError):
                 yield wants
             except OSError as error:
-                # Of TLS, what to wait for may be the opposite. `ssl` takes long to import and may not be needed.
+                # TLS may need to read before it can write, and vice versa. Names avoid the slow import of `ssl`.
                 wanted = {"SSLWantReadError": EVENT_READ, "SSLWantWriteError": EVENT_WRITE}.get(type(error).__name__)
                 if wanted is None:
                     raise
@@ -142,7 +142,7 @@ class Connection:
 
 
 def brief_answer(status: bytes, text: bytes, headers: bytes = b"") -> bytes:
-    """A whole answer of one line."""
+    """Build a complete answer with one line of text."""
     return (
         b"HTTP/1.0 %b\r\nContent-Type: text/plain\r\nContent-Length: %d\r\nConnection: close\r\n%b\r\n%b"
         % (status, len(text), headers, text)

@@ -1,4 +1,4 @@
-"""Sockets and descriptors that others may have closed behind our back, and whose numbers they may use by now."""
+"""Guarded sockets and descriptors: other code may have closed ours, and its number may now belong to another file."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def identity_of(descriptor: int) -> Identity:
-    """The file behind a descriptor, None if there is none or the system does not tell."""
+    """Identify the file behind a descriptor. None if there is none or the system does not say."""
     try:
         status = os.fstat(descriptor)
     except OSError:
@@ -22,10 +22,9 @@ def identity_of(descriptor: int) -> Identity:
 
 
 class Descriptor:
-    """A descriptor that is ours for as long as it leads to the file that it led to at first.
+    """A descriptor that is ours as long as it refers to the same file as in the beginning.
 
-    A program that becomes a daemon closes every descriptor it can count to, and the next file it opens gets the
-    number of one that was ours.
+    A program that becomes a daemon closes every descriptor. The next file it opens may get the number of one of ours.
     """
 
     def __init__(self, number: int) -> None:
@@ -34,17 +33,17 @@ class Descriptor:
 
     @property
     def is_ours(self) -> bool:
-        """Whether it still leads there."""
+        """True if the descriptor still refers to that file."""
         return identity_of(self.number) == self._identity
 
     def close(self) -> None:
-        """Close it if it is ours."""
+        """Close the descriptor if it is ours."""
         if self.is_ours:
             os.close(self.number)
 
 
 class OwnSocket:
-    """A non-blocking socket that is ours for as long as its descriptor leads to it."""
+    """A non-blocking socket that is ours as long as its descriptor still refers to it."""
 
     def __init__(self, connected: socket.socket) -> None:
         connected.setblocking(False)
@@ -53,19 +52,19 @@ class OwnSocket:
 
     @property
     def is_ours(self) -> bool:
-        """Whether it still leads there."""
+        """True if the descriptor still refers to that file."""
         return self.socket.fileno() >= 0 and identity_of(self.socket.fileno()) == self._identity
 
     def close(self) -> None:
-        """Close it if it is ours, forget it if not."""
+        """Close the socket if it is ours, otherwise forget it."""
         if self.is_ours:
             self.socket.close()
         else:
             self.socket.detach()
 
     def __del__(self) -> None:
-        # The socket itself, when it goes, would close what has its number by now.
+        # Without this, the finalizer of the socket would close whatever has its number now.
         try:
             self.close()
         except Exception:
-            pass  # When the interpreter ends, what this needs may be gone.
+            pass  # At the end of the interpreter, the things that this needs may be gone.

@@ -1,7 +1,7 @@
-"""The port of a metrics page that nobody has asked for yet.
+"""A metrics page that is made when the first client asks for it.
 
-What makes the page takes longer to import than all else that a program waits for before its first line runs, and many
-a process ends before anybody asks for its page. So a thread listens, and has the rest done when somebody comes.
+Importing the modules that make the page takes longer than the rest of our start, and many processes end before anyone
+asks for their page. So a thread listens, and the rest is imported when the first client connects.
 """
 
 from __future__ import annotations
@@ -23,41 +23,41 @@ if TYPE_CHECKING:
 
 DEFAULT_HOST: Final = "127.0.0.1"
 DEFAULT_PORT: Final = 9464
-"""The port that OpenTelemetry has chosen for Prometheus exporters."""
+"""OpenTelemetry's default port for Prometheus exporters."""
 _DESCRIPTORS: Final = 16
-"""Descriptors that have to be free when the page is made."""
+"""Free descriptors needed to make the page."""
 _WITHOUT_DESCRIPTORS: Final = 1.0
-"""Seconds until the next look, where the program has none left."""
+"""Seconds until the next try when the program has no descriptors left."""
 _ORPHANED: Final = 0.5
-"""Seconds between two looks of a forked child whether it has the port to itself, since the parent has ended. As long it
-is left alone at first: a daemon begins by closing every descriptor, and one could be in the making meanwhile."""
+"""Interval at which a forked child checks if its parent has ended and the port is free. It also waits this long before
+the first check, because a daemon begins by closing every descriptor and must not close one that we are opening."""
 
 
 def address(say: Callable[[str], object]) -> tuple[str, int]:
-    """Host and port as the environment has them. A port that is none is a line, and the default is used."""
+    """Read host and port from the environment. For an invalid port, `say` one line and use the default."""
     host = os.environ.get("THREAD_TELEMETRY_HOST") or DEFAULT_HOST
     text = os.environ.get("THREAD_TELEMETRY_PORT") or str(DEFAULT_PORT)
     if text.isdecimal() and int(text) <= 65535:
         return host, int(text)
-    # A service of that name has Kubernetes put `tcp://…` there.
+    # Kubernetes puts `tcp://…` there for a service named `thread-telemetry`.
     expected = f"THREAD_TELEMETRY_PORT: expected a port number from 0 to 65535, got {text!r}"
-    say(f"{expected}; the default {DEFAULT_PORT} is used")
+    say(f"{expected}; using the default, {DEFAULT_PORT}")
     return host, DEFAULT_PORT
 
 
 def from_environment(**options: Any) -> LazyPage:
-    """What waits at the address that the environment has. The options are those of `LazyPage`."""
+    """Wait at the address that the environment gives. The options are those of `LazyPage`."""
     return LazyPage(*address(options["say"]), **options)
 
 
 _tasks: Final[dict[int, deque[Callable[[], object]]]] = {}
-"""What threads are to do that received a client, by their identifiers."""
+"""Tasks for threads that received a first client, by thread identifier."""
 
 
 def do_in_this_thread(task: Callable[[], object]) -> bool:
-    """Have this thread go on with something, if it is one that received the first client. Returns whether it is.
+    """Give this thread a task if it has received a first client. Returns True if so.
 
-    Once the main thread has come to its end, no other can be started from 3.12 on, and those that run go on.
+    From Python 3.12 on, no thread can be started once the main thread has ended, but running threads go on.
     """
     tasks = _tasks.get(_thread.get_ident())
     if tasks is None or tasks:
@@ -77,14 +77,15 @@ def _locked() -> _thread.LockType:
 
 
 class LazyPage:
-    """Listens on `host` and `port`, now or as soon as they can be had, and calls `come` when a client comes.
+    """Listens on `host` and `port`, as soon as the port is free, and calls `on_client` when a client connects.
 
-    `thread` makes a thread from what it runs and from what wakes it; `once_it_lives_on` has something done once a
-    forked child shows that it does. `say` is told where the page is, or why it is nowhere, but not in children of a
-    process that has one. `interval` seconds after that it is tried again.
+    `thread` makes a thread from a function and a function that wakes it. `once_it_lives_on` postpones work until a
+    forked child has shown that it will not exec or exit at once. `say` gets one line: the address of the page, or the
+    reason why there is none. In children of a process with a page it is not called. Without a port, the next try comes
+    after `interval` seconds.
 
-    A forked child takes the port over when its parents have ended. It looks for that in a thread, which it has once it
-    lives on, and from the beginning if it is a daemon that has forked twice.
+    A forked child takes over the port when its parent has ended. A thread of the child watches for that: at once if the
+    child is a daemon that has forked twice, otherwise once the child lives on.
     """
 
     def __init__(
@@ -110,7 +111,7 @@ class LazyPage:
         self._has_complained = False
         self._is_over = False
         self._turn = _thread.allocate_lock()
-        """Held by who changes what listens."""
+        """Held while the listener changes."""
         self._nap = _locked()
         self._open_wakeup()
         self._is_silent = has_observed_ancestor()
@@ -122,14 +123,14 @@ class LazyPage:
 
     @property
     def url(self) -> str | None:
-        """Where the page will be, None while it is nowhere."""
+        """Address of the page; None while no port is open."""
         if self._listener is None:
             return None
         host, port = self._listener.address
         return f"http://{f'[{host}]' if ':' in host else host}:{port}/metrics"
 
     def end(self) -> LendingListener | None:
-        """Give the port away, with the client that may wait there. None if there is no port."""
+        """Hand over the port, with any client that is waiting there. None if there is no port."""
         with self._turn:
             self._is_over = True
             listener, self._listener = self._listener, None
@@ -137,7 +138,7 @@ class LazyPage:
         return listener
 
     def after_fork_in_child(self) -> None:
-        """Leave the port to the parent for as long as that lives."""
+        """Leave the port to the parent as long as the parent lives."""
         if self._is_over:
             return
         if self._listener is not None:
@@ -154,7 +155,7 @@ class LazyPage:
         if self._session in (before, self._process):
             self._once_it_lives_on(self._look_out)
         else:
-            # Its parent has left the session and leads the new one.
+            # The parent has started a new session and leads it.
             self._look_out()
 
     def _look_out(self) -> None:
@@ -192,8 +193,8 @@ class LazyPage:
                 self._has_complained = True
                 reason = getattr(error, "strerror", None) or error
                 self._tell(
-                    f"no metrics are served, since port {self._port} of {self._host} cannot be had: {reason}; the "
-                    "program runs on, THREAD_TELEMETRY_PORT and THREAD_TELEMETRY_HOST choose another address"
+                    f"cannot serve metrics on {self._host}:{self._port}: {reason}; continuing without them "
+                    "(to change the address, set THREAD_TELEMETRY_PORT or THREAD_TELEMETRY_HOST)"
                 )
         else:
             self._session = _session()
@@ -210,7 +211,7 @@ class LazyPage:
             try:
                 visited = self._is_visited()
             except OSError:
-                # Somebody has closed a descriptor between the look at it and its use.
+                # The program closed a descriptor after we checked it and before we used it.
                 self._rest(_WITHOUT_DESCRIPTORS)
                 continue
             if visited:
@@ -218,7 +219,7 @@ class LazyPage:
                 return
 
     def _is_visited(self) -> bool:
-        """Have what is needed, and wait for a client. Returns whether one is there, and the page can be made."""
+        """Repair what is broken, then wait for a client. Returns True if one is there and the page can be made."""
         if not self._wakeup_receiver.is_ours:
             self._open_wakeup()
         if self._listener is not None and not self._listener.is_ours:
@@ -234,7 +235,7 @@ class LazyPage:
         return False
 
     def _has_visitor(self) -> bool:
-        """Sleep until a client comes, or it is time for something else."""
+        """Sleep until a client connects or there is something else to do. Returns True if a client is there."""
         listener = self._listener
         poll = select.poll()
         poll.register(self._wakeup_receiver.socket.fileno(), select.POLLIN)
@@ -262,7 +263,7 @@ class LazyPage:
             task()
 
     def _has_descriptors(self) -> bool:
-        """Whether the page can be made now: what cannot be imported then, never can."""
+        """Check if there are enough descriptors to make the page. A module that fails to import now never will."""
         copies: list[int] = []
         try:
             for _ in range(_DESCRIPTORS):

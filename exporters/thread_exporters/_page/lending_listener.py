@@ -1,11 +1,11 @@
-"""A port that is lent to the child that does the work.
+"""A port that a process lends to the child that does the work.
 
-A development server with a reloader runs the service in a child, the same program started once more, and only watches
-files itself. Both want the same port for their metrics, and the parent comes first. So whoever has the port also has a
-door, a socket of the Unix kind that is called after its process. A child finds the doors of its ancestors, is given
-the port, and has it for as long as it lives. Other children, helpers of all kinds, leave the port where it is.
+A development server with a reloader runs the service in a child, which is the same program started again; the parent
+only watches files. Both want the same port for their metrics, and the parent comes first. So the owner of the port also
+has a handover socket, an abstract Unix socket named after its process. The child finds the handover sockets of its
+ancestors, borrows the port, and keeps it as long as it lives. Other children, such as helpers, leave the port alone.
 
-This is for Linux, which has sockets without files and tells who is whose child.
+This works only on Linux, which has abstract sockets and shows the parent of every process.
 """
 
 from __future__ import annotations
@@ -24,22 +24,22 @@ if TYPE_CHECKING:
     from typing import Final
 
 _PATIENCE: Final = 0.5
-"""Seconds that a process has to answer at the door, or to ask."""
+"""Seconds a process has to ask for the port, or to answer."""
 _GENERATIONS: Final = 8
 _AGAIN: Final = b"a"
-"""Asks for the port for the same program, started once more."""
+"""Request for the port by the same program, started again."""
 _SPAWNED: Final = b"s"
-"""Asks for it for a child of `multiprocessing`, which has work of its own while the parent may be at work, too."""
+"""Request for the port by a child of `multiprocessing`, whose parent may be working as well."""
 
 
 class PortOfAncestorError(OSError):
-    """An observed ancestor has the port. That is as it should be, and nothing to tell anybody about."""
+    """An observed ancestor has the port. This is normal and needs no message."""
 
 
 class LendingListener(Listener):
-    """Listens from its construction until `close`, alone, or to the port that an ancestor lends.
+    """Listens from construction until `close`, on a port of its own or on one borrowed from an ancestor.
 
-    Raises OSError or UnicodeError where it cannot listen, PortOfAncestorError if that is because an ancestor does.
+    Raises PortOfAncestorError if an ancestor keeps the port, OSError or UnicodeError if it cannot listen.
     """
 
     def __init__(self, host: str, port: int) -> None:
@@ -65,7 +65,7 @@ class LendingListener(Listener):
 
     @property
     def handover_socket(self) -> OwnSocket | None:
-        # Who has the port says nothing more, and hangs up when it ends.
+        # A borrower sends nothing more. Its connection closes when it ends.
         waited_for = self._guest or self._handover_socket
         return waited_for if waited_for is not None and waited_for.is_ours else None
 
@@ -107,7 +107,7 @@ class LendingListener(Listener):
 
 
 _standby: Final[list[OwnSocket]] = []
-"""The door of a process that has no port, which has said so: its children need not say it again."""
+"""Handover socket of a process without a port. It has logged why, and its children need not repeat that."""
 
 
 def _stand_by() -> None:
@@ -117,7 +117,7 @@ def _stand_by() -> None:
 
 
 def leave_standby() -> None:
-    """Keep no door for a port that this process does not have, since it wants none any more."""
+    """Close the handover socket of a process that has no port and no longer wants one."""
     while _standby:
         _standby.pop().close()
 
@@ -127,7 +127,7 @@ if hasattr(os, "register_at_fork"):
 
 
 def has_observed_ancestor() -> bool:
-    """Whether an ancestor of this process has a page, or keeps one for a child."""
+    """Check if an ancestor of this process has a page, or keeps one for a child."""
     for process in ancestors(os.getpid()):
         visitor = _connected_to(process)
         if visitor is not None:
@@ -137,7 +137,7 @@ def has_observed_ancestor() -> bool:
 
 
 def ancestors(process: int) -> Iterator[int]:
-    """The parent of a process, and further back. Nothing where the system does not tell."""
+    """Yield the parent of a process, its grandparent and so on. Nothing if the system does not say."""
     for _ in range(_GENERATIONS):
         try:
             with open(f"/proc/{process}/stat", "rb") as status:
@@ -150,7 +150,7 @@ def ancestors(process: int) -> Iterator[int]:
 
 
 def _borrowed(host: str, port: int) -> tuple[socket.socket, socket.socket] | None:
-    """The port, and what to hold as long as it is used; None if no ancestor has it."""
+    """Borrow the port. Returns it with the connection to hold meanwhile, or None if no ancestor has the port."""
     for process in ancestors(os.getpid()):
         lender = _connected_to(process)
         if lender is None:
@@ -162,7 +162,7 @@ def _borrowed(host: str, port: int) -> tuple[socket.socket, socket.socket] | Non
             listening = None
         if listening is None:
             lender.close()
-            raise PortOfAncestorError(f"process {process}, which this one comes from, has the port")
+            raise PortOfAncestorError(f"process {process}, an ancestor of this one, has the port")
         return listening, lender
     return None
 
@@ -175,7 +175,7 @@ def _asking(process: int) -> bytes:
 
 
 def _arguments(command_line: list[str]) -> list[str]:
-    """The program and its arguments, without the interpreter and its options."""
+    """Strip the interpreter and its options from a command line."""
     words = command_line[1:]
     while words and words[0].startswith("-") and words[0] not in ("-", "-m", "-c"):
         del words[: 2 if words[0] in ("-X", "-W") else 1]
@@ -229,7 +229,7 @@ def _connected_to(process: int) -> socket.socket | None:
     try:
         visitor.settimeout(_PATIENCE)
         visitor.connect(_handover_name(process))
-        # Anybody on this machine could have taken that name.
+        # Any process on this machine could have taken that name.
         other, user = _peer(visitor)
         if other == process and user in (0, os.geteuid()):
             return visitor

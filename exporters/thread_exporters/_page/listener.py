@@ -1,4 +1,4 @@
-"""The port of the metrics page, listened to by one process alone."""
+"""The port of a metrics page that one process listens on alone."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _BACKLOG: Final = 128
 
 
 class Listener:
-    """Listens from its construction until `close`. Raises OSError or UnicodeError where it cannot listen."""
+    """Listens from construction until `close`. Raises OSError or UnicodeError if it cannot listen."""
 
     def __init__(self, host: str, port: int) -> None:
         self._listen_to(listening_socket(host, port))
@@ -25,58 +25,58 @@ class Listener:
         self.family = listening.family
         host, port, *_ = listening.getsockname()
         self.address = str(host), int(port)
-        """The address and the port that it listens to."""
+        """Address and port it listens on."""
 
     @property
     def is_ours(self) -> bool:
-        """Whether nobody has closed it behind our back."""
+        """True if no other code has closed the socket."""
         return self.listening.is_ours
 
     @property
     def was_given(self) -> bool:
-        """Whether another process had the port before, and has told where the page is."""
+        """True if another process had the port before and has already announced the page."""
         return False
 
     @property
     def is_lent(self) -> bool:
-        """Whether another process is the only one that is to accept connections."""
+        """True if another process has borrowed the port and only that one may accept connections."""
         return False
 
     @property
     def handover_socket(self) -> OwnSocket | None:
-        """Where other processes come to share the port."""
+        """Socket on which other processes ask for the port. None if there is none."""
         return None
 
     def hand_over(self) -> None:
-        """Let in another process that stands at the door."""
+        """Give the port to a process that asks for it at the handover socket."""
 
     def leads(self) -> bool:
-        """Whether this process has to accept connections at once, and not only when nobody else does."""
+        """Check if this process should accept connections at once, rather than only if no other process does."""
         return True
 
     def look_after(self) -> bool:
-        """Make anew what has disappeared. Called at each export. Returns whether the door is a new one."""
+        """Replace what has disappeared. Called at each export. Returns True if the handover socket is a new one."""
         return False
 
     def stay_in_child(self) -> bool:
-        """Decide in a forked child whether it listens as well. If not, its copy is closed."""
+        """Keep listening in a forked child, if the port is shared, or close the child's copy. Returns True if kept."""
         self.close()
         return False
 
     def close(self) -> None:
-        """Stop listening. In a forked child, only its copy of the socket is closed."""
+        """Stop listening. In a forked child, close only its copy of the socket."""
         self.listening.close()
 
 
 def listening_socket(host: str, port: int) -> socket.socket:
-    """A socket that listens, to a port that nobody else listens to."""
-    # As bytes, since what encodes a name takes long to import; an address needs none.
+    """Open a socket that listens on a port of its own."""
+    # As bytes, because the codec for host names is slow to import and an address does not need it.
     name = host.encode() if host.isascii() else host
     family, _, _, _, address = socket.getaddrinfo(name, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
     made = socket.socket(family, socket.SOCK_STREAM)
     try:
         if os.name == "posix":
-            # The connections of the last process that had the port may still be coming to their end.
+            # Connections of the previous process on this port may still be closing.
             made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         made.bind(address)
         made.listen(_BACKLOG)

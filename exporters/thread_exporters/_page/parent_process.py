@@ -1,4 +1,4 @@
-"""The process that a forked child comes from."""
+"""The parent of a forked child."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 class ParentProcess:
-    """The process that had the number `process`. It may be gone before the child looks, as that of a daemon."""
+    """The process with the given id. It may end before the child looks, as the parent of a daemon does."""
 
     def __init__(self, process: int) -> None:
         self._process: Final = process
@@ -18,7 +18,7 @@ class ParentProcess:
 
     @property
     def lives(self) -> bool:
-        """Whether it runs. One that has ended and that nobody waited for is only told apart if nobody is in between."""
+        """True while the process runs. A zombie counts as ended only if it is the direct parent."""
         if self._is_next:
             return os.getppid() == self._process
         try:

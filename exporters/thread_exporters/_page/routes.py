@@ -1,4 +1,4 @@
-"""Requests for the metrics page as they arrive at its own port: parsed and answered by the standard library."""
+"""The paths at the port of the metrics page. The standard library parses the requests and formats the answers."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .allowed_hosts import AllowedHosts
 
 Headers: TypeAlias = list[tuple[str, str]]
 Page: TypeAlias = Callable[[str, str, str, str], tuple[str, Headers, bytes]]
-"""The page of a registry: from the method, the query, what is accepted and how it may be encoded."""
+"""The page of a registry, called with the method, the query, and the Accept and Accept-Encoding headers."""
 
 _TEXT: Final = ("Content-Type", "text/plain; charset=utf-8")
 _HTML: Final = ("Content-Type", "text/html; charset=utf-8")
@@ -21,26 +21,26 @@ _FIXED: Final = {"/": (_HTML, _START), "/-/healthy": (_TEXT, b"healthy\n")}
 
 
 class Routes:
-    """What stands at the port: the page at /metrics, a way to it at /, and /-/healthy."""
+    """The paths that exist: /metrics, / with a link to it, and /-/healthy."""
 
     def __init__(self, page: Callable[[], Page], hosts: AllowedHosts) -> None:
         self._page = page
         self._hosts = hosts
 
     def answer(self, request: bytes, address: tuple[str, int]) -> bytes:
-        """The whole answer to a request without a body, which came to that address."""
+        """Return the complete answer to a request without a body that arrived at this address."""
         return _Request(request, address, self).answer
 
     def respond(
         self, method: str, target: str, host: str | None, accept: str, accept_encoding: str, address: str
     ) -> tuple[str, Headers, bytes]:
-        """Status, headers and body for a request that can be understood."""
+        """Return status, headers and body for a well-formed request."""
         try:
             url = urlsplit(target if "://" in target else f"//{host or ''}{target}")
         except ValueError:
             return "400 Bad Request", [_TEXT], b"expected the path of a page\n"
         if host is not None and not self._hosts.allow(url.netloc, address):
-            text = f"expected an allowed host, got {host!r}: THREAD_TELEMETRY_ALLOWED_HOSTS allows others\n"
+            text = f"expected an allowed host, got {host!r}; set THREAD_TELEMETRY_ALLOWED_HOSTS to allow others\n"
             return "421 Misdirected Request", [_TEXT], text.encode()
         if url.path == "/metrics":
             return self._page()(method, url.query, accept, accept_encoding)
@@ -54,11 +54,11 @@ class Routes:
 
 
 class _Request(BaseHTTPRequestHandler):
-    """One request, from bytes to bytes. One at most is answered on a connection."""
+    """One request, from bytes to bytes. Each connection gets at most one answer."""
 
     server_version = "thread-telemetry"
     sys_version = ""
-    # Else an answer to what has no version would have no status line.
+    # Otherwise the answer to a request without a version would have no status line.
     default_request_version = "HTTP/1.0"
 
     def __init__(self, request: bytes, address: tuple[str, int], routes: Routes) -> None:
@@ -74,7 +74,7 @@ class _Request(BaseHTTPRequestHandler):
         self.answer = self.wfile.getvalue()  # type: ignore[attr-defined]
 
     def log_message(self, format: str, *arguments: object) -> None:
-        """Log nothing: what clients send must not fill the log of the program."""
+        """Log nothing: clients must not be able to fill the program's log."""
 
     def do_GET(self) -> None:
         hosts = self.headers.get_all("Host", [])

@@ -1,4 +1,4 @@
-"""The metrics page on a port of its own, for as long as the exporter is there."""
+"""The metrics page on a port of its own, as long as the exporter exists."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ _log: Final = logging.getLogger("thread.telemetry")
 
 
 class ServedPage:
-    """Serves a page on `host` and `port`, now or as soon as they can be had.
+    """Serves a page on `host` and `port`, as soon as the port is free.
 
-    `listener` listens there already. With a `folder`, the processes that write to it share the port, and each answers
-    when the others do not. Safe to use from any thread, but one at a time.
+    `listener`, if given, already listens there. With a `folder`, all processes that write to it share the port, and
+    each answers if the others do not. Safe to use from any thread, but from one at a time.
     """
 
     def __init__(
@@ -55,16 +55,16 @@ class ServedPage:
 
     @property
     def url(self) -> str | None:
-        """Where the page is, None while it is nowhere."""
+        """Address of the page; None while it is not served."""
         return None if self._server is None else self._server.url
 
     @property
     def is_news(self) -> bool:
-        """Whether this process is the first to serve the page there."""
+        """True if this process is the first to serve the page there."""
         return self._server is not None and not self._server.was_given_port
 
     def serve(self) -> None:
-        """Serve the page if it is not served; called at each export. The first failure is one line in the log."""
+        """Serve the page unless it is already served. Called at each export; logs one line for the first failure."""
         if self._server is not None:
             self._server.look_after()
             if self._server.has_port:
@@ -79,7 +79,7 @@ class ServedPage:
         try:
             server.resume()
         except (OSError, RuntimeError):
-            # No thread can be started, or no socket made. The next export tries again.
+            # No thread or socket is available. The next export tries again.
             pass
 
     def _begin(self) -> None:
@@ -94,7 +94,7 @@ class ServedPage:
                 self._complain(error)
             return
         if self._has_complained and self._parent is None:
-            _log.warning("metrics are served now at %s", self._server.url)
+            _log.warning("serving metrics again at %s", self._server.url)
         self._has_complained = False
 
     def _new_server(self) -> MetricsServer:
@@ -113,17 +113,17 @@ class ServedPage:
     def _complain(self, error: Exception) -> None:
         reason = getattr(error, "strerror", None) or error
         _log.warning(
-            "no metrics are served, since port %d of %s cannot be had: %s; the program runs on, each export tries "
-            "again, THREAD_TELEMETRY_PORT and THREAD_TELEMETRY_HOST choose another address",
-            self._port,
+            "cannot serve metrics on %s:%d: %s; continuing without them, and trying again at each export "
+            "(to change the address, set THREAD_TELEMETRY_PORT or THREAD_TELEMETRY_HOST)",
             self._host,
+            self._port,
             reason,
         )
 
     def after_fork_in_child(self) -> None:
-        """Share the port with the parent from the next export on, or leave it to the parent for as long as that lives.
+        """Share the port with the parent from the next export on, or leave it to the parent as long as that lives.
 
-        A child says nothing about a port that its parent, or another child, has.
+        A child logs nothing about a port that its parent or another child has.
         """
         self._parent, self._process = ParentProcess(self._process), os.getpid()
         self._has_complained = True

@@ -1,9 +1,9 @@
-"""The server of the metrics page: one thread for all clients, that never waits for any of them.
+"""The server of the metrics page: one thread for all clients, which never waits for any single one.
 
-No WSGI server that is kept well does what is needed in the process of somebody else: hold each client to a deadline
-for its whole request, serve with a single thread that neither `threading` nor the program sees, speak TLS, and share
-one socket between processes. So the sockets are our own business; requests are parsed and answered by the standard
-library, as with prometheus_client's own server.
+A server inside someone else's process must give each client a deadline for its whole request, use a single thread that
+neither `threading` nor the program sees, speak TLS, and share one socket between processes. No well-kept WSGI server
+does all of that. So we handle the sockets ourselves, and the standard library parses the requests and formats the
+answers, as in prometheus_client's own server.
 """
 
 from __future__ import annotations
@@ -25,25 +25,25 @@ from .lazy_page import do_in_this_thread
 from .listener import Listener
 
 Answer: TypeAlias = Callable[[bytes, tuple[str, int]], bytes]
-"""From a request without a body, and the address that it came to, to the whole answer."""
+"""A function from a request without a body, and the address it arrived at, to the complete answer."""
 
 MAX_CONNECTIONS: Final = 10
-"""Clients that are served at once. One more is told to come back."""
+"""Maximum number of clients served at the same time. Any further client is told to come back."""
 _MAX_REFUSED: Final = 10
-"""Clients that may go on reading that they were refused."""
+"""Maximum number of refused clients that may still read their answer."""
 _HESITATION: Final = 0.3
-"""Seconds that a process leaves to the one that leads before it accepts a connection itself."""
+"""Seconds a process gives the leader before it accepts a connection itself."""
 _MOMENT: Final = 0.001
 _WITHOUT_DESCRIPTORS: Final = 1.0
-"""Seconds until the next try, where the program has no descriptors left."""
+"""Seconds until the next try when the program has no descriptors left."""
 
 _log: Final = logging.getLogger("thread.telemetry")
 
 
 class MetricsServer:
-    """Answers the clients of a listener from its construction until `close`.
+    """Answers the clients of a listener from construction until `close`.
 
-    Its thread makes way for forks, and goes on with the same clients. Raises RuntimeError where none can be started.
+    Its thread stops for a fork and then continues with the same clients. Raises RuntimeError if no thread can start.
     """
 
     def __init__(self, listener: Listener, answer: Answer, tls: Any = None) -> None:
@@ -70,30 +70,30 @@ class MetricsServer:
 
     @property
     def url(self) -> str:
-        """Where the metrics are."""
+        """Address of the metrics."""
         host, port = self._listener.address
         return f"{'https' if self._tls else 'http'}://{f'[{host}]' if ':' in host else host}:{port}/metrics"
 
     @property
     def was_given_port(self) -> bool:
-        """Whether another process had the port before."""
+        """True if another process had the port before."""
         return self._listener.was_given
 
     @property
     def has_port(self) -> bool:
-        """Whether nobody has closed its socket behind its back."""
+        """True if no other code has closed the socket."""
         return self._listener.is_ours
 
     def look_after(self) -> None:
-        """Do what must not be done while a client waits: log the first failure, make anew what has disappeared."""
+        """Log the first failure and replace what has disappeared. This must not happen while a client waits."""
         failure, self._failure = self._failure, None
         if failure is not None:
-            _log.error("the page of metrics failed; further failures are not logged", exc_info=failure)
+            _log.error("cannot make the metrics page; further failures will not be logged", exc_info=failure)
         if self._listener.look_after():
             self._wake()
 
     def resume(self) -> None:
-        """Answer, if it does not. Raises RuntimeError where no thread can be started."""
+        """Start the thread unless it runs. Raises RuntimeError if no thread can be started."""
         if not self._thread.is_running:
             if not (self._wakeup_receiver.is_ours and self._wakeup_sender.is_ours):
                 self._open_wakeup()
@@ -114,7 +114,7 @@ class MetricsServer:
         self._listener.close()
 
     def after_fork_in_child(self) -> bool:
-        """Leave the clients to the parent, and the port too unless it is shared. Returns whether it is."""
+        """Leave the clients to the parent, and the port too unless it is shared. Returns True if it is shared."""
         self._hang_up()
         self._thread = telemetry.UnobservedThread(self._serve, wake=self._wake)
         return self._listener.stay_in_child()
@@ -138,7 +138,7 @@ class MetricsServer:
             if self._wakeup_sender.is_ours:
                 self._wakeup_sender.socket.send(b".")
                 return
-            # Who has closed it has closed the port as well, but a thread that waits keeps it open until a client comes.
+            # Whoever closed it has closed the port too, but a waiting thread keeps that open until a client connects.
             with socket.socket(self._listener.family, socket.SOCK_STREAM) as client:
                 client.setblocking(False)
                 client.connect_ex(self._listener.address)
@@ -176,7 +176,7 @@ class MetricsServer:
         if self._listener.listening.socket.fileno() in ready:
             self._client_came(now)
         elif now >= self._listen_again_at:
-            # Another process has accepted it.
+            # Another process has accepted the connection.
             self._came_at = None
 
     def _waited_for(self, now: float, clients: list[Connection]) -> dict[int, int]:
@@ -244,7 +244,7 @@ class MetricsServer:
             return self._answer(request, self._listener.address)
         except Exception as error:
             self._fail(error)
-            return brief_answer(b"500 Internal Server Error", b"the page failed; the log of the program says why\n")
+            return brief_answer(b"500 Internal Server Error", b"cannot make the metrics page; see the program's log\n")
 
     def _fail(self, error: Exception) -> None:
         if not self._has_failed:
@@ -252,7 +252,7 @@ class MetricsServer:
 
 
 def _ready(waited_for: dict[int, int], timeout: float | None) -> set[int]:
-    # Not kept between two calls: a selector with a descriptor of its own could have it taken away.
+    # Made for each call: the program could close the descriptor of a selector that is kept.
     selector = getattr(selectors, "PollSelector", selectors.SelectSelector)()
     for descriptor, events in waited_for.items():
         if descriptor >= 0:

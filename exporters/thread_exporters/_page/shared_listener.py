@@ -1,11 +1,12 @@
-"""The port of the metrics page, listened to by all processes that write to one folder.
+"""The port of a metrics page that all processes writing to one folder share.
 
-They have one socket in common and not a socket each: the system gives each of several sockets its share of the
-clients, also that of a process which is stopped or hangs, while of a common one each client goes to whoever accepts it.
+They share a single socket. With a socket each, the system would send clients to a process that is stopped or hangs as
+well; with a common one, each client goes to a process that accepts it.
 
-The first process gets the port, for itself alone, so that two services cannot share it by mistake. In the folder it
-puts a socket of the Unix kind, the door. Who connects to it is given both sockets, and listens to both from then on.
-One process leads: it holds a lock and accepts at once. The others only accept what it leaves waiting.
+The first process opens the port exclusively, so that two services cannot share it by mistake. It also puts a Unix
+socket into the folder, the handover socket. A process that connects to it receives both sockets and from then on
+listens on both. One process leads: it holds a lock and accepts at once. The others accept only clients that it leaves
+waiting.
 """
 
 from __future__ import annotations
@@ -23,16 +24,16 @@ from .descriptor import Descriptor, OwnSocket
 from .listener import Listener, listening_socket
 
 Sockets: TypeAlias = tuple[socket.socket, socket.socket | None]
-"""The port and the door."""
+"""The port and the handover socket."""
 
 _PATIENCE: Final = 0.5
-"""Seconds that a process has to answer at the door. One that is stuck does not."""
+"""Seconds a process has to answer at the handover socket. A process that hangs does not."""
 _OTHERS_TURN: Final = 0.05
-"""Seconds that another process has to put up its door, where it got the port in this moment."""
+"""Seconds that another process, which has just opened the port, has to make its handover socket."""
 
 
 class SharedListener(Listener):
-    """Listens from its construction until `close`. Raises OSError or UnicodeError where it cannot listen."""
+    """Listens from construction until `close`. Raises OSError or UnicodeError if it cannot listen."""
 
     def __init__(self, folder: Path, host: str, port: int) -> None:
         self._folder = folder
@@ -56,7 +57,7 @@ class SharedListener(Listener):
         try:
             return listening, _new_handover_socket(self._folder, listening.getsockname()[1])
         except OSError:
-            # The disk is full, for example. The page is served all the same, and the door is tried again.
+            # The disk may be full, for example. Serve the page anyway; `look_after` tries again.
             return listening, None
 
     @property
@@ -106,7 +107,7 @@ class SharedListener(Listener):
     def look_after(self) -> bool:
         path = self._folder / _handover_name(self.address[1])
         try:
-            # What cleans folders removes what was not touched for long.
+            # Cleaners of temporary folders remove files that nobody has touched for long.
             os.utime(path, follow_symlinks=False)
         except FileNotFoundError:
             return self._replace_handover_socket()
@@ -151,7 +152,7 @@ def _new_handover_socket(folder: Path, port: int) -> socket.socket:
             handover.bind(f"{short}/{name}")
         os.chmod(folder / name, 0o600)
         handover.listen()
-        # Under its name it is never seen without somebody who listens.
+        # Renamed only now, so that nobody finds it before it listens.
         os.replace(folder / name, folder / _handover_name(port))
     except BaseException:
         handover.close()
@@ -160,7 +161,7 @@ def _new_handover_socket(folder: Path, port: int) -> socket.socket:
 
 
 def _shared_by_others(folder: Path, host: str, port: int) -> Sockets | None:
-    """What other processes share; None if there are none. Raises TimeoutError where all of them are stuck."""
+    """Get the sockets that other processes share. None if there are none. Raises TimeoutError if all of them hang."""
     if not port:
         return None
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as guest:
@@ -192,7 +193,7 @@ def _is_at(listening: socket.socket, host: str, port: int) -> bool:
 
 
 def _is_trusted(other: socket.socket) -> bool:
-    """Whether a process of this user or of the administrator is at the other end."""
+    """Check that the process at the other end belongs to this user or to root."""
     if not hasattr(socket, "SO_PEERCRED"):
         return True
     _, user, _ = struct.unpack("3i", other.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i")))
@@ -201,7 +202,7 @@ def _is_trusted(other: socket.socket) -> bool:
 
 @contextmanager
 def _short(folder: Path) -> Iterator[str]:
-    """Another path to a folder, where there is one: that of a socket has at most about a hundred characters."""
+    """Provide a shorter path to a folder if possible: the path of a socket has at most about 100 characters."""
     if not os.path.isdir("/proc/self/fd"):
         yield str(folder)
         return

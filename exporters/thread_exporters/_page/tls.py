@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tls:
-    """Files and rules by which the page is served."""
+    """Certificates, keys and rules for HTTPS."""
 
     certfile: str
     keyfile: str
@@ -23,12 +23,12 @@ class Tls:
     tls_min_version: ssl.TLSVersion | None = None
 
     def context(self) -> ssl.SSLContext:
-        """Raises OSError where a file cannot be read or is of another kind."""
-        # Imported where it is needed: it takes long.
+        """Make an SSL context. Raises OSError if a file cannot be read or has the wrong format."""
+        # Imported here because it is slow.
         import ssl
 
         made = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        with _named(f"the certificates of clients from {self.client_cafile or self.client_capath}"):
+        with _named(f"the client CA certificates from {self.client_cafile or self.client_capath}"):
             if self.client_cafile is not None or self.client_capath is not None:
                 made.load_verify_locations(self.client_cafile, self.client_capath)
             else:

@@ -28,10 +28,10 @@ def label_value(text: str) -> str:
 
 
 def encodable_attributes(attributes: Iterable[tuple[str, Any]]) -> dict[str, Any]:
-    """Attributes by their names, each text among the values encodable."""
+    """Make the attributes of spans and log records, by name, with encodable texts."""
     return {name: encodable(value) if isinstance(value, str) else value for name, value in attributes}
 
 
 def series_attributes(attributes: Iterable[tuple[str, Any]]) -> dict[str, Any]:
-    """Attributes of a series of a metric by their names, the same as its labels for Prometheus."""
+    """Make the attributes of a series, by name, with the same values as its labels in Prometheus."""
     return {name: label_value(value) if isinstance(value, str) else value for name, value in attributes}

@@ -1,12 +1,12 @@
-"""A report for a person, written once, when telemetry is stopped.
+"""A readable report, written once when telemetry stops.
 
     from thread import telemetry
     from thread_exporters.console import ConsoleExporter
 
     telemetry.start(ConsoleExporter())
 
-It tells which locks were waited for and who blamed whom, the longest single waits with the stacks of both sides, what
-threads ran, and which of them died of what. With `format="json"` it is for programs.
+It shows the locks that threads waited for and who held them, the longest single waits with the stacks of both sides,
+the threads that ran, and the exceptions that ended them. `format="json"` writes it for programs.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ Format = Literal["text", "json"]
 
 
 class ConsoleExporter:
-    """Writes a report to `file` on shutdown: a path, a text file, or else what is `sys.stderr` by then.
+    """Writes a report on shutdown to `file`: a path, a text file, or by default the `sys.stderr` of that moment.
 
-    Tables end after `top` rows and say how many more there were; with the format `json` nothing is left out. Colours
-    are used on a terminal only, and not with `NO_COLOR` in the environment; what is no terminal gets lines of `COLUMNS`
-    characters, 100 if that is not set. A forked child writes a report only where it calls `telemetry.stop()` and there
-    is anything to tell: its own, to the path with its process id behind it.
+    Tables end after `top` rows and say how many more there are; the format `json` omits nothing. Colours appear only on
+    a terminal, and not if `NO_COLOR` is set. Otherwise lines have `COLUMNS` characters, or 100 if that is not set. A
+    forked child writes its own report only if it calls `telemetry.stop()` and has something to report; it appends its
+    process id to the path.
 
-    Raises ValueError for another format, OSError for a path that cannot be written to.
+    Raises ValueError for an unknown format, OSError for a path that is not writable.
     """
 
     def __init__(self, file: TextIO | str | None = None, *, top: int = 10, format: Format = "text") -> None:
@@ -45,7 +45,7 @@ class ConsoleExporter:
             raise ValueError(f"format: expected text or json, got {format!r}")
         if isinstance(file, str):
             file = os.path.abspath(file)
-            # Now, as long as somebody can do something about it.
+            # Fail now, while someone can still do something about it.
             with open(file, "w", encoding="utf-8"):
                 pass
         self._file = file
@@ -56,12 +56,12 @@ class ConsoleExporter:
         self._forked = False
 
     def export(self, snapshot: Snapshot, events: Sequence[Event]) -> None:
-        """Remember the newest snapshot, and of the events the longest waits and the places of exceptions."""
+        """Remember the newest snapshot, the longest waits and the places where exceptions were raised."""
         self._snapshot = snapshot
         self._highlights.add(events)
 
     def shutdown(self, timeout: float) -> None:
-        """Write the report of what was exported. A second call writes nothing, nor does one without any export."""
+        """Write the report. A second call writes nothing, nor does a call before the first export."""
         snapshot, self._snapshot = self._snapshot, None
         file = self._file or sys.stderr
         if snapshot is None or file is None or (self._forked and not _is_eventful(snapshot)):
@@ -87,7 +87,7 @@ class ConsoleExporter:
         return _encodable(rendered(report.lines(), colours=is_terminal and _wants_colours()), file)
 
     def after_fork_in_child(self) -> None:
-        """Forget what the parent did."""
+        """Forget the parent's data."""
         self._snapshot = None
         self._highlights = Highlights()
         self._forked = True
@@ -101,16 +101,16 @@ def from_options(
     report: str | None = None,
     report_format: Format | None = None,
 ) -> ConsoleExporter:
-    """The exporter of the name `console`; `report` and `report_format` are the options of `python -m thread run`.
+    """Make the exporter named `console`; `report` and `report_format` are the options of `python -m thread run`.
 
-    What is not given comes from `THREAD_TELEMETRY_REPORT` and `THREAD_TELEMETRY_REPORT_FORMAT`. A format there that is
-    none is one line on stderr. Raises ValueError for another format, and for a path that cannot be written to.
+    `THREAD_TELEMETRY_REPORT` and `THREAD_TELEMETRY_REPORT_FORMAT` provide the defaults; for an unknown format there, it
+    writes one line to stderr. Raises ValueError for an unknown format or for a path that is not writable.
     """
     path = file or report or os.environ.get("THREAD_TELEMETRY_REPORT") or None
     try:
         return ConsoleExporter(path, top=top, format=report_format or _format_from_environment(format))
     except OSError as error:
-        raise ValueError(f"the report cannot be written to {error.filename}: {error.strerror}") from None
+        raise ValueError(f"cannot write the report to {error.filename}: {error.strerror}") from None
 
 
 def _format_from_environment(default: Format) -> Format:
@@ -118,7 +118,7 @@ def _format_from_environment(default: Format) -> Format:
     if text in ("text", "json"):
         return cast("Format", text)
     if sys.stderr is not None:
-        sys.stderr.write(f"thread: THREAD_TELEMETRY_REPORT_FORMAT: expected text or json, got {text!r}; text is used\n")
+        sys.stderr.write(f"thread: THREAD_TELEMETRY_REPORT_FORMAT: expected text or json, got {text!r}; using text\n")
     return "text"
 
 
@@ -145,7 +145,7 @@ def _width(file: TextIO, is_terminal: bool) -> int:
 
 
 def _wants_colours() -> bool:
-    # Any value of the first means no, https://no-color.org.
+    # Any value of NO_COLOR counts, see https://no-color.org.
     return not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 

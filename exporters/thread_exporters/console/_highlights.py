@@ -1,4 +1,4 @@
-"""What is remembered of the events until the report is written: a bounded choice, whatever their number."""
+"""Bounded selection of events for the report."""
 
 from __future__ import annotations
 
@@ -13,16 +13,17 @@ _SITES_KEPT: Final = 1000
 
 
 class Highlights:
-    """The longest of the slow waits, one for each lock and pair of places, and where exceptions were raised."""
+    """The longest slow waits, one for each lock and pair of places, and the places where exceptions were raised."""
 
     def __init__(self) -> None:
         self.slow_waits: list[SlowWait] = []
-        """Longest first. Of those with the same lock, acquire site and owner site only the longest."""
+        """Slow waits, longest first: only the longest for each lock, acquire site and owner site."""
         self.slow_waits_seen = 0
         self.raised_at: dict[tuple[str, str], Site] = {}
-        """The last place for each type and target of the exceptions, for the first thousand of these."""
+        """Last place that raised each exception, by type and target, for the first thousand of them."""
 
     def add(self, events: Iterable[Event]) -> None:
+        """Keep these events if they belong to the selection."""
         longest = {_story(wait): wait for wait in self.slow_waits}
         for event in events:
             if isinstance(event, SlowWait):

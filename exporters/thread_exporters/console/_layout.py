@@ -1,7 +1,7 @@
-"""Lines laid out so that nothing is cut and what belongs together stays together, at any width from 80 columns on.
+"""Layout of lines for any width from 80 columns: nothing is cut off, and related things stay together.
 
-A text is a sequence of spans, each a string and its style. Numbers come first in a line and names last, since a name
-may be long and is broken where it does not fit.
+A text is a sequence of spans, each a string with a style. Numbers come first in a line and names last, because a name
+may be long and may have to be broken.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ STRONG: Final = "1"
 PLAIN: Final = ""
 
 _LEAST_WIDTH: Final = 36
-"""Columns that a name has beside its numbers. Where there are fewer, it stands below them."""
+"""Minimum number of columns for a name beside its numbers. If there are fewer, it goes below them."""
 _JOINTS: Final = "./:_-,"
 
 
 class Span(NamedTuple):
-    """A string of one style: the parameters of the escape sequence that terminals know for it."""
+    """A string with a style, given as the parameters of a terminal's escape sequence."""
 
     string: str
     style: str = PLAIN
@@ -34,7 +34,7 @@ Text: TypeAlias = tuple[Span, ...]
 
 
 class Row(NamedTuple):
-    """What a table says of one thing: the cells, and what they are about."""
+    """A row of a table: its cells, and the thing that they describe."""
 
     cells: Sequence[str]
     about: Text
@@ -42,7 +42,7 @@ class Row(NamedTuple):
 
 
 def text(*parts: str | Span | Text) -> Text:
-    """The parts one after the other."""
+    """Join parts to a text."""
     spans: list[Span] = []
     for part in parts:
         if isinstance(part, str):
@@ -55,17 +55,17 @@ def text(*parts: str | Span | Text) -> Text:
 
 
 def name(string: str) -> Span:
-    """The name of a lock or a target."""
+    """Style the name of a lock or a target."""
     return Span(printable(string), NAME)
 
 
 def heading(title: str, remark: str = "") -> Text:
-    """The line above a part of the report."""
+    """Make the heading of a section of the report."""
     return text(Span(title, STRONG), Span(f"  {remark}" if remark else "", ASIDE))
 
 
 def rendered(lines: Iterable[Text], *, colours: bool) -> str:
-    """The lines as they are written to a file."""
+    """Render lines for writing to a file."""
     return "".join(f"{''.join(_rendered(line, colours)).rstrip()}\n" for line in lines)
 
 
@@ -75,9 +75,9 @@ def _rendered(line: Text, colours: bool) -> Iterator[str]:
 
 
 def folded(content: Text, width: int, first: str = "", rest: str | None = None) -> Iterator[Text]:
-    """The content on as many lines as it needs: the first after `first`, the others after `rest`.
+    """Fold the content into as many lines as it needs. The first begins with `first`, the others with `rest`.
 
-    Lines are broken at blanks; a word that has no room on a line of its own, after a dot or the like.
+    Lines break at spaces. A word too long for a line of its own breaks after a dot or a similar character.
     """
     rest = first if rest is None else rest
     line: list[Span] = [Span(first)]
@@ -101,7 +101,7 @@ def folded(content: Text, width: int, first: str = "", rest: str | None = None) 
 
 
 def _words(content: Text) -> Iterator[Span]:
-    """Pieces that a line may be broken before: blanks go with the word before them."""
+    """Split content before each word. Spaces stay with the word before them."""
     for string, style in content:
         word = ""
         for character in string:
@@ -127,10 +127,10 @@ def _broken(word: str, width: int) -> tuple[str, str]:
 def table(
     header: Sequence[str], rows: Sequence[Row], width: int, *, below: bool | None = None
 ) -> Iterator[Text]:
-    """One line for each row where it has room for what it is about, else more: the numbers are never broken.
+    """Lay out a table with one line per row if there is room, and with more lines otherwise. Numbers never break.
 
-    The last word of the header is that of what the rows are about, which stands below the numbers where there is
-    little room beside them, or where `below` says so.
+    The last word of the header names the things that the rows describe. They go below the numbers if there is little
+    room beside them or if `below` is True.
     """
     indent = "  "
     widths = [max(map(len, column)) for column in zip(header[:-1], *(row.cells for row in rows))]
@@ -155,7 +155,7 @@ def _aligned(cells: Sequence[str], widths: Sequence[int]) -> str:
 
 
 def more(number: int, what: str) -> Iterator[Text]:
-    """The line that ends a table which shows so many less than there are."""
+    """End a table with a line that says how many rows are not shown, if any."""
     if number > 0:
         yield text(Span(f"  … and {quantity(number, f'more {what}')}", ASIDE))
 

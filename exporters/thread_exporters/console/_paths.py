@@ -1,4 +1,4 @@
-"""Paths of source files as a person recognises them: as short as they can be without being mistaken."""
+"""Paths of source files, shortened but still easy to recognise."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ._units import printable
 
 
 class Paths:
-    """Shortens paths by the folder they are in: the working directory, or an entry of `sys.path`."""
+    """A shortener of paths in the working directory or in an entry of `sys.path`."""
 
     def __init__(self) -> None:
         folders = {os.path.join(os.path.abspath(folder), "") for folder in sys.path if isinstance(folder, str)}
@@ -22,14 +22,14 @@ class Paths:
         self._folders = sorted(folders - {os.sep}, key=len, reverse=True)
 
     def shortened(self, path: str) -> str:
-        """The path from the innermost of these folders on, or the path itself."""
+        """Return the path relative to the innermost of these folders, or unchanged."""
         for folder in self._folders:
             if path.startswith(folder):
                 return path[len(folder) :]
         return path
 
     def site(self, site: Site) -> str:
-        """Where in the code, as `str(Site)` has it."""
+        """Format a place in the code like `str(Site)`, with a shortened path."""
         if not site.file:
             return printable(site.function)
         return f"{printable(site.function)} ({printable(self.shortened(site.file))}:{site.line})"

@@ -1,4 +1,4 @@
-"""The report of the console exporter: what stands in it, and in which order."""
+"""The content of the console exporter's report, in order."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _LIBRARIES: Final = tuple(f"{os.sep}{name}{os.sep}" for name in ("site-packages"
 
 
 class Report:
-    """The whole report of one snapshot, in lines of `width` columns, its tables with `top` rows at most."""
+    """The report on a snapshot, in lines of `width` columns, with at most `top` rows per table."""
 
     def __init__(self, snapshot: Snapshot, highlights: Highlights, top: int, width: int) -> None:
         self._snapshot = snapshot
@@ -35,7 +35,7 @@ class Report:
         self._paths = Paths()
 
     def lines(self) -> Iterator[Text]:
-        """The lines from the title on, the worst first."""
+        """Yield all lines, beginning with the title and the worst findings."""
         title = f"thread telemetry, process {os.getpid()}, {clock(self._snapshot.taken_at)} "
         yield text(Span(title, STRONG), Span("─" * (self._width - len(title)), ASIDE))
         for sentence in worst(self._snapshot, self._highlights, self._paths):
@@ -66,13 +66,13 @@ class Report:
             yield heading("Locks")
             yield from self._folded(text(_why_no_contention(self._snapshot)))
             return
-        # A wait that has not ended is in no histogram yet, and a deadlock consists of such.
+        # A wait in progress is not in the histogram yet, and a deadlock consists of such waits.
         contended.sort(key=lambda lock: lock.wait.sum + lock.oldest_wait, reverse=True)
         blame = defaultdict(list)
         for row in self._snapshot.waits:
             blame[row.lock].append(row)
         shown = contended[: self._top]
-        yield heading("Locks", f"{len(contended):,} of {len(locks):,} were waited for, the longest in total first")
+        yield heading("Locks", f"{len(contended):,} of {len(locks):,} were contended; longest total wait first")
         header, *lines = self._numbers(shown)
         yield header
         for lock, numbers in zip(shown, lines):
@@ -110,7 +110,7 @@ class Report:
         seen = self._highlights.slow_waits_seen
         if not self._highlights.slow_waits:
             return
-        yield heading("Slow waits", f"{seen:,} seen; the longest, each lock and pair of sites once")
+        yield heading("Slow waits", f"{seen:,} seen; the longest for each lock and pair of sites")
         for wait in self._highlights.slow_waits:
             for_the_gil = ""
             if wait.gil_wait is not None and wait.gil_wait >= wait.duration * _NOTABLE_SHARE:
@@ -119,7 +119,7 @@ class Report:
             loop = ""
             if wait.blocked_event_loop:
                 task = f" in {printable(wait.task)}" if wait.task else ""
-                loop = f", held up the event loop{task}"
+                loop = f", blocked the event loop{task}"
             circumstances = f"  {wait.outcome} at {clock(wait.started_at + wait.duration)}{for_the_gil}{queue}{loop}"
             yield ()
             what = text(Span(f"{duration(wait.duration)}  ", STRONG), name(wait.lock), Span(circumstances, ASIDE))
@@ -129,7 +129,7 @@ class Report:
                 yield from self._stack(" owner  ", wait.owner_stack or (wait.owner_site,))
 
     def _stack(self, title: str, frames: Sequence[Site]) -> Iterator[Text]:
-        # How `threading` enters a thread is the same in each of them.
+        # The frames in which `threading` starts a thread are the same for every thread.
         frames = [frame for frame in frames if not frame.function.startswith("threading.Thread.")] or frames
         before = Span(title, ASIDE)
         for frame in frames[:_FRAMES]:
@@ -149,12 +149,12 @@ class Report:
         idle = [row for row in rows if _is_idle(row, own_loops, of_libraries)]
         busy = [row for row in rows if row not in idle]
         if busy:
-            yield heading("Blocking", "waits for something else than a lock, the longest in total first")
+            yield heading("Blocking", "waits for anything other than a lock; longest total wait first")
             yield from self._blocking_table(busy)
         if idle:
             if busy:
                 yield ()
-            yield heading("Idle", "threads that waited in their own loop, for work as a rule")
+            yield heading("Idle", "threads waiting in their own loop, usually for work")
             yield from self._blocking_table(idle)
 
     def _blocking_table(self, rows: list[BlockingStats]) -> Iterator[Text]:
@@ -182,7 +182,7 @@ class Report:
         if not executors:
             return
         executors.sort(key=lambda stats: (stats.queue_duration.sum, stats.submitted), reverse=True)
-        yield heading("Executors", "the longest time in queue first")
+        yield heading("Executors", "longest total time in queue first")
         shown = [
             Row(
                 (
@@ -207,10 +207,10 @@ class Report:
         threads = [stats for stats in self._snapshot.threads if stats.started]
         if not threads:
             yield heading("Threads")
-            yield from self._folded(text("No thread was started under observation."))
+            yield from self._folded(text("No thread has started since observation began."))
             return
         threads.sort(key=lambda stats: (stats.cpu_time, stats.started), reverse=True)
-        yield heading("Threads", "by what they run, the most CPU time first")
+        yield heading("Threads", "by target; most CPU time first")
         shown = [
             Row(
                 (
@@ -262,15 +262,15 @@ class Report:
             _children(coverage),
         ]
         if coverage.sites_capped:
-            parts.append("There are more sites than are told apart; the rest is counted under `other`. ")
+            parts.append("The limit of sites was reached; further ones are counted under `other`. ")
         if snapshot.dropped_events:
             lost = quantity(snapshot.dropped_events, "event")
-            parts.append(Span(f"{lost} dropped, THREAD_TELEMETRY_EVENT_CAPACITY makes more room. ", ALARM))
+            parts.append(Span(f"{lost} dropped; to keep more, raise THREAD_TELEMETRY_EVENT_CAPACITY. ", ALARM))
         else:
-            parts.append("No event was dropped. ")
+            parts.append("No events were dropped. ")
         if coverage.faults:
-            faults = quantity(coverage.faults, "error")
-            parts.append(Span(f"{faults} inside the telemetry itself, see the log. ", ALARM))
+            faults = quantity(coverage.faults, "internal error")
+            parts.append(Span(f"{faults} in the telemetry itself; see the log. ", ALARM))
         yield heading("Coverage")
         yield from folded(text(*parts), self._width, "  ")
 
@@ -278,9 +278,9 @@ class Report:
 def _why_no_contention(snapshot: Snapshot) -> str:
     if snapshot.locks:
         acquisitions = quantity(sum(lock.acquisitions for lock in snapshot.locks), "acquisition")
-        return f"Nobody had to wait: {acquisitions} of {quantity(len(snapshot.locks), 'lock')} without contention."
+        return f"No thread had to wait: {acquisitions} of {quantity(len(snapshot.locks), 'lock')} without contention."
     return (
-        "No lock was observed. Observed are the locks of `thread`, and those of `threading` that were made after "
+        "No lock was observed. Only two kinds of locks are: those of `thread`, and those of `threading` made after "
         "`thread.telemetry.instrument()` or under `python -m thread run`."
     )
 
@@ -297,27 +297,27 @@ def _lock_cells(lock: LockStats, *, compact: bool = False) -> Sequence[str]:
 
 
 def _quantile(histogram: Histogram, q: float) -> str:
-    # Two digits: it is an estimate from buckets each twice as wide as the one before.
+    # Two digits are enough for an estimate from buckets that double in width.
     return duration(histogram.quantile(q), digits=2) if histogram.count else _NONE
 
 
 def _holds(lock: LockStats) -> str:
-    """How long it was held: of the few holds that are timed, so that the long ones may not be among them."""
+    """Describe the holds of a lock. Only a sample is timed, which may miss the long ones."""
     hold = lock.hold
-    of = f"of {quantity(hold.count, 'hold')} timed, half took {_quantile(hold, 0.5)} or less, the longest"
+    half = f"{quantity(hold.count, 'hold')} timed: half took {_quantile(hold, 0.5)} or less, the longest"
     missed = lock.wait.count and hold.max < lock.wait.max / 2
-    return f"{of} {duration(hold.max)}{'; those that were waited for are not among them' if missed else ''}"
+    return f"{half} {duration(hold.max)}{'; the holds that caused the waits were not timed' if missed else ''}"
 
 
 def _from(site: Site, stack: tuple[Site, ...]) -> tuple[Site, ...]:
-    """The part of a stack that the wait is charged to: the code of a pool that was waited in says little."""
+    """Cut a stack so that it starts at the place charged for the wait, and omit library code that waited for it."""
     return stack[stack.index(site) :] if site in stack else stack or (site,)
 
 
 def _is_idle(row: BlockingStats, own_loops: set[str], of_libraries: set[str]) -> bool:
-    """True for a thread that waited in the very function that it runs: that is how workers wait for work.
+    """True if a thread waited in its own target function, which is how workers wait for work.
 
-    What a library made is no work: whoever waits for it waits for a connection or a permit.
+    Waits for something that a library made are different: they are for a connection or a permit, not for work.
     """
     if row.kind not in ("queue", "condition", "event") or row.site.function not in own_loops:
         return False
@@ -335,15 +335,15 @@ def _endings(exceptions: Sequence[ExceptionStats]) -> str:
     futures = sum(stats.count for stats in exceptions if stats.source == "future")
     ended = f"{quantity(threads, 'thread')} ended by one" if threads or not futures else ""
     unread = f"{futures:,} in {'a future' if futures == 1 else 'futures'} that nobody read" if futures else ""
-    return f"{', '.join(filter(None, (ended, unread)))}, the most frequent first"
+    return f"{', '.join(filter(None, (ended, unread)))}; most frequent first"
 
 
 def _traceback(traceback: str) -> Iterator[Text]:
     lines = [printable(line.expandtabs()) for line in traceback.splitlines()]
     surplus = len(lines) - _TRACEBACK_LINES
     if surplus > 0:
-        # The first line says what it is, the last ones what happened.
-        lines[1 : 1 + surplus] = [f"  … {quantity(surplus, 'line')} left out"]
+        # The first line is the title, and the last lines are the innermost frames and the exception.
+        lines[1 : 1 + surplus] = [f"  … {quantity(surplus, 'line')} omitted"]
     for line in lines:
         yield text(" " * 6 + line)
 
@@ -354,21 +354,21 @@ _MODULES_NAMED: Final = 5
 def _unobserved(coverage: Coverage) -> str:
     parts = []
     if coverage.replaced_by:
-        parts.append(f"the greenlets that {coverage.replaced_by} has put in the place of threads")
+        parts.append(f"the greenlets that {coverage.replaced_by} uses instead of threads")
     if coverage.unobserved_locks:
-        parts.append(f"{quantity(coverage.unobserved_locks, 'lock')} made before observation began")
+        parts.append(f"{quantity(coverage.unobserved_locks, 'lock')} created before observation began")
     modules = coverage.unobserved_modules
     if modules:
         named = ", ".join(printable(module) for module in modules[:_MODULES_NAMED])
         rest = f" and {len(modules) - _MODULES_NAMED:,} more" if len(modules) > _MODULES_NAMED else ""
-        parts.append(f"what these modules make with primitives they took before: {named}{rest}")
+        parts.append(f"locks and threads of modules that imported the originals earlier: {named}{rest}")
     return f"Not observed: {'; '.join(parts)}. " if parts else ""
 
 
 def _children(coverage: Coverage) -> str:
     parts = []
     if coverage.child_processes:
-        parts.append(f"{coverage.child_processes:,} that run{'s' if coverage.child_processes == 1 else ''} now")
+        parts.append(f"{coverage.child_processes:,} still running")
     if coverage.child_cpu_time:
-        parts.append(f"those that have ended, after {duration(coverage.child_cpu_time)} of CPU time")
-    return f"No part of this are child processes: {', and '.join(parts)}. " if parts else ""
+        parts.append(f"those that ended, after {duration(coverage.child_cpu_time)} of CPU time")
+    return f"Child processes are not included: {', and '.join(parts)}. " if parts else ""

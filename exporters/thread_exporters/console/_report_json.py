@@ -1,7 +1,7 @@
-"""The report for programs: all that a snapshot holds, and the longest waits, as one JSON document.
+"""The report for programs: a whole snapshot and the longest waits as one JSON document.
 
-Names are those of the classes in `thread.telemetry`, times are in seconds. A histogram also has its median and its
-99th percentile, and all of them share the bounds of their buckets.
+Names are those of the classes in `thread.telemetry`, and times are in seconds. Histograms also have their median and
+99th percentile; all of them share the same bucket bounds.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from ._highlights import Highlights
 
 
 def report_json(snapshot: Snapshot, highlights: Highlights) -> str:
-    """The document, which ends in a newline."""
+    """Return the document, with a newline at the end."""
     report = {
         "version": 1,
         "process": os.getpid(),

@@ -1,4 +1,4 @@
-"""Numbers, names and times as a person reads them."""
+"""Formatting of numbers, names and times for people."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ _HOURS_FROM: Final = 7200.0
 
 
 def duration(seconds: float, digits: int = 3) -> str:
-    """`1.23 ms`, with so many significant digits; from two minutes on `2 min 5 s`, from two hours on `2 h 10 min`."""
+    """Format a duration with `digits` significant digits: `1.23 ms`, `2 min 5 s` or `2 h 10 min`."""
     if seconds >= _HOURS_FROM:
         return "{} h {} min".format(*divmod(round(seconds / 60), 60))
     if seconds >= _MINUTES_FROM:
         return "{} min {} s".format(*divmod(round(seconds), 60))
     if seconds <= 0:
         return "0 s"
-    # Rounded before the unit is chosen, or 999.9 µs would read 1000 µs.
+    # Round before choosing the unit, or 999.9 µs would read 1000 µs.
     rounded = float(f"{seconds:.{digits - 1}e}")
     scale, unit = next((step for step in _UNITS if rounded >= step[0]), _UNITS[-1])
     number = rounded / scale
@@ -27,17 +27,17 @@ def duration(seconds: float, digits: int = 3) -> str:
 
 
 def quantity(number: int, thing: str) -> str:
-    """`1 thread`, `1,200 threads`."""
+    """Format a count: `1 thread`, `1,200 threads`."""
     return f"{number:,} {thing}" if number == 1 else f"{number:,} {thing}s"
 
 
 def clock(unix_time: float) -> str:
-    """The local time of day."""
+    """Format the local time of day."""
     return time.strftime("%H:%M:%S", time.localtime(unix_time))
 
 
 def printable(text: str) -> str:
-    """The text on one line, with escapes for what would move the cursor, change colours or cannot be encoded."""
+    """Escape everything that would break the line, move the cursor, change colours or cannot be encoded."""
     return text if text.isprintable() else "".join(map(_printable, text))
 
 

@@ -1,4 +1,4 @@
-"""The first lines of the report: what cost most, in a sentence each, the worst first."""
+"""The first lines of the report: a sentence about each of the worst findings."""
 
 from __future__ import annotations
 
@@ -15,31 +15,30 @@ from ._units import duration, printable, quantity
 
 _MOST: Final = 3
 _SECONDS_FOR_AN_EXCEPTION: Final = 1.0
-"""Where it stands among what cost time: before a second that was waited, behind an hour."""
+"""Weight of an exception in seconds of waiting, for sorting."""
 _LEAST_SECONDS: Final = 1e-3
 _NOTABLE_SHARE: Final = 0.1
-"""Of this process's own CPU time."""
+"""Share of this process's own CPU time from which children are mentioned."""
 
 
 def worst(snapshot: Snapshot, highlights: Highlights, paths: Paths) -> Iterator[Text]:
-    """The sentences; where there is nothing to tell, that, and what it is not known of."""
+    """Yield the sentences, worst first, and a note on processes that are not included."""
     found = [*_locks(snapshot, paths), *_exceptions(snapshot, highlights, paths), *_executors(snapshot)]
     found.sort(key=lambda each: each[0], reverse=True)
     yield from (sentence for _, sentence in found[:_MOST])
     if not found:
-        yield text("No lock made anybody wait for long, and no exception was unhandled.")
+        yield text("No lock caused long waits, and every exception was handled.")
     yield from _children(snapshot)
 
 
 def _children(snapshot: Snapshot) -> Iterator[Text]:
-    """Children whose part of the work cannot be passed over: nothing found here says nothing of them."""
+    """Note that child processes are not included, if they do a notable part of the work."""
     children, cpu_time = snapshot.coverage.child_processes, snapshot.coverage.child_cpu_time
     if children:
-        processes = "1 child process runs" if children == 1 else f"{children:,} child processes run"
-        yield text(Span("NOT IN HERE", ALARM), f"  {processes}; what happens there is no part of this report")
+        processes = "1 running child process" if children == 1 else f"{children:,} running child processes"
+        yield text(Span("NOT INCLUDED", ALARM), f"  {processes}")
     elif cpu_time >= time.process_time() * _NOTABLE_SHARE and cpu_time:
-        what = f"  child processes, which have ended after {duration(cpu_time)} of CPU time, are no part of this report"
-        yield text(Span("NOT IN HERE", ALARM), what)
+        yield text(Span("NOT INCLUDED", ALARM), f"  child processes that ended after {duration(cpu_time)} of CPU time")
 
 
 def _locks(snapshot: Snapshot, paths: Paths) -> Iterator[tuple[float, Text]]:
@@ -67,7 +66,7 @@ def _cost(lock: LockStats, snapshot: Snapshot, paths: Paths) -> Text:
 
 def _exceptions(snapshot: Snapshot, highlights: Highlights, paths: Paths) -> Iterator[tuple[float, Text]]:
     for stats in snapshot.exceptions:
-        ended = "ended threads of" if stats.source == "thread" else "was read by nobody, from a future of"
+        ended = "ended threads of" if stats.source == "thread" else "that nobody read, in a future of"
         site = highlights.raised_at.get((stats.type, stats.target))
         at = f", raised at {paths.site(site)}" if site is not None else ""
         what = Span(f"{stats.count:,} × {printable(stats.type)}")

@@ -1,4 +1,4 @@
-"""What was samples, as metrics for Prometheus.
+"""Metrics for Prometheus.
 
 Serve them on a port of their own:
 
@@ -7,15 +7,15 @@ Serve them on a port of their own:
 
     telemetry.start(PrometheusExporter(port=9464))        # http://127.0.0.1:9464/metrics
 
-or add them to the page that the service has already, whatever registry that page is made of:
+or add them to the page that the service already has, made from any registry:
 
     telemetry.start(PrometheusExporter(registry))
 
-or make such a page in an application, with `make_wsgi_app(registry)` or `make_asgi_app(registry)`.
+or add such a page to an application with `make_wsgi_app(registry)` or `make_asgi_app(registry)`.
 
-Where PROMETHEUS_MULTIPROC_DIR is set, as prometheus_client wants it for services of several processes, each process
-writes its metrics into that folder at each export, and every page shows those of all processes: the port, which the
-processes listen to together, `make_wsgi_app()` and `make_asgi_app()`, and the pages of prometheus_client's own
+For services with several processes, prometheus_client uses the folder PROMETHEUS_MULTIPROC_DIR. If it is set, each
+process writes its metrics to that folder at each export, and every page shows the metrics of all processes: the page on
+the port, which the processes share; `make_wsgi_app()` and `make_asgi_app()`; and the pages of prometheus_client's own
 MultiProcessCollector, which are slower and have no exemplars.
 """
 
@@ -54,23 +54,23 @@ _log: Final = logging.getLogger("thread.telemetry")
 
 
 class PrometheusExporter:
-    """Shows `thread.telemetry.snapshot()` whenever `registry` is scraped.
+    """Exports `thread.telemetry.snapshot()` whenever `registry` is scraped.
 
-    With `port` it also serves the registry on `host`, 0 being any free port. When that port cannot be had, one line
-    on the `thread.telemetry` logger says so, each export tries again, and the registry holds the metrics all the same.
+    With `port` it also serves the registry on `host`; 0 means any free port. If the port is taken, it logs one line on
+    the `thread.telemetry` logger and tries again at each export. The registry has the metrics in any case.
 
-    `certfile` and the options after it are those of prometheus_client's `start_http_server`: the page is then served
-    by HTTPS. `allowed_hosts` are the names by which the page may be asked for, besides addresses and the names of this
-    machine: `*.example.org` for all below one, `*` for any. Without it any name is allowed, but on a loopback
-    address, where a name of others is a trick to read what only this machine may see.
+    `certfile` and the options after it are those of prometheus_client's `start_http_server` and turn HTTPS on.
+    `allowed_hosts` are the host names by which clients may request the page, besides addresses and the names of this
+    machine: `*.example.org` allows everything below a domain, `*` any name. By default any name is allowed, except on a
+    loopback address, where a foreign name would let a web site read the page through a browser.
 
-    Where PROMETHEUS_MULTIPROC_DIR is set, the metrics go to that folder and not to the registry, and the port serves
-    what all processes wrote there. `client_files` also writes the files from which prometheus_client's own
-    MultiProcessCollector makes its pages.
+    If PROMETHEUS_MULTIPROC_DIR is set, the metrics go to that folder and not to the registry, and the port serves the
+    metrics of all processes that write there. `client_files` also writes the files that prometheus_client's own
+    MultiProcessCollector reads.
 
-    Raises ValueError for a port that is none, for a registry or a folder that has the metrics of this process
-    already, for a PROMETHEUS_MULTIPROC_DIR that cannot be written to or that others can write to, and for a
-    `certfile` without a `keyfile`. Safe to use from any thread.
+    Raises ValueError for an invalid port, for a registry or folder that already has the metrics of this process, for a
+    PROMETHEUS_MULTIPROC_DIR that is not writable or that others can write to, and for a `certfile` without a `keyfile`.
+    Safe to use from any thread.
     """
 
     def __init__(
@@ -124,16 +124,16 @@ class PrometheusExporter:
 
     @property
     def url(self) -> str | None:
-        """Where the metrics are served, None when they are not."""
+        """Address of the metrics; None if they are not served."""
         return None if self._page is None else self._page.url
 
     @property
     def is_news(self) -> bool:
-        """Whether this process is the first of several to serve the metrics there."""
+        """True if this process is the first of several to serve the metrics there."""
         return self._page is not None and self._page.is_news
 
     def export(self, snapshot: Snapshot, events: Sequence[Event]) -> None:
-        """Write the files of this process, if it is one of several; remember which spans waited for long."""
+        """Write the files of this process, if it is one of several, and remember exemplars of slow waits."""
         self._exemplars.observe(events)
         try:
             if self._files is not None:
@@ -156,14 +156,14 @@ class PrometheusExporter:
             page.close(timeout)
 
     def after_fork_in_child(self) -> bool:
-        """Leave the port to the parent. The metrics of the child are in its registry, or in files of its own."""
+        """Leave the port to the parent. The child's metrics are in its registry, or in files of its own."""
         self._exemplars.clear()
         if self._page is not None:
             self._page.after_fork_in_child()
         if self._files is not None:
             _processes[self._folder] = os.getpid()
             self._files.after_fork_in_child()
-        # The last numbers of a child are missing in the files until it has written them.
+        # A child must write its files once more at its end, or its last numbers are missing.
         return self._files is not None
 
     def _samples(self) -> Samples:
@@ -174,7 +174,7 @@ class PrometheusExporter:
             self._collector.register(self._registry)
         except ValueError:
             raise ValueError(
-                "expected a registry without the metrics of thread.telemetry, got one that has them already: "
+                "expected a registry without the metrics of thread.telemetry, got one that already has them: "
                 "shut down the PrometheusExporter that was registered first"
             ) from None
 
@@ -182,13 +182,13 @@ class PrometheusExporter:
 def from_environment(
     port: int | None = None, host: str | None = None, *, listener: Listener | None = None
 ) -> PrometheusExporter:
-    """The exporter of the name `prometheus`, serving prometheus_client's default registry.
+    """Make the exporter named `prometheus`, which serves prometheus_client's default registry.
 
-    What is not given comes from the environment: the address from `THREAD_TELEMETRY_HOST` and `THREAD_TELEMETRY_PORT`,
-    else it is port 9464 of 127.0.0.1; the options of `PrometheusExporter` from `THREAD_TELEMETRY_CERTFILE`, `_KEYFILE`,
-    `_CLIENT_CAFILE`, `_CLIENT_CAPATH`, `_CLIENT_AUTH_REQUIRED`, `_TLS_MIN_VERSION` (1.2 or 1.3), `_ALLOWED_HOSTS`
-    (names separated by commas) and `_CLIENT_FILES`. What makes no sense there is one line on stderr, and the default is
-    used; but no page is served where it was to be served by HTTPS and cannot: that raises RuntimeError.
+    The environment provides defaults: `THREAD_TELEMETRY_HOST` and `THREAD_TELEMETRY_PORT` for the address, otherwise
+    127.0.0.1:9464; `THREAD_TELEMETRY_CERTFILE`, `_KEYFILE`, `_CLIENT_CAFILE`, `_CLIENT_CAPATH`,
+    `_CLIENT_AUTH_REQUIRED`, `_TLS_MIN_VERSION` (1.2 or 1.3), `_ALLOWED_HOSTS` (separated by commas) and `_CLIENT_FILES`
+    for the options of `PrometheusExporter`. For an invalid value, it writes one line to stderr and uses the default.
+    Raises RuntimeError if only one of the certificate and its key is given, rather than serve the page without HTTPS.
     """
     if port is None:
         _, port = address(_complain)
@@ -217,7 +217,7 @@ def _given(name: str) -> str | None:
 def _is_on(name: str, *, otherwise: bool = False) -> bool:
     text = (_given(name) or "0").strip().lower()
     if text not in ("1", "true", "yes", "on", "0", "false", "no", "off"):
-        _complain(f"THREAD_TELEMETRY_{name}: expected 1 or 0, got {text!r}; {int(otherwise)} is used")
+        _complain(f"THREAD_TELEMETRY_{name}: expected 1 or 0, got {text!r}; using {int(otherwise)}")
         return otherwise
     return text in ("1", "true", "yes", "on")
 
@@ -229,19 +229,19 @@ def _tls_version(text: str | None) -> ssl.TLSVersion | None:
 
     versions = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
     if text not in versions:
-        _complain(f"THREAD_TELEMETRY_TLS_MIN_VERSION: expected 1.2 or 1.3, got {text!r}; 1.3 is used")
+        _complain(f"THREAD_TELEMETRY_TLS_MIN_VERSION: expected 1.2 or 1.3, got {text!r}; using 1.3")
     return versions.get(text, ssl.TLSVersion.TLSv1_3)
 
 
 _processes: Final[dict[str, int]] = {}
-"""Which process this was when it began to write to a folder."""
+"""Process id at the time an exporter began to write, by folder."""
 
 
 def _files_in(folder: str, client_files: bool) -> ProcessFiles:
     if _processes.get(folder) == os.getpid():
         raise ValueError(
-            f"{VARIABLE}: expected a folder without the metrics of this process, got {folder!r}, which has them "
-            "already: shut down the PrometheusExporter that was made first"
+            f"{VARIABLE}: expected a folder without the metrics of this process, got {folder!r}, which already has "
+            "them: shut down the PrometheusExporter that was made first"
         )
     files = ProcessFiles(folder, client_files=client_files)
     _processes[folder] = os.getpid()

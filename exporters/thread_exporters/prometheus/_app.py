@@ -1,4 +1,4 @@
-"""The metrics page of a registry, for a server or framework that the service has already."""
+"""The metrics page of a registry, for a server or framework that the service already has."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ _FASTEST: Final = 1
 
 
 def make_wsgi_app(registry: CollectorRegistry | None = None) -> WsgiApp:
-    """A WSGI application that answers any path but /favicon.ico with the metrics page of a registry.
+    """Make a WSGI application that answers any path except /favicon.ico with the metrics page of a registry.
 
-    Without one it is that of prometheus_client's default registry, or, where PROMETHEUS_MULTIPROC_DIR is set, of what
-    all processes have written there. It does what prometheus_client's application does, and writes the metrics of
-    `thread.telemetry` many times faster. Raises ValueError for a PROMETHEUS_MULTIPROC_DIR that is no folder.
+    The default is prometheus_client's default registry or, if PROMETHEUS_MULTIPROC_DIR is set, the metrics of all
+    processes that write there. The application does the same as prometheus_client's, but writes the metrics of
+    `thread.telemetry` many times faster. Raises ValueError for a PROMETHEUS_MULTIPROC_DIR that is not a folder.
     """
     chosen = _default_registry() if registry is None else registry
 
@@ -54,7 +54,7 @@ def make_wsgi_app(registry: CollectorRegistry | None = None) -> WsgiApp:
 
 
 def make_asgi_app(registry: CollectorRegistry | None = None) -> AsgiApp:
-    """An ASGI application that does the same. The event loop goes on while the page is written."""
+    """Make an ASGI application that does the same. The event loop keeps running while the page is written."""
     chosen = _default_registry() if registry is None else registry
 
     async def application(
@@ -63,8 +63,8 @@ def make_asgi_app(registry: CollectorRegistry | None = None) -> AsgiApp:
         send: Callable[[dict[str, Any]], Awaitable[Any]],
     ) -> None:
         if scope["type"] != "http":
-            raise ValueError(f"expected a request by HTTP, got one of the type {scope['type']!r}")
-        import asyncio  # takes long
+            raise ValueError(f"expected an HTTP request, got one of type {scope['type']!r}")
+        import asyncio  # slow
 
         status, headers, body = await asyncio.to_thread(
             _answer_at,
@@ -94,7 +94,7 @@ def _sent(scope: dict[str, Any], header: bytes) -> str:
 def _answer_at(
     path: str, registry: CollectorRegistry, method: str, query: str, accept: str, accept_encoding: str
 ) -> tuple[str, Headers, bytes]:
-    # Where an application is mounted is not known to it, but it is nowhere the icon that browsers ask for.
+    # An application does not know its mount point, so it answers any path, except the icon that browsers ask for.
     if path.endswith("/favicon.ico"):
         return "404 Not Found", [("Content-Length", "0"), ("Content-Type", "text/plain")], b""
     return answer(registry, method, query, accept, accept_encoding)
@@ -103,7 +103,7 @@ def _answer_at(
 def answer(
     registry: CollectorRegistry, method: str, query: str, accept: str, accept_encoding: str
 ) -> tuple[str, Headers, bytes]:
-    """Status, headers and body for a request for the page of a registry."""
+    """Answer a request for the page of a registry with status, headers and body."""
     if method == "OPTIONS":
         return "204 No Content", [("Allow", _ALLOWED)], b""
     if method not in ("GET", "HEAD"):
@@ -122,7 +122,10 @@ def answer(
 
 
 def metrics_page(registry: CollectorRegistry, accept: str = "", names: Sequence[str] = ()) -> tuple[bytes, str]:
-    """The page in the format that an Accept header asks for, and its content type; if `names`, only of those."""
+    """Write the page in the format that an Accept header asks for, optionally of some metrics only.
+
+    Returns the page and its content type.
+    """
     encoder, content_type = choose_encoder(wanted_format(accept))
     collector = collector_of(registry)
     if names or collector is None:
@@ -131,6 +134,6 @@ def metrics_page(registry: CollectorRegistry, accept: str = "", names: Sequence[
         others = encoder(registry)
     end = _END if others.endswith(_END) else b""
     parts = [others.removesuffix(end), *collector.text(encoder, content_type), end]
-    # To copy megabytes takes a while; other threads may have the GIL before.
+    # Copying megabytes takes a while. Let other threads have the GIL first.
     sleep(0)
     return b"".join(parts), content_type

@@ -176,7 +176,7 @@ def test_a_long_traceback_keeps_its_first_line_and_its_end() -> None:
     frames = "".join(f'  File "/app/deep.py", line {i}, in f\n' for i in range(200))
     traceback = f"Traceback (most recent call last):\n{frames}RecursionError: too deep\n"
     text = report(Snapshot(taken_at=NOON, exceptions=(ExceptionStats("RecursionError", "t", 1, traceback, NOON),)))
-    assert "Traceback (most recent call last):\n        … 162 lines left out\n" in text
+    assert "Traceback (most recent call last):\n        … 162 lines omitted\n" in text
     assert "line 199, in f\n      RecursionError: too deep\n" in text
 
 
@@ -286,19 +286,19 @@ def test_a_file_that_knows_few_characters_gets_those(encoding: str) -> None:
     ("snapshot", "expected"),
     [
         (Snapshot(taken_at=NOON), "No lock was observed."),
-        (Snapshot(taken_at=NOON), "No thread was started under observation."),
+        (Snapshot(taken_at=NOON), "No thread has started since observation began."),
         (Snapshot(taken_at=NOON), "Unhandled exceptions none"),
-        (Snapshot(taken_at=NOON), "No event was dropped."),
+        (Snapshot(taken_at=NOON), "No events were dropped."),
         (
             Snapshot(taken_at=NOON, locks=(lock("a"), lock("b"))),
-            "Nobody had to wait: 2,000 acquisitions of 2 locks without contention.",
+            "No thread had to wait: 2,000 acquisitions of 2 locks without contention.",
         ),
         (
             Snapshot(taken_at=NOON, coverage=Coverage("python", False, 0, 3, True, 2)),
             "pure-Python core, threading is not instrumented, 0 running threads observed and 3 not.",
         ),
-        (Snapshot(taken_at=NOON, coverage=Coverage("c", True, 0, 1, True, 0)), "the rest is counted under `other`"),
-        (Snapshot(taken_at=NOON, coverage=Coverage("c", True, 0, 1, False, 2)), "2 errors inside the telemetry itself"),
+        (Snapshot(taken_at=NOON, coverage=Coverage("c", True, 0, 1, True, 0)), "counted under `other`"),
+        (Snapshot(taken_at=NOON, coverage=Coverage("c", True, 0, 1, False, 2)), "2 internal errors in the telemetry"),
     ],
 )
 def test_a_report_helps_even_when_there_is_nothing_to_tell(snapshot: Snapshot, expected: str) -> None:
@@ -372,18 +372,18 @@ def test_the_worst_comes_first() -> None:
     dear = replace(snapshot, locks=(lock(HOT, wait=histogram(40.0)),), exceptions=())
     assert report(dear).splitlines()[1].startswith(f"LOCK  {HOT} cost 40.0 s in 1 wait, 2.50 s of it while shop.cache")
     nothing = report(Snapshot(taken_at=NOON)).splitlines()[1]
-    assert nothing == "No lock made anybody wait for long, and no exception was unhandled."
+    assert nothing == "No lock caused long waits, and every exception was handled."
 
 
 def test_child_processes_are_said_not_to_be_in_it() -> None:
     coverage = Coverage("c", True, 0, 1, False, 0, child_processes=2, child_cpu_time=3600.0)
     text = report(Snapshot(taken_at=NOON, coverage=coverage))
-    assert text.splitlines()[2].startswith("NOT IN HERE  2 child processes run;")
+    assert text.splitlines()[2].startswith("NOT INCLUDED  2 running child processes")
     ended = report(Snapshot(taken_at=NOON, coverage=replace(coverage, child_processes=0)))
-    assert "NOT IN HERE  child processes, which have ended after 60 min 0 s of CPU time, are no" in ended
+    assert "NOT INCLUDED  child processes that ended after 60 min 0 s of CPU time" in ended
     few = report(Snapshot(taken_at=NOON, coverage=replace(coverage, child_processes=0, child_cpu_time=1e-6)))
-    assert "NOT IN HERE" not in few
-    assert "are child processes: those that have ended, after 60 min 0 s of CPU time." in " ".join(ended.split())
+    assert "NOT INCLUDED" not in few
+    assert "are not included: those that ended, after 60 min 0 s of CPU time." in " ".join(ended.split())
 
 
 def test_threads_that_wait_for_work_come_last() -> None:
@@ -426,7 +426,7 @@ def test_a_wait_in_a_library_begins_with_the_caller_that_it_is_charged_to() -> N
 
 def test_holds_that_were_not_among_those_timed_are_not_passed_over() -> None:
     text = report(Snapshot(taken_at=NOON, locks=(lock(wait=histogram(13.0), hold=histogram(7.6e-7)),)))
-    assert "the longest 760 ns; those that were waited for are not among them" in " ".join(text.split())
+    assert "the longest 760 ns; the holds that caused the waits were not timed" in " ".join(text.split())
     text = report(Snapshot(taken_at=NOON, locks=(lock(wait=histogram(0.1), hold=histogram(7.6e-7, 0.1)),)))
     assert "the longest 100 ms\n" in text
 
@@ -488,7 +488,7 @@ def test_a_report_can_go_to_a_file(
     exporter.shutdown(5.0)
     assert (tmp_path / "report.txt").read_text().startswith("thread telemetry, process ")
     assert capsys.readouterr() == ("", "")
-    with pytest.raises(ValueError, match=r"^the report cannot be written to .*/nowhere/report\.txt: No such file"):
+    with pytest.raises(ValueError, match=r"^cannot write the report to .*/nowhere/report\.txt: No such file"):
         from_options(report=str(tmp_path / "nowhere" / "report.txt"))
     monkeypatch.setenv("THREAD_TELEMETRY_REPORT", str(tmp_path / "report.json"))
     monkeypatch.setenv("THREAD_TELEMETRY_REPORT_FORMAT", "json")
@@ -498,7 +498,7 @@ def test_a_report_can_go_to_a_file(
     assert json.loads((tmp_path / "report.json").read_text())["version"] == 1
     monkeypatch.setenv("THREAD_TELEMETRY_REPORT_FORMAT", "xml")
     from_options()
-    expected = "thread: THREAD_TELEMETRY_REPORT_FORMAT: expected text or json, got 'xml'; text is used\n"
+    expected = "thread: THREAD_TELEMETRY_REPORT_FORMAT: expected text or json, got 'xml'; using text\n"
     assert capsys.readouterr().err == expected
     with pytest.raises(ValueError, match=r"^format: expected text or json, got 'xml'"):
         ConsoleExporter(format="xml")  # type: ignore[arg-type]
@@ -551,4 +551,4 @@ def test_a_real_program_is_reported(tmp_path: Path) -> None:
     assert "1 × LookupError in __main__:Cache.get" in text
     assert f"raised at  __main__.Cache.get ({path}:12)" in text
     assert "      LookupError: not today\n" in text
-    assert "No event was dropped." in text
+    assert "No events were dropped." in text

@@ -193,7 +193,7 @@ def test_what_cannot_be_observed_is_one_line_and_stops_no_other_instrumentation(
     monkeypatch.setattr("thread.telemetry.instrument", refuse)
     instrumentor.instrument()
     assert [record.getMessage() for record in caplog.records] == [
-        "not everything of threads and locks is observed: RuntimeError: greenlets replace threads"
+        "cannot observe all threads and locks: RuntimeError: greenlets replace threads"
     ]
     instrumentor.uninstrument()
 
@@ -210,5 +210,5 @@ def test_metrics_that_cannot_be_read_are_one_line_for_all_instruments(
     for _ in range(3):
         reader.collect()
     assert [record.getMessage() for record in caplog.records] == [
-        "metrics cannot be read; further failures are not logged"
+        "cannot read the metrics; further failures will not be logged"
     ]

@@ -414,7 +414,7 @@ def test_a_wrong_value_in_the_environment_is_named_and_the_default_taken(
     [record] = caplog.records
     assert record.name == "thread.telemetry"
     assert record.getMessage().startswith(f"{variable}: expected one of ")
-    assert record.getMessage().endswith(f"got 'sideways'; it is {instead} instead")
+    assert record.getMessage().endswith(f"got 'sideways'; using {instead}")
 
 
 def test_a_temporality_that_is_none_is_refused() -> None:

@@ -196,7 +196,7 @@ def test_a_wrong_number_is_one_line_and_the_default(
     send_everything()
     assert signals_in(receiver) == set(SIGNALS)
     assert [record.getMessage() for record in caplog.records] == [
-        f"{variable}: expected a number of milliseconds above 0, got {value!r}; it is ignored"
+        f"{variable}: expected a number of milliseconds above 0, got {value!r}; ignoring it"
     ]
 
 

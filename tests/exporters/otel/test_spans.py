@@ -342,7 +342,7 @@ def test_where_nobody_sets_a_provider_one_line_says_so_at_the_end() -> None:
     finished = run(program)
     assert (finished.returncode, finished.stdout) == (0, "")
     [line] = finished.stderr.splitlines()
-    assert "1 events became no spans, since nobody has set a tracer provider" in line
+    assert "lost the spans of 1 events, because no tracer provider is set" in line
     set_late = """
         from opentelemetry import trace
         from opentelemetry.sdk.trace import TracerProvider

@@ -127,7 +127,7 @@ def test_a_taken_port_is_one_line_and_had_as_soon_as_it_is_free(start: Start, po
         process = start("print('runs', flush=True); input()", THREAD_TELEMETRY_EXPORT_INTERVAL="0.1")
         assert first_line(process) == "runs"
         assert process.stderr is not None
-        assert f"no metrics are served, since port {port} of 127.0.0.1 cannot be had" in process.stderr.readline()
+        assert f"cannot serve metrics on 127.0.0.1:{port}: " in process.stderr.readline()
 
     def is_served() -> bool:
         try:
@@ -144,7 +144,7 @@ def test_a_port_that_is_none_is_one_line(start: Start) -> None:
     assert (process.returncode, stdout) == (0, "runs\n")
     first, second = stderr.splitlines()
     assert first.startswith("thread: THREAD_TELEMETRY_PORT: expected a port number from 0 to 65535, got 'tcp://")
-    assert second.startswith("thread: no metrics are served, since port 9464 of a..b cannot be had: ")
+    assert second.startswith("thread: cannot serve metrics on a..b:9464: ")
 
 
 def test_what_is_wrong_with_https_is_said_at_the_start(start: Start) -> None:
@@ -225,7 +225,7 @@ def test_children_of_a_process_without_a_port_do_not_complain_once_more(
         )
     assert (done.returncode, done.stdout) == (0, "1\n")
     [line] = done.stderr.splitlines()
-    assert f"port {port} of 127.0.0.1 cannot be had" in line
+    assert f"cannot serve metrics on 127.0.0.1:{port}: " in line
 
 
 @linux

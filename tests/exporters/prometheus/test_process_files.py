@@ -217,7 +217,7 @@ def test_a_full_disk_is_a_clear_error_and_leaves_the_last_numbers(tmp_path: Path
     """
     with worker(tmp_path, source) as process:
         error = heard(process)
-        assert "the metrics of this process stay as they were" in error and str(tmp_path) in error
+        assert "the metrics of this process will not change" in error and str(tmp_path) in error
         assert total(read(tmp_path), "python_lock_wait_duration_seconds_count") == 5
         assert not [*tmp_path.glob("*.tmp")]
         go_on(process)
@@ -266,7 +266,7 @@ def test_a_folder_that_was_removed_is_made_anew(tmp_path: Path) -> None:
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
     assert page_of(folder).count("python_thread_count{") == 2
     shutil.rmtree(folder.parent)
-    with pytest.raises(FileNotFoundError, match="the metrics of this process stay as they were"):
+    with pytest.raises(FileNotFoundError, match="the metrics of this process will not change"):
         files.write(snapshot_of_a_shop(), Exemplars())
     files.after_fork_in_child()
     files.close()

@@ -388,7 +388,7 @@ def test_a_taken_port_is_one_clear_line(
     exporter = PrometheusExporter(registry, port=taken_port)
     [record] = caplog.records
     assert record.name == "thread.telemetry"
-    assert f"port {taken_port} of 127.0.0.1 cannot be had: Address already in use" in record.getMessage()
+    assert f"cannot serve metrics on 127.0.0.1:{taken_port}: Address already in use" in record.getMessage()
     assert "\n" not in record.getMessage()
     assert exporter.url is None
     assert list(registry.collect()), "the metrics are still there for whoever else serves the registry"
@@ -423,7 +423,7 @@ def test_a_host_that_does_not_exist_is_one_clear_line(
 ) -> None:
     PrometheusExporter(registry, port=0, host=host).shutdown(0.0)
     [record] = caplog.records
-    assert f"port 0 of {host} cannot be had" in record.getMessage()
+    assert f"cannot serve metrics on {host}:0: " in record.getMessage()
 
 
 @pytest.mark.parametrize("port", [-1, 65536, "9464"])
@@ -441,8 +441,8 @@ def test_a_wrong_port_in_the_environment_is_one_line_and_the_default_is_used(
     monkeypatch.setenv("THREAD_TELEMETRY_HOST", "a..b")
     from_environment().shutdown(0.0)
     expected = f"thread: THREAD_TELEMETRY_PORT: expected a port number from 0 to 65535, got '{text}'; "
-    assert capsys.readouterr().err == f"{expected}the default 9464 is used\n"
-    assert caplog.records[0].args[:2] == (9464, "a..b")  # type: ignore[index]
+    assert capsys.readouterr().err == f"{expected}using the default, 9464\n"
+    assert caplog.records[0].args[:2] == ("a..b", 9464)  # type: ignore[index]
 
 
 def test_the_environment_chooses_the_address(
@@ -454,7 +454,7 @@ def test_the_environment_chooses_the_address(
     from_environment().shutdown(0.0)
     from_environment(port=1, host="c..d").shutdown(0.0)
     addresses = [record.args[:2] for record in caplog.records if record.args]
-    assert addresses == [(taken_port, "127.0.0.1"), (taken_port, "a..b"), (1, "c..d")]
+    assert addresses == [("127.0.0.1", taken_port), ("a..b", taken_port), ("c..d", 1)]
 
 
 def test_ipv6_is_served(registry: CollectorRegistry) -> None:

@@ -328,7 +328,7 @@ def test_a_port_that_becomes_free_is_taken_at_the_next_export(caplog: pytest.Log
     exporter.export(snapshot_of_a_shop(), ())
     assert status(exporter) == 200
     refused, served = (record.getMessage() for record in caplog.records)
-    assert "cannot be had" in refused and served == f"metrics are served now at {exporter.url}"
+    assert "cannot serve metrics on" in refused and served == f"serving metrics again at {exporter.url}"
     exporter.shutdown(5.0)
 
 

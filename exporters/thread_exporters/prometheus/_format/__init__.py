@@ -1,1 +1,1 @@
-"""Samples of metrics in the formats of Prometheus: as families of prometheus_client, and as text."""
+"""Samples in the formats of Prometheus: as metric families of prometheus_client, and as text."""

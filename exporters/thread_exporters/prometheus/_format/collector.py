@@ -1,4 +1,4 @@
-"""What a registry of prometheus_client collects from: the metrics of this process, or of several."""
+"""The collector that prometheus_client's registries ask for our metrics, whether of this process or of several."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from .families import empty_family, family
 from .samples import Samples
 
 _MAX_FORMATS: Final = 4
-"""Formats that are remembered. They differ by what the client asks for, which may be anything."""
+"""Maximum number of cached formats. Clients may ask for any."""
 
 
 class ThreadCollector:
-    """The metrics of `thread.telemetry`, one at most for each registry. Safe to use from any thread.
+    """A collector of the metrics of `thread.telemetry`, at most one per registry. Safe to use from any thread.
 
-    `read` gives what there is to be seen at the moment.
+    `read` returns the current samples.
     """
 
     def __init__(self, read: Callable[[], Samples]) -> None:
@@ -33,22 +33,22 @@ class ThreadCollector:
         self._left_out_by: set[int] = set()
 
     def register(self, registry: CollectorRegistry) -> None:
-        """Be collected from. Raises ValueError if the registry has these metrics."""
+        """Add this collector to a registry. Raises ValueError if the registry already has these metrics."""
         registry.register(self)
         _collectors[registry] = self
 
     def unregister(self, registry: CollectorRegistry) -> None:
-        """No longer be collected from. A second call does nothing."""
+        """Remove this collector from a registry. A second call does nothing."""
         if _collectors.get(registry) is self:
             del _collectors[registry]
             registry.unregister(self)
 
     def describe(self) -> Iterator[Metric]:
-        """The families without series, from which a registry learns their names."""
+        """Yield the families without series, so that a registry learns their names."""
         return map(empty_family, METRICS)
 
     def collect(self) -> Iterator[Metric]:
-        """The families as they are now, each made when it is asked for, so that only one is held at a time."""
+        """Yield the families. Each is made on demand, so that only one is in memory at a time."""
         if get_ident() in self._left_out_by:
             return iter(())
         samples = self._read()
@@ -57,7 +57,7 @@ class ThreadCollector:
 
     @contextmanager
     def left_out(self) -> Iterator[None]:
-        """What this thread collects meanwhile is without these metrics."""
+        """Leave these metrics out of anything that this thread collects meanwhile."""
         ident = get_ident()
         self._left_out_by.add(ident)
         try:
@@ -66,9 +66,9 @@ class ThreadCollector:
             self._left_out_by.discard(ident)
 
     def text(self, encoder: Encoder, content_type: str) -> Iterator[bytes]:
-        """What the encoder would make of these metrics, piece by piece, but not what ends a page."""
+        """Yield the text that the encoder would write for these metrics, without the end of the page."""
         samples = self._read()
-        # Only this format has a place for these two: `created` would be series of their own elsewhere.
+        # Only this format has a place for exemplars and `created`. Elsewhere, `created` would be a separate series.
         is_openmetrics = content_type.startswith("application/openmetrics-text")
         created = _created(samples) if is_openmetrics else None
         exposition = self._expositions.get((content_type, created))
@@ -84,7 +84,7 @@ _collectors: WeakKeyDictionary[CollectorRegistry, ThreadCollector] = WeakKeyDict
 
 
 def collector_of(registry: CollectorRegistry) -> ThreadCollector | None:
-    """The one that is registered there."""
+    """Return our collector in a registry. None if there is none."""
     return _collectors.get(registry)
 
 
@@ -93,7 +93,7 @@ def _created(samples: Samples) -> float | None:
 
 
 def _wants_created() -> bool:
-    # Both ways are those of prometheus_client for its own metrics. It gives no other way to ask for the second.
+    # prometheus_client has these two switches for its own metrics. The second has no public getter.
     if os.environ.get("PROMETHEUS_DISABLE_CREATED_SERIES", "").lower() in ("true", "1", "t"):
         return False
     return bool(getattr(metrics, "_use_created", True))

@@ -1,8 +1,8 @@
-"""Our metrics in the text formats of Prometheus, as prometheus_client writes them, and many times faster.
+"""Our metrics in Prometheus's text formats, exactly as prometheus_client writes them but many times faster.
 
-prometheus_client makes an object of every line and formats it anew at each scrape. Here it formats one series of each
-metric once, with marks in the place of what differs between series. What it wrote becomes a function from label values
-and numbers to text, so that the formats stay its business.
+prometheus_client makes an object for every line and formats it at each scrape. Here it formats one series of each
+metric once, with placeholders for the parts that differ between series. We turn its output into a function from label
+values and numbers to text, so that prometheus_client stays in charge of the formats.
 """
 
 from __future__ import annotations
@@ -29,32 +29,32 @@ from .samples import Samples
 from .text_template import TextFunction, text_function
 
 Encoder: TypeAlias = Callable[[Any], bytes]
-"""`generate_latest` of one of the formats: from a registry to a page."""
+"""`generate_latest` of one of the formats, which writes the page of a registry."""
 
 _float: Final[Callable[[float], str]] = utils.floatToGoString
 _LABEL: Final = re.compile("\x00([0-9]+)\x00")
 _AT_ONCE: Final = 64
-"""Series that are written before the clock is looked at again: a fraction of a millisecond."""
+"""Number of series to write before checking the clock again: a fraction of a millisecond."""
 _MAX_KNOWN: Final = 20_000
-"""Series of a metric whose text is kept."""
+"""Maximum number of series per metric whose text is kept."""
 _TURN: Final = 0.001
-"""Seconds after which other threads may have the GIL. They would take it after five by themselves."""
+"""Seconds after which we offer the GIL to other threads. They would take it after five milliseconds anyway."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Section:
-    """What stands under one header. In some formats a family has two."""
+    """The lines under one header. In some formats a family has two headers."""
 
     header: bytes
     lines: TextFunction
-    """Those of one series, out of its escaped label values and its numbers."""
+    """Function that writes one series from its escaped label values and its numbers."""
 
 
 class Exposition:
-    """The metrics of `thread.telemetry` in the format of one encoder.
+    """A writer of our metrics in the format of one encoder.
 
-    `created` is when all counters were zero, in seconds since the Unix epoch, None to leave that out. The text of a
-    series is kept until its numbers change: of a thousand locks few are waited for between two scrapes. Safe to use
+    `created` is the time when all counters were zero, in seconds since the Unix epoch; None omits it. The text of a
+    series is kept until its numbers change, because few of a thousand locks change between two scrapes. Safe to use
     from any thread.
     """
 
@@ -62,7 +62,7 @@ class Exposition:
         self._families = [_Family(metric, encoder, created, with_exemplars) for metric in METRICS]
 
     def parts(self, samples: Samples) -> Iterator[bytes]:
-        """The text piece by piece."""
+        """Yield the text piece by piece."""
         began = 0.0
         for family in self._families:
             series = family.series(samples)
@@ -78,7 +78,7 @@ class Exposition:
 
 
 class _Family:
-    """One metric in one format."""
+    """A writer of one metric in one format."""
 
     def __init__(
         self,
@@ -95,9 +95,9 @@ class _Family:
         self._known: dict[Attributes, tuple[object, tuple[bytes, ...]]] = {}
 
     def series(self, samples: Samples) -> Iterator[tuple[bytes, ...]]:
-        """What stands under each of the headers, for each series."""
+        """Yield the texts of each series, one for each header."""
         if len(self._known) > _MAX_KNOWN:
-            # Most are of processes that are gone.
+            # Most belong to processes that have ended.
             self._known.clear()
         if isinstance(self._metric, HistogramMetric):
             return self._distributions(self._metric, samples)
@@ -154,7 +154,7 @@ def _escaped(value: str | int) -> str:
 
 
 class _Registry:
-    """A registry of one family."""
+    """A registry with a single family."""
 
     def __init__(self, family: Metric) -> None:
         self._family = family
@@ -168,14 +168,14 @@ def _sections(
 ) -> Iterator[_Section]:
     family, numbers = empty_family(metric), 1
     labels = [f"\x00{index}\x00" for index, _ in enumerate(metric.attributes)]
-    # Each number is its place in the row of numbers that `_Family` makes.
+    # Each placeholder number is its position in the row of numbers that `_Family` builds.
     if isinstance(metric, HistogramMetric):
         numbers = len(Histogram.bounds) + 2
         buckets = [(edge, last) for edge, (_, last) in zip(edges(metric), metric.buckets)]
         add_distribution(family, labels, buckets, numbers - 1, None if created is None else numbers)
     else:
         add_number(family, labels, 0, None if created is None else numbers)
-    # One number more stands for when it was created, the same for all series.
+    # One more number stands for the creation time, which is the same for all series.
     constants = {} if created is None else {numbers: _float(created)}
     lines = encoder(_Registry(family)).decode().splitlines(keepends=True)
     header = ""

@@ -1,4 +1,4 @@
-"""The metrics of a snapshot as prometheus_client's families."""
+"""Samples as metric families of prometheus_client."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Bucket: TypeAlias = tuple[str, float] | tuple[str, float, PrometheusExemplar]
 
 
 def empty_family(metric: NumberMetric | HistogramMetric) -> Family:
-    """The family of a metric without series."""
+    """Make the family of a metric, without series."""
     family_type: type[Family] = GaugeMetricFamily
     if isinstance(metric, HistogramMetric):
         family_type = HistogramMetricFamily
@@ -32,7 +32,7 @@ def empty_family(metric: NumberMetric | HistogramMetric) -> Family:
 
 
 def add_number(family: Family, labels: list[str], number: float, created: float | None) -> None:
-    """Add a series. `created` is when its counter was zero, in seconds since the Unix epoch, None to leave that out."""
+    """Add a series. `created` is the Unix time when its counter was zero; None omits it."""
     if isinstance(family, CounterMetricFamily):
         family.add_metric(labels, number, created=created)
     else:
@@ -43,7 +43,7 @@ def add_number(family: Family, labels: list[str], number: float, created: float 
 def add_distribution(
     family: Family, labels: list[str], buckets: Iterable[Bucket], total: float, created: float | None
 ) -> None:
-    """Add a series of cumulative buckets, the last of which has all. `created` is that of `add_number`."""
+    """Add a series of cumulative buckets, the last of which counts everything. `created` is as in `add_number`."""
     assert isinstance(family, HistogramMetricFamily)
     family.add_metric(labels, list(buckets), total)
     if created is not None:
@@ -51,12 +51,12 @@ def add_distribution(
 
 
 def edges(metric: HistogramMetric) -> list[str]:
-    """The upper bounds of its buckets, as they are written."""
+    """Format the upper bounds of a histogram's buckets."""
     return [*map(str, metric.bounds), "+Inf"]
 
 
 def family(metric: NumberMetric | HistogramMetric, samples: Samples, created: float | None) -> Family:
-    """All series of a metric. `created` is that of `add_number`."""
+    """Make the family of a metric with all its series. `created` is as in `add_number`."""
     made = empty_family(metric)
     if isinstance(metric, HistogramMetric):
         named_buckets = list(zip(edges(metric), metric.buckets))
@@ -80,5 +80,5 @@ def _bucket(edge: str, count: int, exemplar: Exemplar | None) -> Bucket:
 
 
 def label_values(attributes: Attributes) -> list[str]:
-    """The values of attributes as those of labels."""
+    """Convert the values of attributes to label values."""
     return [label_value(str(value)) for value in attributes]

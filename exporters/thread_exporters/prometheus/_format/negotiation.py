@@ -1,4 +1,4 @@
-"""Which of the formats that prometheus_client writes a client wants, by RFC 9110."""
+"""Content negotiation (RFC 9110) between a client and the formats that prometheus_client writes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Final
 
 TEXT: Final = "text/plain;version=0.0.4"
 _OFFERS: Final = (
-    # In the order of our preference, where a client has none.
+    # In our order of preference, for clients that have none.
     ("text", "plain", "0.0.4"),
     ("application", "openmetrics-text", "1.0.0"),
     ("text", "plain", "1.0.0"),
@@ -25,7 +25,7 @@ _MAX_LENGTH: Final = 4096
 
 @dataclass(frozen=True, slots=True)
 class _Element:
-    """One element of such a header. What cannot be understood is none."""
+    """One element of an Accept header. Malformed elements are ignored."""
 
     kind: str
     subtype: str
@@ -35,7 +35,7 @@ class _Element:
 
 @lru_cache(maxsize=64)
 def wanted_format(accept: str) -> str:
-    """The format in the words in which prometheus_client understands it. Of clients that want none of them, TEXT."""
+    """Choose a format, in the notation that prometheus_client understands. TEXT if the client accepts none of them."""
     ranges = [each for each in _elements(accept) if each.subtype]
     best, best_preference = TEXT, (0.0, 0)
     for kind, subtype, version in _OFFERS:
@@ -55,7 +55,7 @@ def wanted_format(accept: str) -> str:
 
 
 def accepts_gzip(accept_encoding: str) -> bool:
-    """Whether an Accept-Encoding header allows gzip."""
+    """Check if an Accept-Encoding header allows gzip."""
     qualities = {each.kind: each.quality for each in _elements(accept_encoding)}
     return qualities.get("gzip", qualities.get("x-gzip", qualities.get("*", 0.0))) > 0
 

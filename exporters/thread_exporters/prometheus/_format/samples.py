@@ -1,4 +1,4 @@
-"""What a metrics page is made of, whether it comes from a snapshot or from what several processes wrote."""
+"""The samples on a metrics page, whether they come from a snapshot or from the files of several processes."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ class Samples:
     """The series of all metrics at one moment."""
 
     began_at: float
-    """When all counters were zero, in Unix seconds; 0 if nobody knows."""
+    """Unix time when all counters were zero; 0 if unknown."""
     numbers: NumberSource
     histograms: HistogramSource
     exemplars: Callable[[str, Attributes], Mapping[int, Exemplar]]
-    """Those of a series of the metric of that name, by the index of the samples bucket."""
+    """Function that returns the exemplars of a series, by the index of the recorded bucket."""
 
 
 def samples_of_process(snapshot: Snapshot, exemplars: Exemplars) -> Samples:
-    """That of this process."""
+    """Take the samples of this process."""
     return Samples(
         snapshot.began_at,
         lambda metric: metric.read(snapshot),

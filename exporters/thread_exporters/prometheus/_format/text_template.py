@@ -1,4 +1,4 @@
-"""A text with blanks, as a function that fills them in."""
+"""Text templates that are compiled to functions."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from typing import Protocol, cast
 
 
 class TextFunction(Protocol):
-    """Makes the text out of what is to be in its blanks."""
+    """Function that fills in the placeholders of a text."""
 
     def __call__(self, *values: object) -> str: ...
 
 
 def text_function(pieces: Iterable[str | int], arguments: int) -> TextFunction:
-    """The function of so many positional arguments whose result is these pieces, an int being the argument there.
+    """Compile a function with the given number of arguments that joins `pieces`. An int stands for that argument.
 
-    It is an f-string, which fills in numbers twice as fast as any formatting at run time. Made as a tree and not as
-    source, for the text may hold quotes and braces.
+    The function is an f-string, which formats numbers twice as fast as any formatting at run time. It is built as a
+    syntax tree and not as source, because the text may contain quotes and braces.
     """
     names = [f"_{index}" for index in range(arguments)]
     values: list[ast.expr] = []

@@ -1,4 +1,4 @@
-"""The metrics of all processes that write to one folder."""
+"""Reads and adds up the metrics of all processes that write to one folder."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ _MOST_COMPLAINTS: Final = 100
 
 
 class AllProcesses:
-    """Reads what they wrote. Safe to use from any thread, and in a forked child.
+    """The metrics of all processes. Safe to use from any thread, and in a forked child.
 
-    Files are read when they have changed, and those of processes that have ended are added up once. No lock guards
-    what is remembered: it is replaced as a whole, and at worst found out twice.
+    Files are read again only when they have changed, and those of ended processes are added up once. The caches need no
+    lock: they are replaced as a whole, and at worst something is computed twice.
     """
 
     def __init__(self, folder: Folder) -> None:
@@ -36,10 +36,10 @@ class AllProcesses:
         self._complained: set[str] = set()
 
     def samples(self) -> Samples:
-        """All of it together."""
+        """Add up the samples of all processes."""
         found = FileData()
         for _ in range(_TRIES):
-            # The files of the ended are put together while they are read: then nothing may be missing or twice.
+            # If another process folded files of ended processes meanwhile, numbers may be missing or counted twice.
             before = self._folder.stamp(ENDED)
             found = self._found()
             if self._folder.stamp(ENDED) == before:
@@ -48,14 +48,14 @@ class AllProcesses:
         return as_samples(found)
 
     def leave_out(self, name: str, reason: str) -> None:
-        """Count a file that somebody else could not understand for the next page."""
+        """Count a file that another reader could not understand as unreadable on the next page."""
         self._left_out_by_others[name] = reason
 
     def complaints(self) -> Iterator[str]:
-        """What has not been said yet about files that could not be understood, each file once."""
+        """Yield one complaint for each unreadable file that has not been reported yet."""
         while self._complaints:
             name, reason = self._complaints.popitem()
-            yield f"the page of metrics leaves out what cannot be understood of {name!r}: {reason}"
+            yield f"the metrics page omits what cannot be read from {name!r}: {reason}"
 
     def _found(self) -> FileData:
         names = set(self._folder.names())
@@ -71,7 +71,7 @@ class AllProcesses:
                     ended[identity] = stamp
         living.sort(key=order_of)
         parts = [self._data_in(f"{identity}{suffix}", left_out) for suffix in (COUNTS, GAUGES) for identity in living]
-        # The sum of those whose files are gone is read last. Of what it includes, files may still be there.
+        # The sum of ended processes is read last. Files of processes it includes may still exist.
         sum_of_ended = self._data_in(ENDED, left_out)
         for identity in sum_of_ended.folded:
             ended.pop(identity, None)
@@ -102,7 +102,7 @@ class AllProcesses:
         return total
 
     def _data_in(self, name: str, left_out: dict[str, str]) -> FileData:
-        """What a file says that is likely to be read again, nothing if there is none."""
+        """Read a file that is likely to be read again, from the cache if it has not changed. Empty without a file."""
         stamp = self._folder.stamp(name)
         if stamp is None:
             return FileData()
@@ -132,7 +132,7 @@ class AllProcesses:
 
 @cache
 def all_processes(path: str) -> AllProcesses:
-    """The one reader of a folder. Raises ValueError if there is no such folder."""
+    """Return the only reader of a folder. Raises ValueError if there is no such folder."""
     try:
         folder = own_part_of(path)
     except OSError as error:
@@ -144,5 +144,5 @@ def all_processes(path: str) -> AllProcesses:
 
 def _lives(folder: Folder, identity: str) -> bool:
     state = state_of(folder, identity)
-    # Somebody may have removed the lock file of a process that lives. It makes it anew at its next export.
+    # Someone may have removed the lock file of a living process, which makes a new one at its next export.
     return state == "lives" or (state == "unknown" and process_exists(identity))

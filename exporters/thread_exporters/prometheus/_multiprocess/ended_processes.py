@@ -1,4 +1,4 @@
-"""Puts the numbers of processes that have ended together in one file, so that they do not add up."""
+"""Folding of the files of ended processes into one, so that files do not pile up."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ from .sums import added_up, as_samples
 
 _FOLDING: Final = "thread.folding"
 _SECONDS_TO_WRITE: Final = {True: 60.0, False: 1.0}
-"""Time after which a file counts as left unfinished, by whether there is a process of its number."""
+"""Time after which an unfinished file counts as abandoned, depending on whether its process id is in use."""
 _SECONDS_UNKNOWN: Final = 60.0
-"""Time after which a process that has no lock file, and does not write, counts as ended."""
+"""Time after which a process counts as ended if it has no lock file and does not write."""
 
 
 def fold_the_ended(folder: Folder, given: Folder, own: str, *, with_own: bool = False) -> list[str]:
-    """Put together what processes left that have ended, and their files away. `own` is that of this process.
+    """Add up the files of ended processes and remove them. `own` is the identity of this process.
 
-    `given` has the files of prometheus_client's format, of which only the gauges are removed.
+    `given` holds the files in prometheus_client's format, of which only gauges are removed.
 
-    One process does so at a time. The sum is written with the names of those that are in it, and then their files are
-    removed: whoever is interrupted loses nothing, and whoever reads counts nothing twice. Returns complaints about
-    what could not be understood of the files. Raises OSError where the sum cannot be written; all is then as before.
+    Only one process does this at a time. It writes the sum together with the identities it includes, and only then
+    removes their files: an interruption loses nothing, and no reader counts anything twice. Returns complaints about
+    unreadable files. Raises OSError if the sum cannot be written; then nothing has changed.
     """
     written = folder.stamp(own + COUNTS)
     names = folder.names()
-    # The clock of the file system: that of the program may be set, or frozen for a test.
+    # Use the clock of the file system, because the program's may be set, or frozen in a test.
     now = written[0] / 1e9 if written else 0.0
     _remove_unfinished(folder, names, now)
     gone = [identity for identity in _identities(names) if identity != own and _has_ended(folder, identity, now)]
@@ -44,7 +44,7 @@ def fold_the_ended(folder: Folder, given: Folder, own: str, *, with_own: bool = 
 
 
 def remove_client_gauges(given: Folder, identities: Iterable[str]) -> None:
-    """Remove the gauges of processes in prometheus_client's format."""
+    """Remove the gauges of some processes in prometheus_client's format."""
     ends = tuple(f"_{identity}.db" for identity in identities)
     for name in given.names():
         if name.startswith("gauge_live") and name.endswith(ends):
@@ -67,7 +67,7 @@ def _identities(names: Iterable[str]) -> set[str]:
 
 def _has_ended(folder: Folder, identity: str, now: float) -> bool:
     state = state_of(folder, identity)
-    # The number is looked at as well: a program that closes all its descriptors gives up our lock and lives on.
+    # Check the process id as well: a program that closes all descriptors loses our lock but lives on.
     if state == "lives" or process_exists(identity):
         return False
     stamp = folder.stamp(identity + COUNTS)
@@ -89,7 +89,7 @@ def _alone(folder: Folder) -> Iterator[bool]:
             try:
                 yield True
             finally:
-                # A child that was forked in between has the lock as well, and might never close it.
+                # A child that was forked meanwhile has the lock as well, and might never close it.
                 fcntl.flock(descriptor, fcntl.LOCK_UN)
     finally:
         os.close(descriptor)
@@ -117,14 +117,14 @@ def _fold(folder: Folder, own: str, gone: list[str]) -> list[str]:
         for suffix in (COUNTS, GAUGES, LOCK):
             folder.remove(identity + suffix)
     return [
-        f"what cannot be understood of {str(folder.path / name)!r} is lost: {numbers.left_out}"
+        f"lost what cannot be read from {str(folder.path / name)!r}: {numbers.left_out}"
         for name, numbers in [(ENDED, before), *((f"{identity}{COUNTS}", each) for identity, each in found.items())]
         if numbers.left_out
     ]
 
 
 def _data_in(folder: Folder, name: str) -> FileData | None:
-    """What a file says, nothing if there is none, None if it is no file of ours."""
+    """Read a file. Empty if there is none, None if it is not a file of ours."""
     try:
         return decode(folder.read(name))
     except FileNotFoundError:

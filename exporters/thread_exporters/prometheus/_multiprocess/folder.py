@@ -1,4 +1,4 @@
-"""The folder that the processes of a service share, in which others may have left anything."""
+"""The folder that the processes of a service share. It may contain anything."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from pathlib import Path
 from typing import Final, TypeAlias
 
 Stamp: TypeAlias = tuple[int, int, int]
-"""Differs between two contents of a file: when it was written, its number and its size."""
+"""Modification time, inode and size of a file, which together change whenever its content does."""
 
 _MAX_SIZE: Final = 64 * 1024 * 1024
 _READ: Final = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
 _NEW: Final = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
 TEMPORARY: Final = ".tmp"
-"""What the names of files end with that are not finished."""
+"""Suffix of unfinished files."""
 
 
 def own_part_of(path: str) -> Folder:
-    """The folder for our files in one that is given: itself, or a private one in it if it is like /tmp.
+    """Choose the folder for our files: the given one, or a private one inside it if it is like /tmp.
 
-    That is a folder of all users in which nobody can remove or rename what others made, as container runtimes mount
-    them. Raises OSError if there is no such folder.
+    A folder like /tmp is writable by all users, but nobody can remove or rename the files of others; container runtimes
+    mount such folders. Raises OSError if there is no such folder.
     """
     given = Folder(path)
     mode = given.path.stat().st_mode
@@ -32,28 +32,28 @@ def own_part_of(path: str) -> Folder:
 
 
 class Folder:
-    """Reads what this user's processes wrote, follows no links, waits for nobody, and writes whole files.
+    """A folder that reads only files of this user's processes, follows no links, never blocks, and writes whole files.
 
-    Its path is absolute, for the program may change its working directory.
+    Its path is absolute, because the program may change its working directory.
     """
 
     def __init__(self, path: str | Path) -> None:
         self.path: Final = Path(os.path.abspath(path))
 
     def make(self) -> None:
-        """Make it if there is none. Raises OSError if that cannot be done, PermissionError if others can write to it.
+        """Make the folder if it does not exist. Raises OSError on failure, PermissionError if others can write to it.
 
-        Of a path that is a link, the folder counts that it leads to.
+        If the path is a link, its target counts.
         """
         with suppress(FileExistsError):
             self.path.mkdir(0o700)
         self.check()
 
     def check(self) -> None:
-        """Raises OSError if there is no such folder, PermissionError if others can write to it."""
+        """Check the folder. Raises OSError if it does not exist, PermissionError if others can write to it."""
         status = self.path.stat()
         if not stat.S_ISDIR(status.st_mode):
-            raise NotADirectoryError(20, "it is no folder")
+            raise NotADirectoryError(20, "it is not a folder")
         if not hasattr(os, "geteuid"):
             return
         if status.st_uid not in (0, os.geteuid()):
@@ -61,17 +61,17 @@ class Folder:
         others = status.st_mode & stat.S_IWOTH or (status.st_mode & stat.S_IWGRP and status.st_gid != os.getegid())
         if others:
             mode = stat.S_IMODE(status.st_mode)
-            raise PermissionError(1, f"others can write to it (mode {mode:o}), a folder in it of mode 700 is safe")
+            raise PermissionError(1, f"others can write to it (mode {mode:o}); use a folder inside it with mode 700")
 
     def names(self) -> list[str]:
-        """What is in it, nothing if it is gone."""
+        """List the names in the folder. Empty if the folder is gone."""
         try:
             return os.listdir(self.path)
         except OSError:
             return []
 
     def stamp(self, name: str) -> Stamp | None:
-        """That of a file, None if there is none."""
+        """Return the stamp of a file. None if there is no file."""
         try:
             status = os.stat(self.path / name, follow_symlinks=False)
         except OSError:
@@ -79,37 +79,37 @@ class Folder:
         return status.st_mtime_ns, status.st_ino, status.st_size
 
     def open(self, name: str) -> int:
-        """A descriptor for reading. Raises FileNotFoundError, or another OSError unless it is a file of ours."""
+        """Open a file for reading. Raises FileNotFoundError, or another OSError if it is not a file of ours."""
         descriptor = os.open(self.path / name, _READ)
         try:
             status = os.fstat(descriptor)
             if not stat.S_ISREG(status.st_mode):
-                raise OSError(22, "it is no regular file")
+                raise OSError(22, "it is not a regular file")
             if hasattr(os, "geteuid") and status.st_uid not in (0, os.geteuid(), os.stat(self.path).st_uid):
                 raise PermissionError(1, f"it belongs to another user ({status.st_uid})")
             if status.st_size > _MAX_SIZE:
-                raise OSError(27, f"it has {status.st_size} bytes")
+                raise OSError(27, f"it is too large ({status.st_size} bytes)")
         except OSError:
             os.close(descriptor)
             raise
         return descriptor
 
     def read(self, name: str) -> bytes:
-        """What is in a file. Raises as `open` does."""
+        """Read a file. Raises the same errors as `open`."""
         with open(self.open(name), "rb") as file:
             return file.read(_MAX_SIZE)
 
     def new_file(self, owner: str) -> tuple[int, str]:
-        """A descriptor and the name of a new file, which nobody else can have foreseen. Raises OSError."""
+        """Create a file with an unpredictable name. Returns its descriptor and its name. Raises OSError."""
         name = f"{owner}.{os.urandom(8).hex()}{TEMPORARY}"
         return os.open(self.path / name, _NEW, 0o600), name
 
     def rename(self, old: str, new: str) -> None:
-        """Put a file in the place of another. Raises OSError."""
+        """Rename a file, replacing any other of that name. Raises OSError."""
         os.replace(self.path / old, self.path / new)
 
     def write(self, name: str, owner: str, content: bytes) -> None:
-        """Replace a file as a whole. Raises OSError; the file is then what it was."""
+        """Replace a whole file. Raises OSError; the file is then unchanged."""
         descriptor, new = self.new_file(owner)
         try:
             with open(descriptor, "wb") as file:
@@ -122,13 +122,13 @@ class Folder:
             raise
 
     def remove(self, name: str) -> None:
-        """Remove a file, if that can be done."""
-        # Another process may have been faster, or the file is that of another user.
+        """Remove a file if possible."""
+        # Another process may have been faster, or the file may belong to another user.
         with suppress(OSError):
             os.unlink(self.path / name)
 
 
 def _make_unique(descriptor: int) -> None:
-    # Clocks of file systems are coarse, and the next file may have the same number and size: a reader would not notice.
+    # Clocks of file systems are coarse, and the next file may have the same inode and size. Readers would not notice.
     at = os.fstat(descriptor).st_mtime_ns + int.from_bytes(os.urandom(2), "little")
     os.utime(descriptor, ns=(at, at))

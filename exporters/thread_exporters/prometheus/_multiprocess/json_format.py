@@ -1,7 +1,7 @@
-"""The numbers of one process in a form that is quick to read: a line of JSON for each metric.
+"""The numbers of one process in a format that is fast to read: one line of JSON per metric.
 
-A series is its attribute values and a number, or for a histogram its sum and then index and count of each bucket that
-is not empty. Whatever is read may have been written by anybody: a line that is not exactly of this form is left out.
+A series consists of its attribute values and a number. For a histogram, the number is a list: the sum, then index and
+count of each bucket that is not empty. The files are not trusted: a line in any other form is ignored.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from ..._schema.points import Attributes
 from .._format.samples import Samples
 
 COUNTS: Final = ".counts"
-"""The suffix of the file of what only grows. It stays when its process is gone."""
+"""Suffix of the file of monotonic metrics; kept after its process has ended."""
 GAUGES: Final = ".gauges"
 ENDED: Final = "thread.ended"
-"""The file of the numbers of processes that have ended and whose own files are gone."""
+"""File with the sum of ended processes whose own files are gone."""
 
 _BEGAN: Final = "began"
 _EXEMPLARS: Final = "exemplars"
@@ -32,31 +32,31 @@ _FOLDED: Final = "folded"
 _BUCKETS: Final = len(Histogram.bounds) + 1
 _EMPTY: Final[tuple[int, ...]] = (0,) * _BUCKETS
 _MOST: Final = 1e18
-"""No number is as large, so that sums of many stay finite."""
+"""Upper limit for numbers, so that sums of many stay finite."""
 _LONG: Final = 10_000
-"""Characters of a line that take a while."""
+"""Length of a line that takes a while to parse."""
 _BY_NAME: Final = {metric.name: metric for metric in METRICS}
 
 
 @dataclass(slots=True)
 class FileData:
-    """What such files say."""
+    """The content of one file, or the sum of several."""
 
     began_at: float = 0.0
     numbers: dict[str, dict[Attributes, float]] = field(default_factory=dict)
     histograms: dict[str, dict[Attributes, tuple[float, tuple[int, ...]]]] = field(default_factory=dict)
-    """Of each series its sum and its buckets."""
+    """Sum and buckets of each series."""
     exemplars: dict[Attributes, Mapping[int, Exemplar]] = field(default_factory=dict)
     folded: frozenset[str] = frozenset()
-    """The processes whose numbers are in it, although files of theirs may still be there."""
+    """Identities of processes that are included, although their own files may still exist."""
     left_out: str = ""
-    """What of the file could not be understood, empty if all could."""
+    """Reason why a part of the file was ignored; empty if nothing was."""
 
 
 def encode(
     suffix: str, samples: Samples, exemplars: Iterable[tuple[Attributes, Mapping[int, Exemplar]]], folded: Any = ()
 ) -> bytes:
-    """What is to be in the file with that suffix."""
+    """Encode the content of the file with that suffix."""
     lines = [_line_of(metric, samples) for metric in METRICS if suffix_of(metric) == suffix]
     if suffix == COUNTS:
         lines += [_line(_BEGAN, samples.began_at), _line(_EXEMPLARS, list(_exemplars_as_lists(exemplars)))]
@@ -66,12 +66,12 @@ def encode(
 
 
 def suffix_of(metric: NumberMetric | HistogramMetric) -> str:
-    """That of the file which holds a metric."""
+    """Return the suffix of the file that holds a metric."""
     return COUNTS if metric.instrument in ("counter", "histogram") else GAUGES
 
 
 def decode(content: bytes) -> FileData:
-    """What a file says."""
+    """Decode the content of a file."""
     found = FileData(left_out="" if content else "it is empty")
     for number, line in enumerate(content.splitlines(), 1):
         try:
@@ -80,7 +80,7 @@ def decode(content: bytes) -> FileData:
         except (ValueError, TypeError, LookupError, ArithmeticError, RecursionError, MemoryError) as error:
             found.left_out = f"line {number}: {type(error).__name__}: {str(error)[:100]!a}"
         if len(line) > _LONG:
-            # Other threads may have the GIL.
+            # Let other threads have the GIL.
             sleep(0)
     return found
 
@@ -97,7 +97,7 @@ def _take(found: FileData, name: str, values: Any) -> None:
         found.exemplars = {_attributes(attributes, 2): _exemplars_of(lists) for attributes, lists in values}
     elif name == _FOLDED:
         found.folded = frozenset(values)
-    # Else it is a metric of another version.
+    # Otherwise the metric comes from another version.
 
 
 def _series(
@@ -187,5 +187,5 @@ def _bucket(index: Any) -> int:
 def _exemplar(value: Any, at: Any, trace_id: Any, span_id: Any) -> Exemplar:
     found = Exemplar(_number(value), _number(at), int(trace_id, 16), int(span_id, 16))
     if not 0 < found.trace_id < 1 << 128 or not 0 < found.span_id < 1 << 64:
-        raise ValueError("expected identifiers of a trace and a span")
+        raise ValueError("expected the identifiers of a trace and a span")
     return found

@@ -1,7 +1,7 @@
-"""The processes that write to a folder, and which of them live.
+"""Process liveness: each process holds a lock on a file of its own as long as it lives.
 
-Each holds a lock on a file of its own, whatever ends it. The lock belongs to the open file and not to the process
-(`flock`): no other open and close of that file gives it up, as with the locks of POSIX.
+The system releases the lock however the process ends. It belongs to the open file and not to the process (`flock`), so
+opening and closing the file elsewhere does not release it, as it would with POSIX locks.
 """
 
 from __future__ import annotations
@@ -17,38 +17,38 @@ from .folder import Folder
 
 _IDENTITY: Final = re.compile(r"thread-([0-9]{1,9})-[0-9a-f]{1,32}")
 LOCK: Final = ".lock"
-"""The suffix of the file that a process holds a lock on."""
+"""Suffix of the file that a process keeps locked."""
 
 State = Literal["lives", "ended", "unknown"]
 
 
 def new_identity() -> str:
-    """What the files of this process begin their names with."""
-    # A later process may have the same number, and begins to count from zero.
+    """Make the common prefix of the names of this process's files."""
+    # A later process may have the same process id, and its counts start from zero.
     return f"thread-{os.getpid()}-{time_ns():x}{os.urandom(2).hex()}"
 
 
 def identity_in(name: str, suffix: str) -> str | None:
-    """Whose file that is, None for a file of another kind."""
+    """Extract the identity from the name of a file. None if it is a file of another kind."""
     identity = name.removesuffix(suffix)
     return identity if identity != name and _IDENTITY.fullmatch(identity) else None
 
 
 def order_of(identity: str) -> tuple[int, str]:
-    """Those that began first come first."""
+    """Sort key that puts older processes first."""
     began = identity.rpartition("-")[2]
     return len(began), began
 
 
 class LockFile:
-    """A file that is locked while this process lives. Raises OSError where it cannot be made."""
+    """A file that is locked as long as this process lives. Raises OSError if it cannot be created."""
 
     def __init__(self, folder: Folder, identity: str) -> None:
         import fcntl  # not everywhere
 
         self._folder = folder
         self._name = identity + LOCK
-        # Under its name it is never seen unlocked.
+        # Renamed only once it is locked, so that nobody sees it unlocked.
         descriptor, beside = folder.new_file(identity)
         self._descriptor = Descriptor(descriptor)
         try:
@@ -60,14 +60,14 @@ class LockFile:
             raise
 
     def is_held(self) -> bool:
-        """Whether others can see that this process lives: both the descriptor and the file can be taken away."""
+        """Check that others can see the lock. Both the descriptor and the file can be taken away."""
         if not self._descriptor.is_ours:
             return False
         stamp = self._folder.stamp(self._name)
         return stamp is not None and stamp[1] == os.fstat(self._descriptor.number).st_ino
 
     def touch(self) -> None:
-        """Keep what cleans folders from removing it."""
+        """Keep cleaners of temporary folders from removing the file."""
         os.utime(self._descriptor.number)
 
     def release(self) -> None:
@@ -75,7 +75,7 @@ class LockFile:
         import fcntl
 
         if self._descriptor.is_ours:
-            # A child that was forked meanwhile has the lock as well.
+            # A child forked meanwhile has the lock as well.
             fcntl.flock(self._descriptor.number, fcntl.LOCK_UN)
         self.forget()
 
@@ -85,7 +85,7 @@ class LockFile:
 
 
 def state_of(folder: Folder, identity: str) -> State:
-    """Whether a process lives, unknown where its lock file is gone or no file of ours."""
+    """Tell if a process lives. Unknown if its lock file is gone or is not ours."""
     import fcntl
 
     try:
@@ -94,7 +94,7 @@ def state_of(folder: Folder, identity: str) -> State:
         return "unknown"
     try:
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        # A child that is forked in this moment has the lock as well.
+        # A child forked at this moment has the lock as well.
         fcntl.flock(descriptor, fcntl.LOCK_UN)
     except BlockingIOError:
         return "lives"
@@ -106,7 +106,7 @@ def state_of(folder: Folder, identity: str) -> State:
 
 
 def process_exists(identity: str) -> bool:
-    """Whether there is a process of that number, which may also be a later one."""
+    """Check if any process has the process id in an identity, even if it is a later one."""
     found = _IDENTITY.fullmatch(identity)
     try:
         os.kill(int(found[1]) if found else 0, 0)

@@ -1,4 +1,4 @@
-"""The format of the files from which prometheus_client's MultiProcessCollector makes its pages."""
+"""The file format of prometheus_client's MultiProcessCollector."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from .._format.samples import Samples
 _HEADER: Final = Struct("i4x")
 _LENGTH: Final = Struct("i")
 _VALUES: Final = 16
-"""Bytes of the number and the time of an entry."""
+"""Size in bytes of the number and the timestamp of an entry."""
 
 
 def is_whole(content: bytes) -> bool:
-    """Whether a file of this format ends where it says: prometheus_client may not come to an end with one that lies."""
+    """Check that the lengths in a file are consistent. prometheus_client may loop forever if they are not."""
     if len(content) < _HEADER.size:
         return False
     used, position = _HEADER.unpack_from(content)[0], _HEADER.size
@@ -38,13 +38,13 @@ def is_whole(content: bytes) -> bool:
 
 
 class ClientFiles:
-    """Writes them for one process. Not thread-safe."""
+    """The content of these files for one process. Not thread-safe."""
 
     def __init__(self) -> None:
         self._entries: dict[tuple[str, Attributes], _Entries] = {}
 
     def contents(self, samples: Samples) -> Iterator[tuple[str, bytes]]:
-        """What each file begins its name with, and what is to be in it."""
+        """Yield the stem of the name and the content of each file."""
         written: dict[str, list[bytes]] = {}
         for metric in METRICS:
             written.setdefault(stem_of(metric), []).extend(self._written(metric, samples))
@@ -69,7 +69,7 @@ class ClientFiles:
 
 
 class _Entries:
-    """Those of one series: of each the length of its key, the key, the number, and a time that is of no use."""
+    """The entries of one series, each with the length of its key, the key, the number, and an unused timestamp."""
 
     def __init__(self, keys: Iterable[str]) -> None:
         padded = [_padded(key) for key in keys]
@@ -87,7 +87,7 @@ def _struct(lengths: tuple[int, ...]) -> Struct:
 
 
 def stem_of(metric: NumberMetric | HistogramMetric) -> str:
-    """What the name of the file that holds a metric begins with. What begins with `gauge_live` may be removed."""
+    """Return the stem of the name of the file that holds a metric. Files that begin with `gauge_live` are temporary."""
     if isinstance(metric, HistogramMetric) or metric.instrument == "counter":
         return metric.instrument
     return f"gauge_live{metric.across_processes}"

@@ -1,14 +1,14 @@
-"""What one process of several adds to the metrics page of all: files in PROMETHEUS_MULTIPROC_DIR.
+"""The files that one process of several writes to PROMETHEUS_MULTIPROC_DIR.
 
-Our own pages are made of those of `_numbers_file.py`, which are read quickly and have exemplars. On demand there are
-also those of prometheus_client's format, from which its MultiProcessCollector makes pages.
+Our own pages are made from files in the format of `json_format.py`, which are fast to read and have exemplars. On
+request there are also files in prometheus_client's format, which its MultiProcessCollector reads.
 
 prometheus_client changes its own files in place, mapped into memory, and a full disk kills the process that does so.
-Ours are written anew at each export and put in the place of the last ones: whoever reads them finds numbers of one
-moment, and where the disk is full those of the last time.
+We replace whole files at each export. A reader finds the numbers of one moment, and if the disk is full, those of the
+last export.
 
-Counters of a process that has ended stay. Its gauges have to go, even if it was killed. So each process holds a lock
-on a file of its own for as long as it lives, and each looks after the files that nobody holds.
+When a process ends, its counters must stay and its gauges must go, even if it was killed. So each process holds a lock
+on a file of its own as long as it lives, and all processes clean up files without an owner.
 """
 
 from __future__ import annotations
@@ -36,9 +36,9 @@ _log: Final = logging.getLogger("thread.telemetry")
 
 
 class ProcessFiles:
-    """Those of this process in a folder, one at most for each folder. Not thread-safe.
+    """The files of this process in a folder. There is at most one object per folder. Not thread-safe.
 
-    Raises ValueError if there is no such folder, if it cannot be written to, or if others can write to it.
+    Raises ValueError if there is no such folder, if it is not writable, or if others can write to it.
     """
 
     def __init__(self, folder: str, *, client_files: bool = False) -> None:
@@ -52,13 +52,13 @@ class ProcessFiles:
             self._make_sure_of_the_lock()
         except OSError as error:
             raise ValueError(
-                f"{VARIABLE}: expected a folder that this user can write to and nobody else, got {folder!r}: "
+                f"{VARIABLE}: expected a folder that only this user can write to, got {folder!r}: "
                 f"{error.strerror}"
             ) from error
 
     @property
     def path(self) -> Path:
-        """Where they are."""
+        """Folder of the files."""
         return self._folder.path
 
     def _begin_as_another(self) -> None:
@@ -66,9 +66,9 @@ class ProcessFiles:
         self._client_files = self._new_client_files() if self._with_client_files else None
 
     def write(self, snapshot: Snapshot, exemplars: Exemplars) -> None:
-        """Replace the numbers of this process, and put those of processes together that are gone.
+        """Replace the numbers of this process, and fold the files of ended processes.
 
-        Raises OSError where they cannot be written; those of the last time remain then.
+        Raises OSError if they cannot be written; the previous ones then remain.
         """
         try:
             self._folder.make()
@@ -77,7 +77,7 @@ class ProcessFiles:
         except OSError as error:
             raise OSError(
                 error.errno,
-                f"{error.strerror}; the metrics of this process stay as they were until it can be written",
+                f"{error.strerror}; the metrics of this process will not change until writing succeeds",
                 str(self.path),
             ) from error
         for complaint in fold_the_ended(self._folder, self._given, self._identity):
@@ -87,7 +87,7 @@ class ProcessFiles:
         samples = samples_of_process(snapshot, exemplars)
         if self._client_files is not None:
             for stem, content in self._client_files.contents(samples):
-                # Other threads may have the GIL, and before there is an unfinished file.
+                # Let other threads have the GIL now, while there is no unfinished file.
                 time.sleep(0)
                 self._given.write(f"{stem}_{self._identity}.db", self._identity, content)
         for suffix in (COUNTS, GAUGES):
@@ -103,7 +103,7 @@ class ProcessFiles:
         self._lock.touch()
 
     def close(self) -> None:
-        """Take the gauges back, as the process is about to end, and leave the counts to the sum of the ended."""
+        """Remove the gauges, because the process is about to end, and fold its counts into the sum of ended ones."""
         self._folder.remove(f"{self._identity}{GAUGES}")
         remove_client_gauges(self._given, [self._identity])
         lock, self._lock = self._lock, None
@@ -112,11 +112,11 @@ class ProcessFiles:
         try:
             fold_the_ended(self._folder, self._given, self._identity, with_own=True)
         except OSError:
-            # Another process will do it, if there is one.
+            # Another process will, if there is one.
             pass
 
     def after_fork_in_child(self) -> None:
-        """Begin files of its own at the next export: until then the child may have become another program."""
+        """Begin new files at the next export. Until then the child may have become another program."""
         lock, self._lock = self._lock, None
         if lock is not None:
             lock.forget()
@@ -124,6 +124,6 @@ class ProcessFiles:
 
     @staticmethod
     def _new_client_files() -> ClientFiles:
-        from .mmap_format import ClientFiles  # takes long
+        from .mmap_format import ClientFiles  # slow
 
         return ClientFiles()

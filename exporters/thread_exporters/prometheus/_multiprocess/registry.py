@@ -1,4 +1,4 @@
-"""What several processes wrote to one folder, as a registry of prometheus_client."""
+"""A registry of prometheus_client with the metrics of all processes that write to one folder."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from .mmap_format import is_whole
 
 
 def registry_of_all(folder: str) -> CollectorRegistry:
-    """What all processes wrote there, by this package or with prometheus_client, as a registry.
+    """Return a registry of everything that processes wrote to a folder, with this package or with prometheus_client.
 
     Raises ValueError if there is no such folder.
     """
@@ -35,7 +35,7 @@ def _registry_of(path: str) -> CollectorRegistry:
 
 
 class _Others:
-    """The metrics that were made with prometheus_client."""
+    """The metrics of the program itself, written by prometheus_client."""
 
     def __init__(self, processes: AllProcesses, folder: Folder) -> None:
         self._processes = processes
@@ -47,16 +47,16 @@ class _Others:
         try:
             return iter(_merged(paths))
         except Exception:
-            # One of them is of another kind than its name says.
+            # The name of one of the files gives the wrong type.
             return iter(_merged([path for path in paths if self._can_be_merged(path)]))
 
     def _is_whole(self, name: str) -> bool:
         try:
             content = self._folder.read(name)
             if is_whole(content) or not content:
-                # An empty one was made in this moment.
+                # An empty file has just been created.
                 return bool(content)
-            reason = "it is no file of prometheus_client's"
+            reason = "it is not a file of prometheus_client"
         except FileNotFoundError:
             return False
         except OSError as error:

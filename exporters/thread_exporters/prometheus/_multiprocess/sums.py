@@ -1,4 +1,4 @@
-"""FileData of several processes, added up to no more series than one process may have."""
+"""Sums over several processes, with no more series than a single process may have."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ Value = TypeVar("Value")
 _COMBINED: Final[dict[str, Callable[[float, float], float]]] = {"sum": add, "max": max, "min": min}
 _MOST_SERIES_UNLESS_LISTED: Final = 1000
 _TURN: Final = 0.001
-"""Seconds after which other threads may have the GIL."""
+"""Seconds after which we offer the GIL to other threads."""
 _MOST_EXEMPLARS: Final = 2000
 _FIXED: Final = {attribute.name for attribute in ATTRIBUTES if attribute.values}
 
 
 def added_up(parts: Iterable[FileData]) -> FileData:
-    """The numbers of all parts. What is too much is counted under `other`, of the last parts first."""
+    """Add up the numbers of all parts. Beyond the maximum, later series are counted under `other`."""
     total = FileData()
     turn = monotonic()
     for part in parts:
@@ -63,7 +63,7 @@ def _add(
 
 
 def _other(names: tuple[str, ...], attributes: Attributes) -> Attributes:
-    """As the core counts what is too much, and what of the attributes has few values stays."""
+    """Replace attribute values the way the core does beyond its caps, but keep those from a fixed set."""
     return tuple(value if kept else other for value, (kept, other) in zip(attributes, _others(names)))
 
 
@@ -88,11 +88,11 @@ def _latest_of(one: Mapping[int, Exemplar], other: Mapping[int, Exemplar]) -> Ma
 
 
 def as_samples(numbers: FileData) -> Samples:
-    """FileData as a page, or another file, is made of them."""
+    """Present numbers as samples, from which a page or another file can be made."""
 
     def histograms(metric: HistogramMetric) -> Iterable[tuple[Attributes, Histogram]]:
         for attributes, (total, buckets) in numbers.histograms[metric.name].items():
-            # No page shows the maximum, so none is written.
+            # No page shows the maximum, so the files do not have it.
             yield attributes, Histogram(sum(buckets), total, 0.0, buckets)
 
     return Samples(
