@@ -26,7 +26,8 @@ from thread._base.interruptions import internal_errors_below_the_core
 CALLED = [
     *("thread._inspection.naming", "thread._inspection.targets", "thread._inspection.tracebacks"),
     *("thread._inspection.unhandled", "thread._base.accumulator", "thread._base.atomic", "thread._base.buckets"),
-    *("thread._base.histogram_counts", "thread._export.tracing"),
+    "thread._export.tracing",
+    *(["thread._core_py._histogram"] if the_core.NAME == "python" else []),
 ]
 CALLS_THE_HOOK = "_Hook.__call__"
 """The function that `threading` calls instead of its own hook."""

@@ -16,7 +16,7 @@ ROOT = Path(__file__).parent.parent.parent
 SOURCES = {"thread": ROOT / "src" / "thread", "thread_exporters": ROOT / "exporters" / "thread_exporters"}
 
 FLOORS = (
-    ("what every floor may use", {"_base", "_module", "_own_modules", "_version"}),
+    ("what every floor may use", {"_base", "_module", "_own_modules", "_rows", "_version"}),
     ("looking at the program", {"_inspection"}),
     ("core", {"_backend", "_core", "_core_py"}),
     ("the thread module", {""}),

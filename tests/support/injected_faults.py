@@ -46,16 +46,19 @@ LOCKS = {
 }
 """Functions that make, acquire and release the twin's locks: without them there is none."""
 
-STARTS = {"_is_passed_on", "_Thread.__init__", "_started", "_Thread.abandon", "_print_unraisable", "_run_untracked"}
+STARTS = {
+    *("_is_passed_on", "ThreadRecord.__init__", "_started", "ThreadRecord.abandon"),
+    *("_print_unraisable", "_run_untracked"),
+}
 """Functions that start and run the twin's threads, and report the exceptions that end them."""
 
 BORDERS = {
     *("identity_created", "Mutex._record_acquisition", "Mutex._charge_owner", "record_hold"),
     *(
-        "_wait_for",
+        "_waiter_for",
         "_take_evidence",
-        "Wait.leave",
-        "Wait.end",
+        "Waiter.leave",
+        "Waiter.end",
         "SemaphoreWait._finish",
         "SemaphoreWait.__del__",
         "serves_telemetry",

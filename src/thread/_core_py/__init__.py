@@ -1,28 +1,24 @@
 """The core in pure Python: the readable specification of the C extension `thread._core`, and its stand-in.
 
-`_state` holds what all of it shares, `_places` maps code to identities and sites, `_records` keeps the totals,
-`_events` the bounded buffer, `_locks` the two lock types, `_waits` what happens when one has to wait, `_blocking` the
-waits that are no contention, `_threads` what starts threads, `_spans` which span of a trace a thread runs in, `_frames`
-what other threads are at. Both cores have the same names and pass one test suite, and
-`tests/conformance/test_twins.py` compares them.
+Each module has the name of a file in `_c`, which says what it is for. Both cores have the same names and pass one test
+suite, and `tests/conformance/test_twins.py` compares them.
 """
 
 from __future__ import annotations
 
 from typing import Final
 
-from .._base.histogram_counts import HistogramCounts
+from . import _fork as _fork
+from ._blame import read_blame
 from ._blocking import blocking_row, read_blocking
-from ._clocks import time_ns
+from ._code_info import mark_blocking, mark_reacquisition
 from ._events import dropped_events, push_event, take_events, wait_for_events, wake
 from ._frames import first_argument
+from ._histogram import HistogramCounts
+from ._identities import read_locks
 from ._locks import LockType, RLock, allocate_lock
-from ._places import current_stack, mark_blocking, serves_telemetry
-from ._records import read_blame, read_locks, sites_capped
 from ._renaming import object_location, object_name, rename
-from ._semaphores import SemaphoreRecord
-from ._spans import current_span, set_tracing
-from ._state import (
+from ._runtime import (
     configure,
     count_internal_error,
     enter_untracked,
@@ -32,11 +28,16 @@ from ._state import (
     listening,
     monotonic_ns,
     reset,
+    sites_capped,
+    time_ns,
     untracked_count,
 )
+from ._semaphores import SemaphoreRecord
+from ._sites import current_stack, serves_telemetry
+from ._spans import current_span, set_tracing
 from ._tasks import current_task
 from ._threads import observed_run, pass_on, read_live_threads, read_threads, start_joinable_thread, start_new_thread
-from ._waits import mark_reacquisition, read_current_waits
+from ._waits import read_current_waits
 
 NAME: Final[str] = "python"
 

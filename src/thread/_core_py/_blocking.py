@@ -1,20 +1,30 @@
-"""How long the program waited for conditions, queues and the like: a row for each kind, name and site.
+"""Waits for conditions, queues and the like: durations for each kind, name and site.
 
-Whoever waits has the row looked up before it does, since what comes after the wait delays the thread that was waited
-for.
+The row of a wait is looked up before the wait begins. Work after its end would delay the thread that was waited for.
 """
 
 from __future__ import annotations
 
 import sys
+from types import FrameType
 from typing import Final
 
-from .._base.accumulator import Accumulator
-from .._base.histogram_counts import HistogramCounts, RawHistogram
-from .._inspection.naming import OTHER_SITE, RawSite
-from ._names import checked_name
-from ._places import blocking_of
-from ._state import Settings, is_internal_error, is_untracked, monotonic_ns, on_reset
+from .._inspection.naming import OTHER_SITE, UNKNOWN_SITE, RawSite
+from .._rows import BlockingWaitRow
+from ._code_info import info_of
+from ._frames import frames_from
+from ._histogram import HistogramCounts
+from ._runtime import (
+    Settings,
+    accumulator,
+    checked_name,
+    is_internal_error,
+    is_untracked,
+    monotonic_ns,
+    on_reset,
+    settle,
+)
+from ._sites import site_of_frame
 
 MAX_ROWS: Final = 2000
 
@@ -29,16 +39,17 @@ def _fold(wait: tuple[Key, int]) -> None:
     counts = _totals.get(key)
     if counts is None:
         if len(_totals) >= MAX_ROWS:
-            key = (key[0], "other", OTHER_SITE)
+            kind, _, _ = key
+            key = (kind, "other", OTHER_SITE)
         counts = _totals.setdefault(key, HistogramCounts())
     counts.add(duration)
 
 
-_waits = Accumulator(_fold)
+_waits = accumulator(_fold)
 
 
 class BlockingRow:
-    """What a wait is added to when it has ended. Without a key, it is not recorded."""
+    """Destination of a wait that has ended. Without a key it records nothing."""
 
     __slots__ = ("key",)
 
@@ -46,9 +57,9 @@ class BlockingRow:
         self.key = key
 
     def add_since(self, began: int, /) -> int | None:
-        """Add a wait that has ended now, and began at that time by `monotonic_ns`.
+        """Add a wait that ends now and began at that reading of `monotonic_ns`.
 
-        Returns its duration in nanoseconds if it was a slow one of which somebody wants evidence.
+        Returns its duration in nanoseconds if it was a slow one and somebody wants evidence.
         """
         duration = monotonic_ns() - began
         if self.key is None:
@@ -65,13 +76,13 @@ _unrecorded = BlockingRow(None)
 
 
 def blocking_row(kind: str, name: str | None, library: tuple[str, ...] | None = None, /) -> BlockingRow:
-    """The row of a wait that is about to begin, which ends up in one of the methods that the telemetry has replaced.
+    """The row of a wait that is about to begin, in a method that the telemetry has replaced.
 
-    The kind is that one unless a function on the way to it was declared to wait for something else; the name is that
-    of what is waited for, and `library` the folders of the library that made it.
+    `kind` gives way to what a function nearer to the program was declared to wait for. `name` is the name of what is
+    waited for, and `library` holds the folders of the library that made it.
     """
     try:
-        found = None if is_untracked() else blocking_of(kind, sys._getframe(1), library)
+        found = None if is_untracked() else _blocking_of(kind, sys._getframe(1), library)
         if found is not None:
             kind, site = found
             return BlockingRow((kind, checked_name(name, "wait") or "", site))
@@ -81,13 +92,36 @@ def blocking_row(kind: str, name: str | None, library: tuple[str, ...] | None = 
     return _unrecorded
 
 
-def read_blocking() -> list[tuple[str, str, RawSite, RawHistogram | None]]:
-    """One row per kind, name and site, with how long the waits took."""
-    _waits.settle()
-    return [(*key, counts.read()) for key, counts in list(_totals.items())]
+def _blocking_of(kind: str, frame: FrameType, library: tuple[str, ...] | None) -> tuple[str, RawSite] | None:
+    """Kind and site of a wait: of the outermost declared function between `frame` and the program, and its caller.
+
+    Where nothing of the program runs, as in the thread of a timer, the site is the caller of that function. None: the
+    wait is not to be recorded. A wait for an object that a library made, such as a connection pool, is charged to the
+    caller of the library: frames of the library are passed over, all but the last one in the library's own threads.
+    """
+    waiting = next((each for each in frames_from(frame) if not info_of(each.f_code).ours), None)
+    in_library = False
+    for outer in frames_from(frame):
+        info = info_of(outer.f_code)
+        if library is not None and outer.f_code.co_filename.startswith(library):
+            waiting, in_library = outer, True
+        elif not info.internal:
+            waiting = outer
+            break
+        elif not in_library:
+            if info.of_an_sdk:
+                return None
+            if info.blocks is not None:
+                kind, waiting = info.blocks, outer.f_back or waiting
+    if not kind:
+        return None
+    return kind, UNKNOWN_SITE if waiting is None else site_of_frame(waiting)
 
 
-@on_reset
-def _zero() -> None:
-    _waits.reset()
-    _totals.clear()
+def read_blocking() -> list[BlockingWaitRow]:
+    """One row per kind, name and site."""
+    settle()
+    return [BlockingWaitRow(*key, counts.read()) for key, counts in list(_totals.items())]
+
+
+on_reset(_totals.clear)

@@ -1,15 +1,15 @@
-"""Callables that pass for functions written in C."""
+"""Callables that look like functions written in C."""
 
 from __future__ import annotations
 
 
 class BuiltinFunction:
-    """Not a Python function, since one that a class keeps as an attribute would bind to its instances."""
+    """A callable that, unlike a Python function, does not bind to the instances of a class that keeps it."""
 
     __slots__ = ("__name__",)
 
     def __init_subclass__(cls) -> None:
-        # As the interpreter calls its own, in error messages and where an instance asks for its module.
+        # The interpreter's own name of such a type, in error messages and where an instance asks for its module.
         cls.__name__ = "builtin_function_or_method"
         cls.__module__ = "_thread"
 

@@ -7,7 +7,7 @@ from collections import deque
 from typing import Any
 
 from .._base.atomic import Counter
-from ._state import Settings, on_configure, on_fork, on_reset
+from ._runtime import Settings, on_configure, on_reset
 
 _buffer: deque[tuple[Any, ...]] = deque()
 _dropped = Counter()
@@ -15,8 +15,10 @@ _wakeup = [allocate_lock()]
 _wakeup[0].acquire()
 
 
-def push_event(event: tuple[Any, ...]) -> None:
-    """Buffer an event, or count it as dropped. Never waits."""
+def push_event(event: tuple[Any, ...], /) -> None:
+    """Buffer an event, or count it as dropped. Never waits. Raises TypeError unless it is a tuple."""
+    if not isinstance(event, tuple):
+        raise TypeError(f"an event must be a tuple, not {type(event).__name__}")
     if len(_buffer) >= Settings.event_capacity:
         _dropped.add()
         return
@@ -24,8 +26,8 @@ def push_event(event: tuple[Any, ...]) -> None:
     wake()
 
 
-def take_events() -> list[tuple[Any, ...]]:
-    """Empty the buffer, oldest first."""
+def take_events() -> list[Any]:
+    """Empty the buffer. Returns rows of `EVENT_ROWS`, oldest first."""
     events = []
     for _ in range(len(_buffer)):
         try:
@@ -36,12 +38,12 @@ def take_events() -> list[tuple[Any, ...]]:
 
 
 def dropped_events() -> int:
-    """How many events found the buffer full."""
+    """Number of events that found the buffer full, or had to leave when it shrank."""
     return _dropped.value
 
 
-def wait_for_events(timeout: float) -> bool:
-    """Sleep until there is an event, somebody calls `wake`, or the time is up. True if there is an event."""
+def wait_for_events(timeout: float, /) -> bool:
+    """Sleep until an event comes, somebody calls `wake`, or `timeout` seconds are over. True if there is an event."""
     if not _buffer:
         _wakeup[0].acquire(timeout=max(timeout, 0.0))
     return bool(_buffer)
@@ -56,7 +58,8 @@ def wake() -> None:
 
 
 @on_configure
-def _drop_what_no_longer_fits(_: object) -> None:
+def _set_capacity(_: object) -> None:
+    """Drop and count the oldest events that no longer fit."""
     while len(_buffer) > Settings.event_capacity:
         _buffer.popleft()
         _dropped.add()
@@ -69,8 +72,7 @@ def _zero() -> None:
     _wakeup[0].acquire(False)
 
 
-@on_fork
-def _renew_wakeup() -> None:
-    # A thread of the parent may have been asleep in the old one.
+def renew_wakeup() -> None:
+    """Make the lock of `wait_for_events` anew in a forked child: a thread of the parent may sleep in the old one."""
     _wakeup[0] = allocate_lock()
     _wakeup[0].acquire()

@@ -1,15 +1,19 @@
-"""What other threads are at."""
+"""Frames of this thread and of others."""
 
 from __future__ import annotations
 
 import gc
 import sys
 from _thread import get_ident
+from collections.abc import Iterator
 from operator import call
 from types import FrameType
-from typing import Any
+from typing import Any, Final
 
 from .._base.code_origin import OWN_FOLDER
+
+MAX_STEPS: Final = 500
+"""Limit of a walk up a stack, in search of the program. A recursion inside a library may be far deeper."""
 
 if sys.version_info >= (3, 12):
     _frames = sys._current_frames
@@ -17,8 +21,11 @@ if sys.version_info >= (3, 12):
 else:
 
     def _frames() -> dict[int, FrameType]:
-        """The interpreter makes objects here while it has a lock of its own. That can start the collector, and with it
-        finalizers which want the same lock: the process would stand still. Later ones collect between instructions.
+        """The frames of all threads, read while the collector is off.
+
+        The interpreter makes objects here while it holds a lock of its own. That can start the collector, and with it
+        finalizers which want the same lock: the process would stand still. Later interpreters collect between
+        instructions.
         """
         # Three steps in one instruction, between which no other thread or signal handler runs.
         steps: Any = map(call, (gc.isenabled, gc.disable, sys._current_frames))
@@ -42,8 +49,17 @@ def frame_of_program() -> FrameType:
     return frame
 
 
+def frames_from(frame: FrameType | None) -> Iterator[FrameType]:
+    """A frame and its callers, `MAX_STEPS` of them at most."""
+    for _ in range(MAX_STEPS):
+        if frame is None:
+            return
+        yield frame
+        frame = frame.f_back
+
+
 def first_argument(frame: FrameType, /) -> object:
-    """What the code of a frame was called with first, as methods are with their object; None where it has none.
+    """First argument of the call that a frame runs, which is `self` in a method; None if the code takes none.
 
     Up to 3.12 the interpreter keeps a copy of the local variables with the frame that was asked for them.
     """

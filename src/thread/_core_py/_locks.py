@@ -1,8 +1,8 @@
 """The two lock types.
 
-An uncontended acquisition is: the interpreter's own lock, the owner's name, one step of the identity's counter. It
-reads no clock unless the hold is sampled, and what is recorded of a lock is written by the thread that holds it. No
-fault of a record keeps a lock from being acquired or released.
+An uncontended acquisition takes the interpreter's own lock, stores the owner and counts one. It reads no clock unless
+the hold is sampled. Only the thread that holds a lock writes its record, and no internal error of a record keeps a
+thread from acquiring or releasing the lock.
 """
 
 from __future__ import annotations
@@ -18,11 +18,10 @@ from .._base.uninterrupted import entered_at_once, this_thread
 from .._inspection.naming import GIL_SITE
 from ._builtin import BuiltinFunction
 from ._frames import frame_of
-from ._names import checked_name
-from ._places import identity_created
-from ._records import Identity, record_hold
+from ._identities import Identity, record_hold
+from ._naming import identity_created
+from ._runtime import Settings, checked_name, clock, is_internal_error, monotonic_ns
 from ._spans import current_span
-from ._state import Settings, clock, is_internal_error, monotonic_ns
 from ._waits import FOREVER, Queue, RawAcquire, acquire_contended
 
 _raw_allocate = _thread.allocate_lock
@@ -34,10 +33,9 @@ _NOT_BLOCKING: Final = repeat(False)
 
 
 class Mutex:
-    """What both lock types are made of.
+    """Common base of both lock types.
 
-    Nothing that raises comes between acquiring the interpreter's lock and returning, or gives it back: see
-    `_uninterrupted`.
+    Whatever raises after the interpreter's lock was acquired gives it back: see `_base/uninterrupted.py`.
     """
 
     __slots__ = (
@@ -57,12 +55,12 @@ class Mutex:
     )
 
     _depth: int
-    """RLock: how often its owner has acquired it."""
+    """RLock: number of times that its owner has acquired it."""
     _identity: Identity
     _owner: int
     _raw_acquire: RawAcquire
     _tries: Iterator[bool]
-    """Whether it was acquired, without waiting, at each step."""
+    """Tries to acquire it without waiting, one at each step."""
 
     def _initialize(self, identity: Identity) -> None:
         self._raw = _raw_allocate()
@@ -114,7 +112,7 @@ class Mutex:
 
     @entered_at_once
     def _give_back(self) -> None:
-        """Unlock what was acquired for nothing, since an exception takes its place."""
+        """Unlock what was acquired for nothing, since an exception is raised instead."""
         self._owner = self._depth = self._hold_started = 0
         self._owner_span = None
         self._raw_release()
@@ -128,7 +126,7 @@ class Mutex:
             self._unlock()
 
     def _charge_owner(self) -> None:
-        """Charge the owner, which need not be the thread that releases the lock, before another can become it."""
+        """Charge the owner, which may be another thread than the one that releases, while it still is the owner."""
         try:
             owner = self._owner
             self._queue.owner_leaves(owner, frame_of(owner), self._owner_span)
@@ -158,7 +156,7 @@ class Mutex:
 
 
 def _type_name(cls: type) -> str:
-    # As the interpreter's C code calls its types: with their module only where they are built in.
+    # The interpreter's C code gives the module of built-in types only.
     return f"{cls.__module__}.{cls.__name__}" if cls.__module__ == "_thread" else cls.__name__
 
 
@@ -176,7 +174,7 @@ _set_class: Final[Any] = vars(object)["__class__"].__set__
 
 
 class _LockMeta(type):
-    """Takes locks of the interpreter's own types for instances, since programs may have made some before."""
+    """Accepts locks of the interpreter's own types as instances: programs may have made some before."""
 
     def __instancecheck__(cls, instance: object) -> bool:
         return super().__instancecheck__(instance) or isinstance(instance, _interpreters_own.get(cls, ()))
@@ -226,11 +224,11 @@ class LockType(Mutex, metaclass=_LockMeta):
         self._release()
 
     def locked(self) -> bool:
-        """Whether somebody holds the lock."""
+        """True while somebody holds the lock."""
         return self._raw.locked()
 
     def __enter__(self) -> bool:
-        # What `_acquire` does, without its calls, which would cost as much again.
+        # The same as `_acquire`, without its calls, which would cost as much again.
         acquired = False
         try:
             for acquired in self._tries:
@@ -295,7 +293,7 @@ class RLock(Mutex, metaclass=_LockMeta):
         name = None
         if cls is RLock:
             name = kwargs.pop("name", None)
-        # The arguments of a subclass are its own affair; since 3.15 only of one that has an `__init__` of its own.
+        # A subclass may take arguments of its own; since 3.15 only if it has an `__init__` of its own.
         plain = cls.__init__ is object.__init__ if sys.version_info >= (3, 15) else cls is RLock
         if plain and (args or kwargs):
             _RawRLock(*args, **kwargs)
@@ -365,13 +363,13 @@ class RLock(Mutex, metaclass=_LockMeta):
 
     @entered_at_once
     def _reacquire(self) -> BaseException | None:
-        """Returns what a signal handler raised: it has to wait, for Condition.wait must not return without its lock."""
+        """Return what a signal handler raised: that must wait, for Condition.wait must not return without its lock."""
         acquired = False
         try:
             for acquired in self._tries:
                 break
             if not acquired:
-                acquire_contended(self, FOREVER, is_recorded=False)
+                acquire_contended(self, FOREVER, recorded=False)
         except BaseException as interruption:
             self._reacquire()
             return interruption
@@ -385,7 +383,7 @@ class RLock(Mutex, metaclass=_LockMeta):
     if sys.version_info >= (3, 14):
 
         def locked(self) -> bool:
-            """Whether somebody holds the lock."""
+            """True while somebody holds the lock."""
             return self._raw.locked()
 
     def __repr__(self) -> str:

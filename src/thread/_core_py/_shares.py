@@ -1,8 +1,8 @@
-"""How long the owners of one lock kept it while others waited, and which part of that each waiter met.
+"""Time that the owners of one lock kept it while others waited, and the share of it that each waiter met.
 
 A change of owner adds to one total, however many threads wait. The totals are noted when a wait begins, and the
-difference is taken when it ends. Only the owner writes them, while it has the lock; a waiter that sees it somewhere
-leaves word of that, for the owner to see to when it next does.
+difference is taken when it ends. Only the owner writes them, while it has the lock; a waiter that sees the owner
+somewhere leaves a note, which the owner adds when it next writes.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from collections import deque
 from .._inspection.naming import GIL_SITE, RawSite
 
 
-class Share:
-    """The part of one waiter."""
+class Shares:
+    """The share of one waiter."""
 
     __slots__ = ("noted", "started")
 
@@ -24,62 +24,61 @@ class Share:
 
 
 class Look:
-    """When and where a waiter saw the owner."""
+    """Time and site at which a waiter saw the owner."""
 
-    __slots__ = ("at", "begins", "share", "site")
+    __slots__ = ("at", "begins", "shares", "site")
 
-    def __init__(self, at: int, site: RawSite, share: Share, begins: bool) -> None:
+    def __init__(self, at: int, site: RawSite, shares: Shares, begins: bool) -> None:
         self.at = at
         self.site = site
-        self.share = share
+        self.shares = shares
         self.begins = begins
-        """Whether the wait began with this look."""
+        """True if the wait began with this look."""
 
 
 class Totals:
-    """How long the owners at each site kept one lock."""
+    """Time that the owners at each site kept one lock."""
 
-    __slots__ = ("_kept", "_looks", "_since", "site")
+    __slots__ = ("_kept", "_looks", "charged_until", "owner_site")
 
-    def __init__(self, kept: dict[RawSite, int], since: int, site: RawSite | None) -> None:
+    def __init__(self, kept: dict[RawSite, int], charged_until: int, owner_site: RawSite | None) -> None:
         self._kept = kept
-        self._since = since
         self._looks: deque[Look] = deque()
-        self.site = site
-        """Where the owner was last seen; None if nobody has looked since it became the owner."""
+        self.charged_until = charged_until
+        self.owner_site = owner_site
+        """Site at which the owner was last seen; None if nobody has looked since it became the owner."""
 
-    def look(self, at: int, site: RawSite, share: Share, *, begins: bool) -> None:
-        """Leave word where the owner is, and whether a wait begins."""
-        self._looks.append(Look(at, site, share, begins))
+    def look(self, at: int, site: RawSite, shares: Shares, *, begins: bool) -> None:
+        """Note the site of the owner, and that a wait begins."""
+        self._looks.append(Look(at, site, shares, begins))
 
-    def withdraw(self, share: Share) -> None:
-        """Forget what a waiter that leaves has left word of, if the owner did not see to it."""
+    def withdraw(self, shares: Shares) -> None:
+        """Take back the notes of a waiter that leaves, as far as the owner has not added them."""
         for look in tuple(self._looks):
-            if look.share is share:
+            if look.shares is shares:
                 try:
                     self._looks.remove(look)
                 except (ValueError, IndexError):
                     pass
 
     def charge(self, site: RawSite, until: int) -> None:
-        """Charge the owner, who is at that site unless it was seen elsewhere, with the time until then."""
+        """Charge the owner, which is at that site unless it was seen elsewhere, with the time until then."""
         while self._looks:
             try:
                 self._charge_look(self._looks.popleft())
             except IndexError:
                 break
-        self._add(self.site or site, until)
+        self._add(self.owner_site or site, until)
 
-    def parts(self, share: Share, until: int) -> dict[RawSite, int]:
-        """Who kept the lock for how long during a wait, which ends now and for which all is charged.
+    def parts(self, shares: Shares, until: int) -> dict[RawSite, int]:
+        """Nanoseconds that each site kept the lock during a wait that ends now and for which everything is charged.
 
-        They add up to the wait, whatever happens in other threads meanwhile. What remains is time in which nobody had
-        the lock.
+        They add up to the wait, whatever happens in other threads meanwhile. Nobody had the lock in the rest.
         """
         parts: dict[RawSite, int] = {}
-        left = until - share.started
+        left = until - shares.started
         for site, nanoseconds in self._kept.copy().items():
-            part = min(max(nanoseconds - share.noted.get(site, 0), 0), left)
+            part = min(max(nanoseconds - shares.noted.get(site, 0), 0), left)
             if part and site != GIL_SITE:
                 parts[site] = part
                 left -= part
@@ -88,19 +87,19 @@ class Totals:
         return parts
 
     def preview(self, site: RawSite, until: int) -> Totals:
-        """The totals as they would be if the owner were charged now; for those who do not have the lock."""
-        totals = Totals(self._kept.copy(), self._since, self.site)
+        """The totals as they would be if the owner were charged now; for threads that do not have the lock."""
+        totals = Totals(self._kept.copy(), self.charged_until, self.owner_site)
         totals._looks = self._looks.copy()
         totals.charge(site, until)
         return totals
 
     def _charge_look(self, look: Look) -> None:
-        self._add(self.site or look.site, look.at)
-        self.site = None if look.site == GIL_SITE else look.site
+        self._add(self.owner_site or look.site, look.at)
+        self.owner_site = None if look.site == GIL_SITE else look.site
         if look.begins:
-            look.share.noted = self._kept.copy()
+            look.shares.noted = self._kept.copy()
 
     def _add(self, site: RawSite, until: int) -> None:
-        if until > self._since:
-            self._kept[site] = self._kept.get(site, 0) + until - self._since
-            self._since = until
+        if until > self.charged_until:
+            self._kept[site] = self._kept.get(site, 0) + until - self.charged_until
+            self.charged_until = until

@@ -1,11 +1,11 @@
-"""Which span of a trace a thread runs in.
+"""The span of a trace that a thread runs in.
 
-A tracing library keeps the current span in a context variable, in a mapping under a key; the span keeps its context, a
-tuple that begins with the identifier of the trace, in an attribute. What these are called the library tells: see
-`Tracing` in `_tracing.py`.
+A tracing library keeps the current span in a context variable, in a mapping under a key. The span keeps its context in
+an attribute: a tuple that begins with the identifier of the trace. The library gives their names: see
+`_export/tracing.py`.
 
-Python code cannot see the context variables of another thread. So a lock remembers the span that its owner acquired it
-in, where the core in C looks at the span that the owner is in while others wait.
+Python code cannot see the context variables of another thread. So a lock remembers the span in which its owner acquired
+it. The C core looks at the span that the owner is in while others wait.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from typing import Any
 from weakref import ref
 
 from .._inspection.targets import may_start_untracked_thread
-from ._state import Settings, is_internal_error
+from ._runtime import Settings, is_internal_error
 
 _tracing: list[Any] = [None]
 
 
 def set_tracing(tracing: Any) -> None:
-    """Read the current span as it is described there, and call its hooks; None: nothing traces."""
+    """Read the current span as this object describes it, and call its hooks; None: nothing traces."""
     if tracing is not None and not isinstance(tracing.variable, ContextVar):
         raise TypeError(f"Tracing.variable must be a ContextVar, not {type(tracing.variable).__name__}")
     if tracing is not None and not isinstance(tracing.thread_span_type, type):
@@ -38,7 +38,7 @@ def _span_of_this_thread(tracing: Any) -> Any:
 def _context_of(span: Any, tracing: Any) -> Any:
     attributes = getattr(span, "__dict__", {})
     if type(span) is tracing.thread_span_type:
-        # Its context is made only when somebody wants it: it stands for that as long as its starter's span exists.
+        # It stands for its context, which is made on demand, as long as its starter's span exists.
         return None if _starter_of(span) is None else span
     context = attributes.get(tracing.context_attribute)
     return context if isinstance(context, tuple) and context and context[0] else None
@@ -56,7 +56,7 @@ def current_span() -> Any:
 
 
 class ThreadTrace:
-    """What is known of the trace that a thread was started in; made in the thread that starts it."""
+    """The trace that a thread was started in. Made in the thread that starts it."""
 
     __slots__ = ("_current", "span", "starter_context")
 
@@ -86,12 +86,15 @@ class ThreadTrace:
         self._current = tracing.context_type({} if self.span is None else {tracing.span_key: self.span})
 
     def begin(self) -> None:
-        """In the new thread, before it calls its function."""
+        """Enter the span, in the new thread, before it calls its function."""
         tracing, current, self._current = _tracing[0], self._current, None
         if tracing is not None and current is not None:
             tracing.variable.set(current)
 
     def end(self) -> tuple[Any, Any, Any]:
-        """At its end, the last three fields of its event: the context of the starter's span, the thread's span, and the
-        span of the starter itself if it still exists, for who reads the event to see when that ended."""
+        """The context of the starter's span, the thread's span, and the starter's span itself.
+
+        They are the last three fields of the event of a thread's end. The last one is None if that span is gone;
+        otherwise its reader sees when it ended.
+        """
         return self.starter_context, self.span, None if self.span is None else _starter_of(self.span)

@@ -1,4 +1,4 @@
-"""Which asyncio task a thread runs."""
+"""The asyncio task that a thread runs."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import sys
 
 
 def current_task() -> str | None:
-    """The name of the task, empty when the event loop of this thread runs none, None without a running loop."""
+    """Name of the task, empty if the event loop of this thread runs none, None without a running loop."""
     events, tasks = sys.modules.get("asyncio.events"), sys.modules.get("asyncio.tasks")
     if events is None or tasks is None:
         return None
@@ -14,5 +14,5 @@ def current_task() -> str | None:
     if loop is None:
         return None
     task = tasks.current_task(loop)
-    # Only of asyncio's own tasks, since a subclass could answer by running code of the program.
+    # Of asyncio's own tasks only, since a subclass could answer by running code of the program.
     return str(task.get_name()) if type(task) is tasks.Task else ""

@@ -1,4 +1,4 @@
-"""Starting threads, and what is recorded from the request to the end."""
+"""Starting threads, and what is recorded of each from the request to its end."""
 
 from __future__ import annotations
 
@@ -7,64 +7,94 @@ import sys
 import time
 from _thread import get_ident, get_native_id
 from collections.abc import Callable
-from typing import Any, TypeVarTuple, overload
+from typing import Any, Final, TypeVarTuple, overload
 
-from .._base.accumulator import Accumulator
 from .._base.atomic import Counter
 from .._base.buckets import bucket_index
-from .._base.histogram_counts import HistogramCounts, RawHistogram
 from .._inspection import unhandled
 from .._inspection.targets import describe_target
-from . import _places
+from .._rows import LiveThreadRow, TargetRow, ThreadFinishedRow
 from ._builtin import BuiltinFunction
 from ._events import push_event
-from ._names import checked_name
-from ._records import note_cap
+from ._histogram import HistogramCounts
+from ._runtime import (
+    Settings,
+    accumulator,
+    checked_name,
+    enter_untracked,
+    guarded,
+    leave_untracked,
+    monotonic_ns,
+    note_cap,
+    on_reset,
+    settle,
+)
+from ._sites import serves_telemetry, site_charged
 from ._spans import ThreadTrace, current_span
-from ._state import Settings, enter_untracked, guarded, leave_untracked, monotonic_ns, on_fork, on_reset
 
-MAX_TARGETS = 1000
+MAX_TARGETS: Final = 1000
 
 _raw_start_new_thread = _thread.start_new_thread
 _raw_start_joinable_thread: Any = getattr(_thread, "start_joinable_thread", None)
 
 
-class _Target:
+class Target:
     """All threads of one target function."""
 
-    __slots__ = ("cpu_time", "finished", "lifetime", "start_delay", "started")
+    __slots__ = ("cpu_time_ns", "finished", "lifetime", "name", "start_delay", "started")
 
-    def __init__(self) -> None:
+    def __init__(self, name: str) -> None:
+        self.name = name
         self.started = Counter()
+        self.zero()
+
+    def zero(self) -> None:
+        """Forget everything that was counted."""
+        self.started.reset()
         self.finished = 0
         self.start_delay = HistogramCounts()
         self.lifetime = HistogramCounts()
-        self.cpu_time = 0
+        self.cpu_time_ns = 0
+
+    def read(self) -> TargetRow:
+        """The row of this target."""
+        return TargetRow(
+            target=self.name,
+            started=self.started.value,
+            finished=self.finished,
+            start_delay=self.start_delay.read(),
+            lifetime=self.lifetime.read(),
+            cpu_time_ns=self.cpu_time_ns,
+        )
 
 
-_targets: dict[str, _Target] = {}
+_targets: dict[str, Target] = {}
 
 
-def _target_named(name: str) -> tuple[str, _Target]:
-    if name not in _targets and len(_targets) >= MAX_TARGETS:
-        note_cap()
-        name = "other"
-    return name, _targets.setdefault(name, _Target())
+def _target_named(name: str) -> Target:
+    """The target of that name, `other` if there are too many."""
+    target = _targets.get(name)
+    if target is None:
+        if len(_targets) >= MAX_TARGETS:
+            note_cap()
+            name = "other"
+        target = _targets.setdefault(name, Target(name))
+    return target
 
 
-def _fold(finished: tuple[_Target, int, int, int]) -> None:
+def _fold(finished: tuple[Target, int, int, int]) -> None:
     target, start_delay, lifetime, cpu_time = finished
     delay_bucket, lifetime_bucket = bucket_index(start_delay), bucket_index(lifetime)
     target.start_delay.put(start_delay, delay_bucket)
     target.lifetime.put(lifetime, lifetime_bucket)
     target.finished += 1
-    target.cpu_time += cpu_time
+    target.cpu_time_ns += cpu_time
 
 
-_finished = Accumulator(_fold)
+_finished = accumulator(_fold)
 
 
-class _Thread:
+class ThreadRecord:
     """One thread, from the request to its end."""
 
     __slots__ = (
@@ -77,34 +107,34 @@ class _Thread:
         "started",
         "starter",
         "target",
-        "totals",
         "trace",
     )
 
     def __init__(self, function: Any, invocation: tuple[Any, ...], kwargs: dict[str, Any], name: str | None) -> None:
         self.function: Any = function
         self.invocation: Any = (invocation, kwargs)
-        self.target = ""
-        self.totals: _Target | None = None
+        self.target: Target | None = None
+        """None: nothing is recorded of it."""
         self.ident = self.native_id = self.started = self.requested = 0
         self.outcome = "returned"
         guarded(self._request, function, name)
-        if self.totals is not None:
-            guarded(unhandled.watch_excepthook, function, self._record_exception, self.target)
+        if self.target is not None:
+            guarded(unhandled.watch_excepthook, function, self._record_exception, self.target.name)
 
     def _request(self, function: Any, name: str | None) -> None:
-        """What is recorded from here on; nothing where that fails."""
-        target, totals = _target_named(name or describe_target(function))
-        self.starter = _places.site_charged(sys._getframe(2))
+        """Begin the record. Where that fails, nothing is recorded."""
+        target = _target_named(name or describe_target(function))
+        self.starter = site_charged(sys._getframe(2))
         self.trace = ThreadTrace(function)
         self.requested = monotonic_ns()
-        self.target, self.totals = target, totals
+        self.target = target
 
     def abandon(self) -> None:
-        """It will not run: let go of what it was given, to which the thread object belongs that leads here."""
+        """Let go of what a thread was given that will not run: the thread object belongs to it and leads here."""
         self.function = self.invocation = None
 
     def run(self) -> None:
+        """Run the function, in the new thread."""
         function, (args, kwargs) = self.function, self.invocation
         # A thread may outlive its arguments: what the function itself let go of must not be kept here.
         self.function = self.invocation = None
@@ -122,54 +152,68 @@ class _Thread:
             guarded(self._end)
 
     def _begin(self) -> None:
-        if self.totals is None:
+        if self.target is None:
             return
         self.ident, self.native_id = get_ident(), get_native_id()
         self.started = monotonic_ns()
-        self.totals.started.add()
-        _live[self] = self.started
+        self.target.started.add()
+        _live[self] = self.target
         self.trace.begin()
 
     def _record_exception(self, exception: BaseException) -> None:
         self.outcome = "raised"
-        if self.totals is None:
+        if self.target is None:
             return
         event = unhandled.record_exception(
-            exception, self.target, self.ident, self.native_id, monotonic_ns(), current_span()
+            exception, self.target.name, self.ident, self.native_id, monotonic_ns(), current_span()
         )
         if Settings.listening:
             push_event(event)
 
     def _end(self) -> None:
-        if self.totals is None or not self.started:
+        if self.target is None or not self.started:
             return
         lifetime = monotonic_ns() - self.started
         start_delay = self.started - self.requested
         cpu_time = time.thread_time_ns()
-        _finished.add((self.totals, start_delay, lifetime, cpu_time))
+        _finished.add((self.target, start_delay, lifetime, cpu_time))
         if Settings.listening:
-            push_event(
-                ("thread_finished", self.ident, self.native_id, self.target, self.starter)
-                + (self.requested, start_delay, lifetime, cpu_time, self.outcome)
-                + self.trace.end()
-            )
+            push_event(self._finished_row(self.target, start_delay, lifetime, cpu_time))
+
+    def _finished_row(self, target: Target, start_delay: int, lifetime: int, cpu_time: int) -> ThreadFinishedRow:
+        starter_span, thread_span, starter_span_itself = self.trace.end()
+        return ThreadFinishedRow(
+            event="thread_finished",
+            ident=self.ident,
+            native_id=self.native_id,
+            target=target.name,
+            starter=self.starter,
+            requested_ns=self.requested,
+            start_delay_ns=start_delay,
+            lifetime_ns=lifetime,
+            cpu_time_ns=cpu_time,
+            outcome=self.outcome,
+            starter_span=starter_span,
+            thread_span=thread_span,
+            starter_span_itself=starter_span_itself,
+        )
 
 
-_live: dict[_Thread, int] = {}
+_live: dict[ThreadRecord, Target] = {}
 
 
 _passing_on = _thread._local()
 
 
 def observed_run(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any], name: object, /) -> Callable[[], None]:
-    """What runs a function as an observed thread, for who has another start it by `pass_on`."""
-    if _places.serves_telemetry():
+    """A callable that runs a function as an observed thread, to be started by another library with `pass_on`."""
+    if serves_telemetry():
         return lambda: _run_untracked(function, args, kwargs)
-    return _Thread(function, args, kwargs, checked_name(name, "thread")).run
+    return ThreadRecord(function, args, kwargs, checked_name(name, "thread")).run
 
 
 def pass_on(start: Any, run: Any, args: tuple[Any, ...], kwargs: dict[str, Any], /) -> Any:
-    """Call `start`, which may call what starts threads here again: that starts what it is given, and no more."""
+    """Call `start`, which may start threads here again: they run as they are, without another record."""
     outer = getattr(_passing_on, "depth", 0)
     _passing_on.depth = outer + 1
     try:
@@ -202,7 +246,7 @@ def _run_untracked(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any])
         leave_untracked()
 
 
-def _started(start: Callable[..., Any], thread: _Thread, *rest: object) -> Any:
+def _started(start: Callable[..., Any], thread: ThreadRecord, *rest: object) -> Any:
     arguments = [(argument,) for argument in (thread.run, *rest)]
     try:
         # A step of an iterator, since a signal handler may raise right after a call, and the thread is there then.
@@ -253,9 +297,9 @@ class _StartNewThread(BuiltinFunction):
             raise TypeError("optional 3rd arg must be a dictionary")
         if _is_passed_on():
             return _raw_start_new_thread(function, args, kwargs)
-        if _places.serves_telemetry():
+        if serves_telemetry():
             return _raw_start_new_thread(_run_untracked, (function, args, kwargs))
-        thread = _Thread(function, args, kwargs, checked_name(name, "thread"))
+        thread = ThreadRecord(function, args, kwargs, checked_name(name, "thread"))
         ident: int = _started(_raw_start_new_thread, thread, ())
         return ident
 
@@ -274,39 +318,38 @@ class _StartJoinableThread(BuiltinFunction):
         start = _raw_start_joinable_thread
         if _is_passed_on():
             return start(function, handle=handle, daemon=daemon)
-        if _places.serves_telemetry():
+        if serves_telemetry():
             return start(lambda: _run_untracked(function, (), {}), handle=handle, daemon=daemon)
-        return _started(start, _Thread(function, (), {}, checked_name(name, "thread")), handle, daemon)
+        return _started(start, ThreadRecord(function, (), {}, checked_name(name, "thread")), handle, daemon)
 
 
 start_joinable_thread: _StartJoinableThread = _StartJoinableThread("start_joinable_thread")
 
 
-def read_threads() -> list[tuple[str, int, int, RawHistogram | None, RawHistogram | None, int]]:
-    """One row per target: started, finished, start delay, lifetime, CPU time of those finished."""
-    _finished.settle()
+def read_threads() -> list[TargetRow]:
+    """One row per target of which a thread was started."""
+    settle()
+    return [target.read() for target in list(_targets.values()) if target.started.value]
+
+
+def read_live_threads() -> list[LiveThreadRow]:
+    """One row per running thread that was started under observation."""
     return [
-        (name, t.started.value, t.finished, t.start_delay.read(), t.lifetime.read(), t.cpu_time)
-        for name, t in list(_targets.items())
+        LiveThreadRow(ident=thread.ident, native_id=thread.native_id, target=target.name, started_ns=thread.started)
+        for thread, target in list(_live.items())
     ]
-
-
-def read_live_threads() -> list[tuple[int, int, str, int]]:
-    """One row per thread started under observation that runs now: ident, native id, target, when it began."""
-    return [(thread.ident, thread.native_id, thread.target, thread.started) for thread in list(_live)]
 
 
 @on_reset
 def _zero() -> None:
-    _finished.reset()
-    _targets.clear()
-    for thread in list(_live):
-        thread.totals = totals = _target_named(thread.target)[1]
-        totals.started.add()
+    for target in list(_targets.values()):
+        target.zero()
+    for target in list(_live.values()):
+        target.started.add()
 
 
-@on_fork
-def _forget_other_threads() -> None:
+def forget_other_threads() -> None:
+    """Forget the threads of the parent in a forked child."""
     me = get_ident()
     for thread in list(_live):
         if thread.ident != me:
@@ -314,6 +357,7 @@ def _forget_other_threads() -> None:
 
 
 __all__ = [
+    "forget_other_threads",
     "observed_run",
     "pass_on",
     "read_live_threads",

@@ -1,21 +1,25 @@
-"""What happens when a lock is not to be had at once: the wait, who is to blame for it, and evidence if it is slow."""
+"""The contended path: queueing, charging the wait to the owner, and evidence if the wait is slow."""
 
 from __future__ import annotations
 
-from _thread import get_ident, get_native_id
-from types import CodeType, FrameType
+from _thread import get_ident
+from types import FrameType
 from typing import Final, Protocol
 
+from .._base.buckets import bucket_index
 from .._base.uninterrupted import entered_at_once, this_thread
-from .._inspection.naming import GIL_SITE, UNKNOWN_SITE, RawSite
-from . import _places
+from .._inspection.naming import GIL_SITE, RawSite
+from .._rows import CurrentWaitRow
+from . import _evidence
+from ._blame import blame_of
+from ._code_info import info_of
 from ._events import push_event
+from ._evidence import OwnerEvidence, WaiterEvidence
 from ._frames import frame_of, frame_of_program
-from ._records import Identity, unobserved, waits
-from ._shares import Share, Totals
-from ._spans import current_span
-from ._state import Settings, is_internal_error, is_untracked, monotonic_ns, on_fork
-from ._tasks import current_task
+from ._identities import Identity, unobserved
+from ._runtime import Settings, accumulator, guarded, is_internal_error, monotonic_ns
+from ._shares import Shares, Totals
+from ._sites import site_charged
 
 FOREVER: Final = -1
 
@@ -26,14 +30,8 @@ class RawAcquire(Protocol):
     def __call__(self, blocking: bool = True, timeout: float = -1) -> bool: ...
 
 
-Evidence = tuple[tuple[RawSite, ...], int, object, object]
-"""A waiter: its stack, how many waited, its asyncio task and the context of its span."""
-OwnerEvidence = tuple[int, tuple[RawSite, ...], RawSite, object]
-"""An owner: its ident, its stack, its site and the context of its span."""
-
-
 class Owned(Protocol):
-    """What a lock, or the record of a semaphore, shows of itself to those that wait for it."""
+    """A lock, or the record of a semaphore, as its waiters see it."""
 
     _identity: Identity
     _queue: Queue
@@ -55,47 +53,47 @@ class Contended(Protocol):
 
 
 class Queue:
-    """Those that wait for one lock, and what is known of its owner meanwhile."""
+    """The waiters of one lock, and what is known of its owner meanwhile."""
 
     __slots__ = ("nobody", "owner_evidence", "owner_since", "totals", "waiting")
 
     def __init__(self, nobody: RawSite) -> None:
         self.nobody = nobody
-        """To blame while no thread is known to have the lock."""
-        self.waiting: dict[Wait, None] = {}
+        """Site to blame while no thread is known to have the lock."""
+        self.waiting: dict[Waiter, None] = {}
         self.totals = Totals({}, 0, None)
         self.owner_since = 0
         self.owner_evidence: OwnerEvidence | None = None
 
     def owner_leaves(self, owner: int, frame: FrameType | None, span: object) -> None:
-        """Charge the owner, which is in `frame` and about to release the lock, and weigh what it did meanwhile."""
+        """Charge the owner, which is in `frame` and about to release the lock, and weigh its evidence."""
         now = monotonic_ns()
-        self.totals.charge(_places.site_charged(frame) if owner else self.nobody, now)
+        self.totals.charge(site_charged(frame) if owner else self.nobody, now)
         try:
             self._weigh_owner(owner, frame, span, now)
         finally:
             self.owner_becomes(None, now)
 
     def owner_becomes(self, site: RawSite | None, now: int) -> None:
-        """Another thread has the lock, or none."""
-        self.totals.site = site
+        """Begin the time of another owner, or of none."""
+        self.totals.owner_site = site
         self.owner_since = now
         self.owner_evidence = None
 
     def _weigh_owner(self, owner: int, frame: FrameType | None, span: object, now: int) -> None:
         first = next(iter(self.waiting.copy()), None)
-        if first is None or not Settings.listening or is_untracked():
+        if first is None or not _evidence.is_wanted():
             return
         kept = now - max(self.owner_since, first.started)
         if self.owner_evidence is None and frame is not None and kept >= Settings.slow_wait_ns:
-            site = self.totals.site or _places.site_charged(frame)
-            self.owner_evidence = (owner, _places.stack_of(frame), site, span)
+            site = self.totals.owner_site or site_charged(frame)
+            self.owner_evidence = _evidence.of_owner(owner, frame, site, span)
         if self.owner_evidence is not None:
-            for wait in self.waiting.copy():
-                wait.weigh(self.owner_evidence, min(kept, now - wait.started))
+            for waiter in self.waiting.copy():
+                waiter.weigh(self.owner_evidence, min(kept, now - waiter.started))
 
 
-class Wait:
+class Waiter:
     """One thread that waits for one lock."""
 
     __slots__ = (
@@ -104,79 +102,79 @@ class Wait:
         "evidence_due",
         "ident",
         "identity",
-        "is_recorded",
-        "lock",
+        "mutex",
         "owner_evidence",
         "owner_kept",
         "owner_site",
-        "share",
+        "recorded",
+        "shares",
         "started",
     )
 
-    def __init__(self, lock: Owned, is_recorded: bool = True) -> None:
+    def __init__(self, mutex: Owned, recorded: bool = True) -> None:
         frame = frame_of_program()
-        self.lock = lock
-        self.identity = lock._identity
-        self.is_recorded = is_recorded and self.identity is not unobserved and frame.f_code not in _reacquisitions
+        self.mutex = mutex
+        self.identity = mutex._identity
+        self.recorded = recorded and self.identity is not unobserved and not info_of(frame.f_code).reacquires
         self.ident = get_ident()
         self.started = monotonic_ns()
-        self.share = Share(self.started)
-        self.evidence: Evidence | None = None
+        self.shares = Shares(self.started)
+        self.evidence: WaiterEvidence | None = None
         self.owner_evidence: OwnerEvidence | None = None
+        """Of the owner that kept the lock for the longest time of those seen."""
         self.owner_kept = 0
-        self.evidence_due: int | None = self.started + Settings.slow_wait_ns if self.is_recorded else None
-        self.acquire_site = _places.site_charged(frame)
-        owner = lock._owner
+        self.evidence_due: int | None = self.started + Settings.slow_wait_ns if self.recorded else None
+        self.acquire_site = site_charged(frame)
+        owner = mutex._owner
         self.owner_site = self._site_of(owner, frame_of(owner))
 
     def _site_of(self, owner: int, frame: FrameType | None) -> RawSite:
-        return _places.site_charged(frame) if owner else self.lock._queue.nobody
+        return site_charged(frame) if owner else self.mutex._queue.nobody
 
     def take_evidence(self) -> None:
-        """Record who holds the lock and what that thread does at this moment, while it still holds it."""
+        """Record the owner and what it does at this moment, while it still has the lock."""
         self.evidence_due = None
-        queue = self.lock._queue
-        owner = self.lock._owner
+        queue = self.mutex._queue
+        owner = self.mutex._owner
         owner_frame = frame_of(owner)
         now = monotonic_ns()
         site = self._site_of(owner, owner_frame)
-        queue.totals.look(now, site, self.share, begins=False)
+        queue.totals.look(now, site, self.shares, begins=False)
         self._give_evidence()
         if owner and self.evidence is not None:
-            span = getattr(self.lock, "_owner_span", None)
-            queue.owner_evidence = (owner, _places.stack_of(owner_frame), site, span)
+            span = getattr(self.mutex, "_owner_span", None)
+            queue.owner_evidence = _evidence.of_owner(owner, owner_frame, site, span)
             self.weigh(queue.owner_evidence, now - max(queue.owner_since, self.started))
 
     def _give_evidence(self) -> None:
         self.evidence_due = None
-        if Settings.listening and not is_untracked():
-            waiters = len(self.identity.waiting)
-            self.evidence = (_places.stack_of(frame_of_program()), waiters, current_task(), current_span())
+        if _evidence.is_wanted():
+            self.evidence = _evidence.of_waiter(len(self.identity.waiters))
 
     def weigh(self, evidence: OwnerEvidence, kept: int) -> None:
-        """The evidence of the owner that kept the lock for the longest part of the wait is that of the wait."""
+        """Keep the evidence of the owner that kept the lock for the longest part of the wait."""
         if self.owner_evidence is None or kept > self.owner_kept:
             self.owner_evidence, self.owner_kept = evidence, kept
 
     @entered_at_once
     def enter(self) -> None:
         """Be seen waiting."""
-        self.lock._queue.totals.look(self.started, self.owner_site, self.share, begins=True)
-        self.lock._queue.waiting[self] = None
-        self.identity.waiting[self] = self.started
+        self.mutex._queue.totals.look(self.started, self.owner_site, self.shares, begins=True)
+        self.mutex._queue.waiting[self] = None
+        self.identity.waiters[self] = self.started
         _current[self] = self.started
 
     @entered_at_once
     def leave(self) -> None:
         """No longer be seen waiting. A method of the dicts would be a call, after which a signal handler may raise."""
-        if self in self.lock._queue.waiting:
-            del self.lock._queue.waiting[self]
-        if self in self.identity.waiting:
-            del self.identity.waiting[self]
+        if self in self.mutex._queue.waiting:
+            del self.mutex._queue.waiting[self]
+        if self in self.identity.waiters:
+            del self.identity.waiters[self]
         if self in _current:
             del _current[self]
         try:
-            self.lock._queue.totals.withdraw(self.share)
+            self.mutex._queue.totals.withdraw(self.shares)
         except Exception as error:
             if not is_internal_error(error):
                 raise
@@ -185,7 +183,7 @@ class Wait:
     def end(self, outcome: str) -> None:
         """Leave, and be recorded, unless it is that of a thread of the parent process."""
         try:
-            if self.is_recorded and self in _current:
+            if self.recorded and self in _current:
                 self._record(outcome, monotonic_ns())
         except Exception as error:
             if not is_internal_error(error):
@@ -194,127 +192,99 @@ class Wait:
             self.leave()
 
     def _parts(self, outcome: str, now: int) -> dict[RawSite, int]:
-        queue = self.lock._queue
+        queue = self.mutex._queue
         if outcome == "acquired" and queue.nobody is GIL_SITE:
             # This thread has the lock.
             queue.totals.charge(GIL_SITE, now)
             queue.owner_becomes(self.acquire_site, now)
-            return queue.totals.parts(self.share, now)
-        owner = self.lock._owner
+            return queue.totals.parts(self.shares, now)
+        owner = self.mutex._owner
         site = self._site_of(owner, frame_of(owner))
-        return queue.totals.preview(site, now).parts(self.share, now)
+        return queue.totals.preview(site, now).parts(self.shares, now)
 
     def _record(self, outcome: str, now: int) -> None:
         parts = self._parts(outcome, now)
         duration = now - self.started
         if self.evidence_due is not None and now >= self.evidence_due:
             # It became a slow one while it had no GIL to look with.
-            try:
-                self._give_evidence()
-            except Exception as error:
-                if not is_internal_error(error):
-                    raise
-        shares = [(self.acquire_site, site, 1, nanoseconds) for site, nanoseconds in parts.items()]
-        waits.add((self.identity, outcome, duration, shares))
+            guarded(self._give_evidence)
+        _finished.add((self.identity, outcome, duration, self.acquire_site, list(parts.items())))
         if self.evidence is not None:
-            self._push_event(self.evidence, parts, outcome, duration)
-
-    def _push_event(self, evidence: Evidence, parts: dict[RawSite, int], outcome: str, duration: int) -> None:
-        owner, owner_stack, owner_site, owner_span = self.owner_evidence or (0, (), _most_to_blame(parts), None)
-        stack, waiters, task, span = evidence
-        identity = self.identity
-        push_event(
-            (
-                "slow_wait",
-                identity.name,
-                identity.kind,
-                identity.location,
-                self.ident,
-                get_native_id(),
-                stack,
-                self.acquire_site,
-                owner,
-                owner_stack,
-                owner_site,
-                waiters,
-                task,
-                span,
-                owner_span,
-                self.started,
-                duration,
-                # Seen from Python, the lock and the GIL are had in one step: the wait for the GIL cannot be told.
-                None,
-                outcome,
-            )
-        )
+            push_event(_evidence.slow_wait(self, self.evidence, parts, outcome, duration))
 
 
-def _most_to_blame(parts: dict[RawSite, int]) -> RawSite:
-    """Of a wait for many owners, each for a short time, only the site with the largest part is known."""
-    owners = [site for site in parts if site is not GIL_SITE]
-    return max(owners, key=parts.__getitem__, default=UNKNOWN_SITE)
+FinishedWait = tuple[Identity, str, int, RawSite, list[tuple[RawSite, int]]]
+"""Identity, outcome, duration, acquire site, and for each owner site the nanoseconds of it."""
 
 
-_current: dict[Wait, int] = {}
-_reacquisitions: set[CodeType] = set()
+def _fold(wait: FinishedWait) -> None:
+    identity, outcome, duration, acquire_site, parts = wait
+    while parts:
+        owner_site, nanoseconds = parts[-1]
+        blame = blame_of(identity, acquire_site, owner_site)
+        blame.count += 1
+        blame.waited_ns += nanoseconds
+        # Gone before anything can interrupt, so that what is folded anew lacks what was added already.
+        parts.pop()
+    bucket = bucket_index(duration)
+    identity.wait.put(duration, bucket)
+    identity.contentions += outcome == "acquired"
+    identity.timeouts += outcome == "timed out"
 
 
-def mark_reacquisition(code: CodeType) -> None:
-    """Declare that code which waits for a lock does so to get back what it gave up in Condition.wait."""
-    if not isinstance(code, CodeType):
-        raise TypeError(f"expected a code object, got {type(code).__name__}")
-    _reacquisitions.add(code)
+_finished = accumulator(_fold)
+_current: dict[Waiter, int] = {}
 
 
-def acquire_contended(lock: Contended, timeout: float, *, is_recorded: bool = True) -> bool:
+def acquire_contended(mutex: Contended, timeout: float, *, recorded: bool = True) -> bool:
     """Wait for a lock that somebody holds, `timeout` seconds or FOREVER. True if it was acquired.
 
     Raises nothing but what a signal handler raises, and never with the lock: that ends the wait, which is counted as
-    interrupted, or gives back the lock if it was acquired just before. What no wait can be made for is waited for
-    without one. In Condition.wait, a wait for the lock that was given up there is part of that one, and not recorded.
+    interrupted, or gives back the lock if it was acquired just before. If no waiter can be made, the thread waits
+    unseen. In Condition.wait, the wait to get back the lock is part of that one, and not recorded.
     """
-    wait = _wait_for(lock, is_recorded)
-    if wait is None:
-        return _wait_for_raw(lock, timeout)
+    waiter = _waiter_for(mutex, recorded)
+    if waiter is None:
+        return _wait_for_raw(mutex, timeout)
     acquired = False
     outcome = "interrupted"
     try:
         try:
-            acquired = _wait_in_steps(wait, lock, timeout)
+            acquired = _wait_in_steps(waiter, mutex, timeout)
             outcome = "acquired" if acquired else "timed out"
         finally:
-            wait.end(outcome)
+            waiter.end(outcome)
         return acquired
     except BaseException:
         if acquired:
-            lock._give_back()
+            mutex._give_back()
         raise
 
 
-def _wait_for(lock: Owned, is_recorded: bool) -> Wait | None:
-    """A wait that is seen from now on, None where it cannot be made."""
-    wait = None
+def _waiter_for(mutex: Owned, recorded: bool) -> Waiter | None:
+    """A waiter that is seen from now on, None if it cannot be made."""
+    waiter = None
     try:
-        wait = Wait(lock, is_recorded)
-        wait.enter()
-        return wait
+        waiter = Waiter(mutex, recorded)
+        waiter.enter()
+        return waiter
     except BaseException as error:
-        if wait is not None:
-            wait.leave()
+        if waiter is not None:
+            waiter.leave()
         if not is_internal_error(error):
             raise
     return None
 
 
 @entered_at_once
-def _wait_for_raw(lock: Contended, timeout: float) -> bool:
-    """A signal handler that runs right afterwards finds the lock owned."""
+def _wait_for_raw(mutex: Contended, timeout: float) -> bool:
+    """Acquire the interpreter's lock. A signal handler that runs right afterwards finds the lock owned."""
     acquired = False
-    for acquired in map(lock._raw_acquire, (True,), (timeout,)):
+    for acquired in map(mutex._raw_acquire, (True,), (timeout,)):
         break
     if acquired:
-        lock._depth = 1
-        for lock._owner in this_thread:
+        mutex._depth = 1
+        for mutex._owner in this_thread:
             break
     return acquired
 
@@ -322,57 +292,63 @@ def _wait_for_raw(lock: Contended, timeout: float) -> bool:
 LOOK_UP_NS: Final = 10_000_000
 
 
-def _wait_in_steps(wait: Wait, lock: Contended, timeout: float) -> bool:
+def _wait_in_steps(waiter: Waiter, mutex: Contended, timeout: float) -> bool:
     """Wait, and look up after LOOK_UP_NS, after twice that time, and so on, and when evidence is due.
 
     A signal that arrives when a thread is about to sleep ends no sleep: its handler runs when the thread looks up.
     """
-    deadline = None if timeout == FOREVER else wait.started + int(timeout * 1e9)
-    look_up = wait.started + LOOK_UP_NS
+    deadline = None if timeout == FOREVER else waiter.started + int(timeout * 1e9)
+    look_up = waiter.started + LOOK_UP_NS
     while True:
-        evidence_due = wait.evidence_due
+        evidence_due = waiter.evidence_due
         until = min(each for each in (look_up, deadline, evidence_due) if each is not None)
-        if _wait_for_raw(lock, max(until - monotonic_ns(), 0) * 1e-9):
+        if _wait_for_raw(mutex, max(until - monotonic_ns(), 0) * 1e-9):
             return True
         now = monotonic_ns()
         if evidence_due is not None and now >= evidence_due:
-            _take_evidence(wait)
+            _take_evidence(waiter)
         if deadline is not None and now >= deadline:
             return False
         if now >= look_up:
-            look_up = now + (now - wait.started)
+            look_up = now + (now - waiter.started)
 
 
-def _take_evidence(wait: Wait) -> None:
+def _take_evidence(waiter: Waiter) -> None:
     try:
-        wait.take_evidence()
+        waiter.take_evidence()
     except Exception as error:
         if not is_internal_error(error):
             raise
 
 
-def rename_waits(lock: object, former: Identity, identity: Identity) -> None:
-    """Have the waits for a lock that was renamed recorded under its new name."""
-    for wait, started in list(former.waiting.items()):
-        if isinstance(wait, Wait) and wait.lock is lock:
-            wait.identity = identity
-            identity.waiting[wait] = started
-            former.waiting.pop(wait, None)
+def rename_waits(mutex: object, former: Identity, identity: Identity) -> None:
+    """Move the waits for a lock that was renamed: a wait counts under the name that the lock has when it ends."""
+    for waiter, started in list(former.waiters.items()):
+        if isinstance(waiter, Waiter) and waiter.mutex is mutex:
+            waiter.identity = identity
+            identity.waiters[waiter] = started
+            former.waiters.pop(waiter, None)
 
 
-def read_current_waits() -> list[tuple[int, str, str, int, int]]:
-    """One row per thread that waits now: ident, lock name and kind, since when, ident of the owner."""
+def read_current_waits() -> list[CurrentWaitRow]:
+    """One row per thread that waits now for an observed lock."""
     return [
-        (wait.ident, wait.identity.name, wait.identity.kind, wait.started, wait.lock._owner)
-        for wait in list(_current)
-        if wait.identity.kind
+        CurrentWaitRow(
+            ident=waiter.ident,
+            lock=waiter.identity.name,
+            kind=waiter.identity.kind,
+            since_ns=waiter.started,
+            owner=waiter.mutex._owner,
+        )
+        for waiter in list(_current)
+        if waiter.identity is not unobserved
     ]
 
 
-@on_fork
-def _forget_other_threads() -> None:
+def forget_other_threads() -> None:
+    """Let the waiters of the parent's threads leave, in a forked child."""
     me = get_ident()
-    for wait in list(_current):
-        if wait.ident != me:
-            wait.leave()
-            wait.lock._queue.totals = Totals({}, 0, None)
+    for waiter in list(_current):
+        if waiter.ident != me:
+            waiter.leave()
+            waiter.mutex._queue.totals = Totals({}, 0, None)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     """Kind of object that the exception ended."""
 
     ExceptionEvent = tuple[str, str, str, str, int, int, int, Trace, RawSite, Source, object]
-    """The raw event: its kind, then the fields of `UnhandledException`."""
+    """In the order of `UnhandledExceptionRow`."""
 
 MAX_EXCEPTION_STATS: Final = 500
 
@@ -121,7 +121,7 @@ def watch_excepthook(function: object, record: Callable[[BaseException], None], 
 
 
 def read_exceptions() -> list[tuple[str, str, int, str, int, Source]]:
-    """One row per type, target and source: count, last stack trace, and its time by the monotonic clock."""
+    """One row per type, target and source, in the order of `ExceptionRow`."""
     _records.settle()
     return [
         (kind, target, total.count, str(total.trace or ""), total.at_ns, source)

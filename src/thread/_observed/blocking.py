@@ -168,7 +168,7 @@ class _Wait:
             self._give_evidence(slow, outcome)
 
     def _give_evidence(self, duration: int, outcome: str) -> None:
-        """An event like that of a slow wait for a lock. The stack has not changed since the wait began.
+        """An event in the order of `SlowWaitRow`. The stack has not changed since the wait began.
 
         A thread that has nothing to do is no news. Without tracing, there are events only for waits in which an object
         of a library, such as a connection pool, holds up the program.

@@ -14,7 +14,6 @@ from weakref import ref
 from .._backend import core
 from .._base.accumulator import Accumulator
 from .._base.atomic import Counter
-from .._base.histogram_counts import HistogramCounts
 from .._base.resets import on_reset
 from .._inspection.objects import as_text, attribute, class_name, set_attribute
 from .._inspection.targets import describe_target
@@ -27,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Any, Final
 
-    from .._base.histogram_counts import RawHistogram
+    from .._rows import Histogram
 
 RECORD: Final = "_thread_telemetry_executor"
 """The attribute of an executor that holds its record; None in executors not seen yet."""
@@ -100,7 +99,7 @@ def _totals_of(name: str) -> Totals:
     return _all_totals.setdefault(name, Totals(name))
 
 
-def _fold(measured: tuple[HistogramCounts, int]) -> None:
+def _fold(measured: tuple[core.HistogramCounts, int]) -> None:
     counts, duration = measured
     # A step of an iterator, since a call of a C function can be interrupted right after it.
     for _ in map(counts.add, (duration,)):
@@ -109,11 +108,9 @@ def _fold(measured: tuple[HistogramCounts, int]) -> None:
 
 _durations = Accumulator(_fold)
 
-Numbers = tuple[str, int, int, int, int, int, int, int]
 
-
-def read_executors() -> Iterator[tuple[Numbers, RawHistogram | None, RawHistogram | None]]:
-    """One row per name, in the order of the fields of `ExecutorStats`."""
+def read_executors() -> Iterator[tuple[str, int, int, int, int, int, int, int, Histogram | None, Histogram | None]]:
+    """One row per name, in the order of the fields of `ExecutorRow`."""
     _durations.settle()
     live: dict[str, list[tuple[int, int]]] = {}
     for record in list(_live.values()):
@@ -121,7 +118,7 @@ def read_executors() -> Iterator[tuple[Numbers, RawHistogram | None, RawHistogra
     for totals in list(_all_totals.values()):
         states = live.get(totals.name, [])
         finished = totals.finished.value
-        numbers = (
+        yield (
             totals.name,
             len(states),
             sum([workers for workers, _ in states]),
@@ -130,8 +127,9 @@ def read_executors() -> Iterator[tuple[Numbers, RawHistogram | None, RawHistogra
             totals.submitted.value,
             finished,
             totals.unread.value,
+            totals.queue.read(),
+            totals.run.read(),
         )
-        yield numbers, totals.queue.read(), totals.run.read()
 
 
 @on_reset

@@ -1,4 +1,4 @@
-"""Which threads run now, and what `threading` and the operating system know about them."""
+"""The running threads, with what `threading` and the operating system know about them."""
 
 from __future__ import annotations
 
@@ -11,17 +11,10 @@ from typing import Any, Final, NamedTuple
 
 from .._backend import core
 from .._inspection.objects import as_text, is_a, loaded, namespace_of
+from .._rows import CurrentWaitRow, LiveThreadRow
 
 MAIN_TARGET: Final = "main"
 UNKNOWN_TARGET: Final = "unknown"
-
-
-class RawWait(NamedTuple):
-    """What a thread waits for."""
-
-    lock: str
-    since_ns: int
-    owner: int
 
 
 class RawLiveThread(NamedTuple):
@@ -34,25 +27,26 @@ class RawLiveThread(NamedTuple):
     daemon: bool | None
     started_ns: int | None
     cpu_time_ns: int | None
-    wait: RawWait | None
+    wait: CurrentWaitRow | None
 
 
 def read_live_threads() -> list[RawLiveThread]:
     """The main thread, the threads started under observation, and any other that waits for an observed lock.
 
-    Threads of the telemetry itself are none of these. Takes no lock and calls no code of the program.
+    Leaves out threads of the telemetry itself. Takes no lock and calls no code of the program.
     """
-    waits = {ident: RawWait(lock, since, owner) for ident, lock, _, since, owner in core.read_current_waits()}
-    observed = {ident: (native_id, target, started) for ident, native_id, target, started in core.read_live_threads()}
+    waits = {wait.ident: wait for wait in map(CurrentWaitRow._make, core.read_current_waits())}
+    observed = {thread.ident: thread for thread in map(LiveThreadRow._make, core.read_live_threads())}
     main = main_ident()
     rows = []
     for ident in dict.fromkeys((main, *observed, *waits)):
-        native_id, target, started = observed.get(ident, (0, UNKNOWN_TARGET, None))
+        thread = observed.get(ident)
+        native_id, target = (0, UNKNOWN_TARGET) if thread is None else (thread.native_id, thread.target)
         known = _known_to_threading(ident)
         if ident == main:
             # After a fork the main thread is the one that forked, under another number than it was started with.
             native_id = _main_native_id(native_id)
-            target = target if ident in observed else MAIN_TARGET
+            target = MAIN_TARGET if thread is None else target
         elif not native_id:
             native_id = _number(known.get("_native_id"))
         daemonic = known.get("_daemonic")
@@ -63,7 +57,7 @@ def read_live_threads() -> list[RawLiveThread]:
                 as_text(known.get("_name")) or target,
                 target,
                 bool(daemonic) if type(daemonic) in (bool, int) else None,
-                started,
+                None if thread is None else thread.started_ns,
                 cpu_time_ns(native_id),
                 waits.get(ident),
             )
@@ -74,8 +68,8 @@ def read_live_threads() -> list[RawLiveThread]:
 def _known_to_threading(ident: int) -> dict[str, Any]:
     """The attributes of the thread's `threading.Thread`, empty where there is none.
 
-    Read from its dictionary, since a subclass may have properties of those names, and without `current_thread()`,
-    which would invent an object where there is none.
+    Reads its dictionary, since a subclass may have properties of those names. Does not call `current_thread()`, which
+    makes an object where there is none.
     """
     active = loaded("threading", "_active")
     thread = active.get(ident) if type(active) is dict else None
@@ -116,8 +110,8 @@ else:
         return observed or _number(_known_to_threading(main_ident()).get("_native_id"))
 
 
-# Up to 3.12 only `threading` knows which thread is the main one. Until it is imported, that is the thread in which
-# this module was imported, or the one that forked.
+# Up to 3.12 only `threading` knows the main thread. Until it is imported, take the thread that imported this module, or
+# the one that forked.
 _presumed_main: Final = [_thread.get_ident()]
 
 
@@ -131,5 +125,5 @@ main_ident: Callable[[], int] = getattr(_thread, "_get_main_thread_ident", _main
 
 
 def after_fork_in_child() -> None:
-    """The thread that forked is the main thread of the child."""
+    """Know that the thread that forked is the main thread of the child."""
     _presumed_main[0] = _thread.get_ident()

@@ -1,13 +1,12 @@
-"""Makes a `Snapshot` out of the tuples that the core reads out."""
+"""Reader of the totals: a `Snapshot` of the rows of the core."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from time import sleep
-from typing import Any
+from typing import Any, Final
 
 from .._backend import began_at, core
-from .._base.histogram_counts import RawHistogram
 from .._base.interruptions import internal_errors_below_the_core
 from .._inspection.unhandled import read_exceptions
 from .._observed import coverage as _coverage
@@ -15,6 +14,16 @@ from .._observed.executors import read_executors
 from .._process import children, clock
 from .._process.guards import guarded
 from .._process.thread_counts import thread_count
+from .._rows import (
+    BlameRow,
+    BlockingWaitRow,
+    ExceptionRow,
+    ExecutorRow,
+    HistogramRow,
+    LockRow,
+    TargetRow,
+    lock_identity,
+)
 from .._version import VERSION, python_version
 from .histogram import Histogram
 from .live_threads import RawLiveThread, read_live_threads
@@ -35,7 +44,7 @@ from .snapshot import (
 _NOTHING_RECORDED = Histogram()
 _UNKNOWN_COVERAGE = Coverage(core.NAME, False, 0, 0, False, 0)
 _LOCKS_AT_ONCE = 256
-"""Then other threads may have the GIL: after a millisecond, where they would have to ask for it after five."""
+"""Locks between two offers of the GIL to other threads: about a millisecond, where they would have to wait five."""
 
 
 def read_snapshot(dropped_by_exporters: int, exporters: tuple[ExporterStats, ...] = ()) -> Snapshot:
@@ -47,8 +56,8 @@ def read_snapshot(dropped_by_exporters: int, exporters: tuple[ExporterStats, ...
     sites = Sites()
     nothing: list[Any] = []
     threads = guarded(core.read_threads, otherwise=nothing)
-    # Read after the totals: a thread that ends in between is then missing from the sum for a moment, which
-    # `_CpuTimes` makes good. The other way round it would be counted twice, and the sum would stay too high.
+    # Read after the totals: a thread that ends in between is missing from the sum for a moment, which `_CpuTimes` makes
+    # good. The other way round it would be counted twice, and the sum would stay too high.
     live = guarded(read_live_threads, otherwise=nothing)
     return Snapshot(
         taken_at=guarded(clock.unix_time, core.monotonic_ns(), otherwise=0.0),
@@ -67,23 +76,35 @@ def read_snapshot(dropped_by_exporters: int, exporters: tuple[ExporterStats, ...
 
 
 def _waits(sites: Sites) -> Iterator[WaitStats]:
-    for lock, _, acquire_site, owner_site, count, time in core.read_blame():
-        yield WaitStats(lock, sites[acquire_site], sites[owner_site], count, time / 1e9)
+    for row in map(BlameRow._make, core.read_blame()):
+        yield WaitStats(row.name, sites[row.acquire_site], sites[row.owner_site], row.waits, row.waited_ns / 1e9)
 
 
 def _blocking(sites: Sites) -> Iterator[BlockingStats]:
-    for kind, name, site, duration in core.read_blocking():
-        yield BlockingStats(kind, name, sites[site], _histogram(duration))
+    for row in map(BlockingWaitRow._make, core.read_blocking()):
+        yield BlockingStats(row.kind, row.name, sites[row.site], _histogram(row.duration))
 
 
 def _executors() -> Iterator[ExecutorStats]:
-    for numbers, queue, run in read_executors():
-        yield ExecutorStats(*numbers, _histogram(queue), _histogram(run))
+    for row in map(ExecutorRow._make, read_executors()):
+        yield ExecutorStats(
+            name=row.name,
+            live=row.live,
+            workers=row.workers,
+            busy=row.busy,
+            queue_length=row.queue_length,
+            submitted=row.submitted,
+            finished=row.finished,
+            unread_exceptions=row.unread_exceptions,
+            queue_duration=_histogram(row.queue_duration),
+            run_duration=_histogram(row.run_duration),
+        )
 
 
 def _exceptions() -> Iterator[ExceptionStats]:
-    for kind, target, count, trace, at_ns, source in read_exceptions():
-        yield ExceptionStats(kind, target, count, trace, clock.unix_time(at_ns), source)
+    for row in map(ExceptionRow._make, read_exceptions()):
+        last_at = clock.unix_time(row.last_at_ns)
+        yield ExceptionStats(row.type, row.target, row.occurrences, row.last_traceback, last_at, row.source)
 
 
 def _coverage_of(live: list[RawLiveThread]) -> Coverage:
@@ -102,7 +123,7 @@ def _coverage_of(live: list[RawLiveThread]) -> Coverage:
         child_cpu_time=guarded(children.cpu_time, otherwise=0.0),
         version=VERSION,
         python=guarded(python_version, otherwise=""),
-        # The last, for it counts the faults of this very look.
+        # Last, since it counts the errors of reading all this.
         faults=core.internal_errors() + guarded(internal_errors_below_the_core, otherwise=0),
     )
 
@@ -110,30 +131,34 @@ def _coverage_of(live: list[RawLiveThread]) -> Coverage:
 def _histogram(raw: tuple[int, int, int, tuple[int, ...]] | None) -> Histogram:
     if raw is None:
         return _NOTHING_RECORDED
-    count, total, longest, buckets = raw
-    return Histogram(count, total / 1e9, longest / 1e9, buckets)
+    row = HistogramRow._make(raw)
+    return Histogram(row.recorded, row.sum_ns / 1e9, row.max_ns / 1e9, row.buckets)
+
+
+_UNKNOWN_LOCK: Final[tuple[tuple[Any, ...], LockStats | None]] = ((), None)
 
 
 class _KnownLocks:
-    """The views of locks from the last snapshot, to be used again for those that nothing happened to since.
+    """Views of locks from the last snapshot, used again for locks whose row has not changed.
 
-    Of many locks most are unchanged, and to compare takes a tenth of the time of making a view.
+    Most of many locks are unchanged, and a comparison takes a tenth of the time of making a view.
     """
 
     def __init__(self) -> None:
         self.reset()
 
     def reset(self) -> None:
-        self._views: dict[tuple[Any, ...], tuple[tuple[Any, ...], LockStats]] = {}
+        self._views: dict[tuple[str, str], tuple[tuple[Any, ...], LockStats]] = {}
 
     def read(self) -> Iterator[LockStats]:
         rows = core.read_locks()
         for number, row in enumerate(rows, 1):
-            identity = row[:3]
-            known = self._views.get(identity)
-            if known is None or known[0] != row:
-                known = self._views[identity] = row, _lock_stats(*row)
-            yield known[1]
+            identity = lock_identity(row)
+            last_row, view = self._views.get(identity, _UNKNOWN_LOCK)
+            if view is None or last_row != row:
+                view = _lock_stats(LockRow._make(row))
+                self._views[identity] = row, view
+            yield view
             if number % _LOCKS_AT_ONCE == 0:
                 sleep(0)
         if len(self._views) > len(rows):
@@ -141,36 +166,24 @@ class _KnownLocks:
             self.reset()
 
 
-def _lock_stats(
-    name: str,
-    kind: Any,
-    location: str,
-    live: int,
-    acquisitions: int,
-    contentions: int,
-    timeouts: int,
-    wait: RawHistogram | None,
-    hold: RawHistogram | None,
-    waiters: int,
-    oldest_wait: int,
-) -> LockStats:
+def _lock_stats(row: LockRow) -> LockStats:
     return LockStats(
-        name,
-        kind,
-        location,
-        live,
-        acquisitions,
-        contentions,
-        timeouts,
-        _histogram(wait),
-        _histogram(hold),
-        waiters,
-        oldest_wait / 1e9,
+        name=row.name,
+        kind=row.kind,
+        location=row.location,
+        live=row.live,
+        acquisitions=row.acquisitions,
+        contentions=row.contentions,
+        timeouts=row.timeouts,
+        wait=_histogram(row.wait),
+        hold=_histogram(row.hold),
+        waiters=row.waiters,
+        oldest_wait=row.oldest_wait_ns / 1e9,
     )
 
 
 class _CpuTimes:
-    """Sees to it that the CPU time of a target never falls, since it is exported as a counter.
+    """Keeps the CPU time of a target from falling, since it is exported as a counter.
 
     A thread that ends while a snapshot is taken is for a moment neither among the live nor among the finished.
     """
@@ -194,16 +207,16 @@ def _thread_stats(rows: Iterable[tuple[Any, ...]], live: Iterable[RawLiveThread]
     running_cpu_times: dict[str, int] = {}
     for thread in live:
         running_cpu_times[thread.target] = running_cpu_times.get(thread.target, 0) + (thread.cpu_time_ns or 0)
-    for target, started, finished, start_delay, lifetime, finished_cpu_time in rows:
-        cpu_time = _cpu_times.raised_to(target, finished_cpu_time + running_cpu_times.get(target, 0))
+    for row in map(TargetRow._make, rows):
+        cpu_time = _cpu_times.raised_to(row.target, row.cpu_time_ns + running_cpu_times.get(row.target, 0))
         yield ThreadStats(
-            target,
-            started,
-            finished,
-            max(started - finished, 0),
-            _histogram(start_delay),
-            _histogram(lifetime),
-            cpu_time / 1e9,
+            target=row.target,
+            started=row.started,
+            finished=row.finished,
+            running=max(row.started - row.finished, 0),
+            start_delay=_histogram(row.start_delay),
+            lifetime=_histogram(row.lifetime),
+            cpu_time=cpu_time / 1e9,
         )
 
 
@@ -224,6 +237,6 @@ def _live_thread(raw: RawLiveThread) -> LiveThread:
 
 
 def after_fork_in_child() -> None:
-    """Forget what was remembered of the parent's threads."""
+    """Forget the locks and threads of the parent."""
     _known_locks.reset()
     _cpu_times.reset()

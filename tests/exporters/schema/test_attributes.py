@@ -12,7 +12,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from thread._core_py import _blocking, _records, _threads
+from thread._core_py import _blame, _blocking, _identities, _sites, _threads
 from thread._inspection import unhandled
 from thread._observed import executors
 from thread.telemetry import SpanContext
@@ -76,10 +76,10 @@ def test_bounds_are_those_of_both_cores() -> None:
         LISTED["python.blocking.name"].most_values,
     )
     assert told == (
-        _records.MAX_IDENTITIES,
-        _records.MAX_SITES,
+        _identities.MAX_IDENTITIES,
+        _sites.MAX_SITES,
         _threads.MAX_TARGETS,
-        _records.MAX_BLAMES,
+        _blame.MAX_ROWS,
         _blocking.MAX_ROWS,
     )
     sources = Path(__file__).parents[3] / "src" / "thread" / "_c"

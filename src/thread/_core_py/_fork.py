@@ -1,0 +1,22 @@
+"""Start from zero in a forked child."""
+
+from __future__ import annotations
+
+import os
+
+from . import _events, _runtime, _threads, _waits
+
+
+def _after_fork_in_child() -> None:
+    """First forget the threads of the parent, then what was counted of them."""
+    for step in (
+        _runtime.forget_other_threads,
+        _waits.forget_other_threads,
+        _threads.forget_other_threads,
+        _events.renew_wakeup,
+    ):
+        _runtime.guarded(step)
+    _runtime.reset()
+
+
+os.register_at_fork(after_in_child=_after_fork_in_child)
