@@ -8,6 +8,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+from rows import blocking_rows
 
 from thread._base import code_origin
 
@@ -31,7 +32,8 @@ def waiting(core: ModuleType, kind: str = "condition", name: str | None = "a con
 
 def recorded(core: ModuleType) -> list[tuple[str, str, str, int]]:
     """Kind, name, function and count of each row."""
-    return [(kind, name, site[0].rpartition(".")[2], counts[0]) for kind, name, site, counts in core.read_blocking()]
+    rows = blocking_rows(core)
+    return [(row.kind, row.name, row.site.function.rpartition(".")[2], row.duration.recorded) for row in rows]
 
 
 def test_a_row_adds_up_the_waits_of_one_kind_name_and_site(core: ModuleType) -> None:
@@ -40,9 +42,10 @@ def test_a_row_adds_up_the_waits_of_one_kind_name_and_site(core: ModuleType) -> 
         row = wait()
         row.add_since(core.monotonic_ns() - 2_000_000)
     wait().add_since(core.monotonic_ns())
-    [(kind, name, site, counts)] = [row for row in core.read_blocking() if row[3][2] >= 2_000_000]
-    assert (kind, name, site[1], counts[0]) == ("condition", "a condition", __file__, 3)
-    assert sum(row[3] for row in recorded(core)) == 4
+    [found] = [row for row in blocking_rows(core) if row.duration.max_ns >= 2_000_000]
+    assert (found.kind, found.name, found.site.filename) == ("condition", "a condition", __file__)
+    assert found.duration.recorded == 3
+    assert sum(count for *_, count in recorded(core)) == 4
 
 
 def test_a_wait_that_has_not_ended_has_no_row_yet(core: ModuleType) -> None:
@@ -54,7 +57,7 @@ def test_a_wait_that_has_not_ended_has_no_row_yet(core: ModuleType) -> None:
 
 def test_without_a_name_it_is_empty(core: ModuleType) -> None:
     waiting(core, "queue", None)().add_since(0)
-    assert [row[:2] for row in recorded(core)] == [("queue", "")]
+    assert [(row.kind, row.name) for row in blocking_rows(core)] == [("queue", "")]
 
 
 def test_the_outermost_function_on_the_way_says_what_is_waited_for(core: ModuleType) -> None:
@@ -101,7 +104,7 @@ def test_where_nothing_of_the_program_runs_the_caller_of_what_waits_is_the_site(
     thread = threading.Thread(target=timer, args=(waiting(core),))
     thread.start()
     thread.join()
-    assert [(row[0], row[2][0]) for row in core.read_blocking()] == [("event", "of_this_test.Timer.run")]
+    assert [(row.kind, row.site.function) for row in blocking_rows(core)] == [("event", "of_this_test.Timer.run")]
 
 
 def test_a_wait_during_which_everything_is_zeroed_is_counted(core: ModuleType) -> None:
@@ -111,7 +114,7 @@ def test_a_wait_during_which_everything_is_zeroed_is_counted(core: ModuleType) -
     assert core.read_blocking() == []
     for _ in range(2):
         during.add_since(0)
-    assert [row[3] for row in recorded(core)] == [2]
+    assert [row.duration.recorded for row in blocking_rows(core)] == [2]
 
 
 def test_too_many_rows_are_counted_under_other(core: ModuleType) -> None:
@@ -119,7 +122,8 @@ def test_too_many_rows_are_counted_under_other(core: ModuleType) -> None:
     for name in names * 2:
         waiting(core, "event", name)().add_since(0)
     assert recorded(core)[-1] == ("event", "other", "other", 200)
-    assert [(row[1], row[3]) for row in recorded(core)[:-1]] == [(name, 2) for name in names[:2000]]
+    found = [(row.name, row.duration.recorded) for row in blocking_rows(core)]
+    assert found[:-1] == [(name, 2) for name in names[:2000]]
 
 
 def test_a_name_of_a_subclass_of_str_runs_none_of_its_code(core: ModuleType) -> None:
@@ -132,7 +136,7 @@ def test_a_name_of_a_subclass_of_str_runs_none_of_its_code(core: ModuleType) -> 
 
     for _ in range(2):
         waiting(core, name=Odd("odd name"))().add_since(0)
-    assert [(row[1], type(row[1])) for row in core.read_blocking()] == [("odd name", str)]
+    assert [(row.name, type(row.name)) for row in blocking_rows(core)] == [("odd name", str)]
     assert core.internal_errors() == 0
 
 

@@ -18,6 +18,7 @@ from typing import Any
 
 import pytest
 from injected_faults import Span, Tracing
+from rows import lock_rows
 
 import thread
 from thread._backend import core as the_core
@@ -180,7 +181,7 @@ def test_a_program_goes_on_whatever_function_of_ours_fails(quiet: ModuleType, na
             where = [f"{frame.filename.rpartition('/')[2]}:{frame.name}" for frame in extract_tb(error.__traceback__)]
             wrong.append(f"{qualname} raised {error!r} by way of {where}")
             continue
-        if [row for row in quiet.read_locks() if row[9]]:
+        if [row for row in lock_rows(quiet) if row.waiters]:
             wrong.append(f"{qualname} leaves somebody waiting")
             quiet.reset()
         if reached and quiet.internal_errors() + internal_errors_below_the_core() == before:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from types import ModuleType
 
 import pytest
+from rows import lock_row, target_rows
 
 import thread
 
@@ -38,7 +39,7 @@ def in_child(check: Callable[[], object]) -> None:
 
 
 def acquisitions(core: ModuleType, name: str) -> int:
-    return next(values[4] for values in core.read_locks() if values[0] == name)
+    return lock_row(core, name).acquisitions
 
 
 def test_a_child_counts_from_zero(core: ModuleType) -> None:
@@ -98,7 +99,7 @@ def test_a_child_lists_no_thread_but_its_own(core: ModuleType) -> None:
 
     def check() -> None:
         assert core.read_live_threads() == []
-        assert all(started == finished == 0 for _, started, finished, *_ in core.read_threads())
+        assert all(row.started == row.finished == 0 for row in target_rows(core))
 
     in_child(check)
     stop.release()

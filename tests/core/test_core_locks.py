@@ -15,18 +15,11 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+from rows import current_wait_rows, lock_names, lock_row, lock_rows
 
 import thread
 
 HERE = __file__
-
-
-def row(core: ModuleType, name: str, kind: str = "lock") -> dict[str, Any]:
-    fields = ("name", "kind", "location", "live", "acquisitions", "contentions", "timeouts", "wait", "hold", "waiters")
-    for values in core.read_locks():
-        if values[:2] == (name, kind):
-            return dict(zip((*fields, "oldest_wait"), values, strict=True))
-    raise AssertionError(f"no {kind} named {name!r}")
 
 
 def running(*functions: Callable[[], object]) -> list[threading.Thread]:
@@ -70,7 +63,7 @@ def test_eight_threads_lose_no_acquisition(core: ModuleType) -> None:
                 pass
 
     joined(running(*[work] * 8))
-    assert row(core, "shared")["acquisitions"] == 1_600_000
+    assert lock_row(core, "shared").acquisitions == 1_600_000
 
 
 def test_locks_of_one_identity_are_counted_together_without_loss(core: ModuleType) -> None:
@@ -81,7 +74,7 @@ def test_locks_of_one_identity_are_counted_together_without_loss(core: ModuleTyp
             lock.release()
 
     joined(running(*[work] * 8))
-    assert row(core, "family")["acquisitions"] == 400_000
+    assert lock_row(core, "family").acquisitions == 400_000
 
 
 def test_known_waits_add_up(core: ModuleType) -> None:
@@ -104,9 +97,9 @@ def test_known_waits_add_up(core: ModuleType) -> None:
         lock.release()
         joined(threads)
         truth += waited[0]
-    recorded = row(core, "slow")
-    count, total, longest, buckets = recorded["wait"]
-    assert count == recorded["contentions"] == sum(buckets) == 5
+    recorded = lock_row(core, "slow")
+    count, total, longest, buckets = recorded.wait
+    assert count == recorded.contentions == sum(buckets) == 5
     assert total / 1e9 == pytest.approx(truth, rel=0.05)
     assert longest <= total
 
@@ -117,9 +110,9 @@ def test_a_failed_try_counts_nothing(core: ModuleType) -> None:
         assert not lock.acquire(False)
         assert not lock.acquire(blocking=False)
         assert not lock.acquire(timeout=0)
-    recorded = row(core, "tried")
-    assert (recorded["acquisitions"], recorded["contentions"], recorded["timeouts"]) == (1, 0, 0)
-    assert recorded["wait"] is None
+    recorded = lock_row(core, "tried")
+    assert (recorded.acquisitions, recorded.contentions, recorded.timeouts) == (1, 0, 0)
+    assert recorded.wait is None
 
 
 def test_a_timed_out_wait_is_a_timeout_and_no_acquisition(core: ModuleType) -> None:
@@ -127,9 +120,9 @@ def test_a_timed_out_wait_is_a_timeout_and_no_acquisition(core: ModuleType) -> N
     with lock:
         assert not lock.acquire(timeout=0.03)
         assert not lock.acquire(True, 0.001)
-    recorded = row(core, "late")
-    assert (recorded["acquisitions"], recorded["contentions"], recorded["timeouts"]) == (1, 0, 2)
-    count, total, _, _ = recorded["wait"]
+    recorded = lock_row(core, "late")
+    assert (recorded.acquisitions, recorded.contentions, recorded.timeouts) == (1, 0, 2)
+    count, total, _, _ = recorded.wait
     assert count == 2
     assert 0.031 <= total / 1e9 < 5
 
@@ -151,16 +144,16 @@ def test_a_wait_that_a_signal_handler_ends_leaves_the_counters_exact(core: Modul
             signal.setitimer(signal.ITIMER_REAL, 0.05)
             with pytest.raises(Interruption):
                 lock.acquire()
-            recorded = row(core, "interrupted")
-            assert recorded["waiters"] == 0
+            recorded = lock_row(core, "interrupted")
+            assert recorded.waiters == 0
             assert core.read_current_waits() == []
     finally:
         signal.signal(signal.SIGALRM, before)
     assert lock.acquire(False)
     lock.release()
-    recorded = row(core, "interrupted")
-    assert (recorded["acquisitions"], recorded["contentions"], recorded["timeouts"]) == (2, 0, 0)
-    assert recorded["wait"][0] == 1
+    recorded = lock_row(core, "interrupted")
+    assert (recorded.acquisitions, recorded.contentions, recorded.timeouts) == (2, 0, 0)
+    assert recorded.wait.recorded == 1
 
 
 @pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="needs interval timers")
@@ -177,7 +170,7 @@ def test_a_signal_handler_that_returns_does_not_end_the_wait(core: ModuleType) -
         signal.signal(signal.SIGALRM, before)
     lock.release()
     assert handled
-    assert row(core, "resumed")["contentions"] == 1
+    assert lock_row(core, "resumed").contentions == 1
 
 
 def test_a_released_lock_is_had_by_those_who_wait_for_it(core: ModuleType) -> None:
@@ -185,11 +178,11 @@ def test_a_released_lock_is_had_by_those_who_wait_for_it(core: ModuleType) -> No
     order: list[int] = []
     with lock:
         threads = running(*[lambda i=i: (lock.acquire(), order.append(i), lock.release()) for i in range(20)])
-        while row(core, "handed over")["waiters"] < 20:
+        while lock_row(core, "handed over").waiters < 20:
             time.sleep(0.001)
     joined(threads)
     assert sorted(order) == list(range(20))
-    assert row(core, "handed over")["contentions"] == 20
+    assert lock_row(core, "handed over").contentions == 20
 
 
 def test_a_waiter_that_gives_up_does_not_swallow_the_release(core: ModuleType) -> None:
@@ -236,15 +229,16 @@ def test_who_waits_now_is_seen_and_since_when(core: ModuleType) -> None:
         threads = running(lambda: lock.acquire() and lock.release())
         while not core.read_current_waits():
             time.sleep(0.001)
-        [(ident, name, kind, since, owner)] = core.read_current_waits()
-        assert (ident, name, kind, owner) == (threads[0].ident, "watched", "lock", thread.get_ident())
-        assert 0 <= core.monotonic_ns() - since < 60e9
-        recorded = row(core, "watched")
-        assert recorded["waiters"] == 1
-        assert 0 <= recorded["oldest_wait"] < 60e9
+        [wait] = current_wait_rows(core)
+        waited_for = (wait.ident, wait.lock, wait.kind, wait.owner)
+        assert waited_for == (threads[0].ident, "watched", "lock", thread.get_ident())
+        assert 0 <= core.monotonic_ns() - wait.since_ns < 60e9
+        recorded = lock_row(core, "watched")
+        assert recorded.waiters == 1
+        assert 0 <= recorded.oldest_wait_ns < 60e9
     joined(threads)
     assert core.read_current_waits() == []
-    assert row(core, "watched")["oldest_wait"] == 0
+    assert lock_row(core, "watched").oldest_wait_ns == 0
 
 
 def test_each_hold_is_timed_when_each_is_sampled(core: ModuleType) -> None:
@@ -253,7 +247,7 @@ def test_each_hold_is_timed_when_each_is_sampled(core: ModuleType) -> None:
     for _ in range(3):
         with lock:
             time.sleep(0.01)
-    count, total, longest, _ = row(core, "held")["hold"]
+    count, total, longest, _ = lock_row(core, "held").hold
     assert count == 3
     assert 0.03 <= total / 1e9 < 5
     assert longest <= total
@@ -265,7 +259,7 @@ def test_no_hold_is_timed_when_none_is_sampled(core: ModuleType) -> None:
     for _ in range(1000):
         with lock:
             pass
-    assert row(core, "unsampled")["hold"] is None
+    assert lock_row(core, "unsampled").hold is None
 
 
 def test_alternating_locks_are_sampled_alike(core: ModuleType) -> None:
@@ -278,7 +272,7 @@ def test_alternating_locks_are_sampled_alike(core: ModuleType) -> None:
             pass
     for name in ("odd", "even"):
         # 1,000 expected; six standard deviations of the binomial distribution either way.
-        assert 810 <= row(core, name)["hold"][0] <= 1190
+        assert 810 <= lock_row(core, name).hold.recorded <= 1190
 
 
 def test_real_waits_are_all_seen_among_a_great_many_short_acquisitions(core: ModuleType) -> None:
@@ -286,7 +280,7 @@ def test_real_waits_are_all_seen_among_a_great_many_short_acquisitions(core: Mod
     for _ in range(20):
         with held_elsewhere(lock) as let_go:
             threads = running(lambda: lock.acquire() and lock.release())
-            while row(core, "mixed")["waiters"] == 0:
+            while lock_row(core, "mixed").waiters == 0:
                 time.sleep(0.001)
             time.sleep(0.005)
             let_go()
@@ -294,9 +288,9 @@ def test_real_waits_are_all_seen_among_a_great_many_short_acquisitions(core: Mod
         for _ in range(1000):
             with lock:
                 pass
-    recorded = row(core, "mixed")
-    assert recorded["contentions"] == 20
-    assert recorded["wait"][0] == 20
+    recorded = lock_row(core, "mixed")
+    assert recorded.contentions == 20
+    assert recorded.wait.recorded == 20
 
 
 def test_an_rlock_counts_its_outermost_acquisition(core: ModuleType) -> None:
@@ -306,9 +300,9 @@ def test_an_rlock_counts_its_outermost_acquisition(core: ModuleType) -> None:
         lock.acquire()
         assert lock._recursion_count() == 3
         lock.release()
-    recorded = row(core, "nested", "rlock")
-    assert recorded["acquisitions"] == 1
-    assert recorded["hold"][0] == 1
+    recorded = lock_row(core, "nested", "rlock")
+    assert recorded.acquisitions == 1
+    assert recorded.hold.recorded == 1
 
 
 def test_waiting_for_a_condition_is_neither_a_hold_nor_contention(core: ModuleType) -> None:
@@ -319,10 +313,10 @@ def test_waiting_for_a_condition_is_neither_a_hold_nor_contention(core: ModuleTy
         condition = threading.Condition(lock)  # type: ignore[arg-type]
         with condition:
             condition.wait(0.2)
-        recorded = row(core, "of a condition", kind)
-        assert recorded["contentions"] == 0
-        assert recorded["wait"] is None
-        assert recorded["hold"][2] < 0.15e9
+        recorded = lock_row(core, "of a condition", kind)
+        assert recorded.contentions == 0
+        assert recorded.wait is None
+        assert recorded.hold.max_ns < 0.15e9
 
 
 @pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="needs interval timers")
@@ -373,7 +367,7 @@ def test_a_finalizer_that_takes_the_lock_while_it_is_created_elsewhere(core: Mod
         thread.allocate_lock()
         core.read_locks()
     gc.collect()
-    assert row(core, "finalized")["acquisitions"] == 200
+    assert lock_row(core, "finalized").acquisitions == 200
 
 
 def test_a_lock_deep_inside_an_rlock_subclass_works(core: ModuleType) -> None:
@@ -393,15 +387,15 @@ def test_a_lock_deep_inside_an_rlock_subclass_works(core: ModuleType) -> None:
 
 def test_dropped_locks_are_no_longer_live_and_leave_nothing_behind(core: ModuleType) -> None:
     locks = [thread.allocate_lock(name="dropped") for _ in range(100)]
-    assert row(core, "dropped")["live"] == 100
+    assert lock_row(core, "dropped").live == 100
     del locks[:40]
-    assert row(core, "dropped")["live"] == 60
+    assert lock_row(core, "dropped").live == 60
     with locks[0]:
         pass
     locks.clear()
-    assert row(core, "dropped")["live"] == 0
+    assert lock_row(core, "dropped").live == 0
     core.reset()
-    assert "dropped" not in {values[0] for values in core.read_locks()}
+    assert "dropped" not in lock_names(core)
 
 
 def test_a_million_locks_created_and_dropped_leave_memory_flat(core: ModuleType) -> None:
@@ -420,7 +414,7 @@ def test_a_million_locks_created_and_dropped_leave_memory_flat(core: ModuleType)
 
 def test_a_hundred_thousand_live_locks_of_one_place_are_one_row(core: ModuleType) -> None:
     locks = [thread.allocate_lock() for _ in range(100_000)]
-    rows = [values for values in core.read_locks() if values[3] == len(locks)]
+    rows = [row for row in lock_rows(core) if row.live == len(locks)]
     assert len(rows) == 1
 
 
@@ -432,7 +426,7 @@ def test_a_lock_takes_160_bytes_at_most(core: ModuleType) -> None:
 
 
 def test_the_telemetrys_own_locks_are_not_shown(core: ModuleType) -> None:
-    known = {values[0] for values in core.read_locks()}
+    known = lock_names(core)
     core.enter_untracked()
     try:
         hidden = thread.allocate_lock()
@@ -444,7 +438,7 @@ def test_the_telemetrys_own_locks_are_not_shown(core: ModuleType) -> None:
     with hidden, named:
         pass
     assert isinstance(hidden, thread.LockType)
-    assert {values[0] for values in core.read_locks()} == known
+    assert lock_names(core) == known
 
 
 def test_a_lock_keeps_nothing_of_its_creator_alive(core: ModuleType) -> None:
@@ -477,9 +471,9 @@ def test_zero_is_where_everything_starts_again(core: ModuleType) -> None:
     with lock:
         assert not lock.acquire(timeout=0.001)
     core.reset()
-    recorded = row(core, "again")
-    assert (recorded["live"], recorded["acquisitions"], recorded["timeouts"]) == (1, 0, 0)
-    assert recorded["wait"] is None
+    recorded = lock_row(core, "again")
+    assert (recorded.live, recorded.acquisitions, recorded.timeouts) == (1, 0, 0)
+    assert recorded.wait is None
     assert core.read_blame() == []
 
 

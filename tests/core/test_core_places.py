@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from programs import output_of
+from rows import lock_row, lock_rows
 
 import thread
 
@@ -25,20 +26,20 @@ class Holder:
 
 
 def names(core: ModuleType) -> set[tuple[str, str]]:
-    return {(values[0], values[1]) for values in core.read_locks() if values[3] > 0}
+    return {(row.name, row.kind) for row in lock_rows(core) if row.live > 0}
 
 
 def test_a_lock_is_called_after_its_attribute(core: ModuleType) -> None:
     cache = Cache()
     assert {(f"{__name__}:Cache._guard", "lock"), (f"{__name__}:Cache._nested", "rlock")} <= names(core)
-    [location] = {values[2] for values in core.read_locks() if values[0] == f"{__name__}:Cache._guard"}
+    [location] = {row.location for row in lock_rows(core) if row.name == f"{__name__}:Cache._guard"}
     assert location == f"{__file__}:{Cache.__init__.__code__.co_firstlineno + 1}"
     del cache
 
 
 def test_all_locks_of_a_place_share_one_identity(core: ModuleType) -> None:
     caches = [Cache() for _ in range(10)]
-    [live] = [values[3] for values in core.read_locks() if values[:2] == (f"{__name__}:Cache._guard", "lock")]
+    live = lock_row(core, f"{__name__}:Cache._guard").live
     assert live == len(caches)
 
 
@@ -66,7 +67,7 @@ def test_a_lock_of_the_standard_library_is_charged_to_its_caller(
 def test_one_name_is_one_identity_wherever_it_is_given(core: ModuleType) -> None:
     first = thread.allocate_lock(name="of two places")
     second = thread.allocate_lock(name="of two places")
-    [live] = [values[3] for values in core.read_locks() if values[0] == "of two places"]
+    live = lock_row(core, "of two places").live
     assert live == 2
     del first, second
 

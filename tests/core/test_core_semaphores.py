@@ -9,17 +9,18 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+from rows import current_wait_rows, event_rows, lock_row
+
+from thread._rows import LockRow
 
 
-def row(core: ModuleType, name: str) -> tuple[Any, ...]:
-    """The values of one semaphore."""
-    [found] = [values for values in core.read_locks() if values[:2] == (name, "semaphore")]
-    return tuple(found)
+def row(core: ModuleType, name: str) -> LockRow:
+    return lock_row(core, name, "semaphore")
 
 
 def owners(core: ModuleType, name: str) -> list[int]:
     """To whom each wait of now is charged."""
-    return [owner for _, waited_for, _, _, owner in core.read_current_waits() if waited_for == name]
+    return [wait.owner for wait in current_wait_rows(core) if wait.lock == name]
 
 
 def owner_of(core: ModuleType, record: Any, name: str) -> int:
@@ -120,7 +121,7 @@ def test_more_holders_than_are_tracked_are_counted(core: ModuleType) -> None:
     record = core.SemaphoreRecord(name="wide")
     for _ in range(3_000):
         record.acquired()
-    assert row(core, "wide")[4] == 3_000
+    assert row(core, "wide").acquisitions == 3_000
     record.released(1_023)
     assert owner_of(core, record, "wide") == threading.get_ident()
     record.released()
@@ -135,7 +136,7 @@ def test_a_wait_is_recorded_once(core: ModuleType) -> None:
         wait.end(True)
         wait.give_evidence()
         assert wait.seconds_to_evidence() is None
-    assert row(core, "waited")[5:7] == (1, 1)
+    assert (row(core, "waited").contentions, row(core, "waited").timeouts) == (1, 1)
     assert core.read_current_waits() == []
 
 
@@ -151,7 +152,7 @@ def test_a_wait_that_is_dropped_was_interrupted(core: ModuleType) -> None:
     assert len(owners(core, "dropped")) == 1
     newer.end(True)
     assert core.read_current_waits() == []
-    assert [event[-1] for event in core.take_events()] == ["interrupted"]
+    assert [event.outcome for event in event_rows(core)] == ["interrupted"]
 
 
 def test_evidence_is_due_once(core: ModuleType) -> None:
@@ -162,8 +163,8 @@ def test_evidence_is_due_once(core: ModuleType) -> None:
     wait.give_evidence()
     assert wait.seconds_to_evidence() is None
     wait.end(True)
-    [event] = core.take_events()
-    assert event[1:3] == ("slow", "semaphore")
+    [event] = event_rows(core)
+    assert (event.lock, event.kind) == ("slow", "semaphore")
     core.configure(slow_wait_ns=0)
     assert record.begin_wait().seconds_to_evidence() == 0.0
 
@@ -173,8 +174,8 @@ def test_a_record_may_go_while_it_is_waited_for_and_held(core: ModuleType) -> No
     record.acquired()
     wait = record.begin_wait()
     del record
-    assert row(core, "gone")[3] == 1
+    assert row(core, "gone").live == 1
     wait.end(True)
     del wait
     gc.collect()
-    assert row(core, "gone")[3] == 0
+    assert row(core, "gone").live == 0

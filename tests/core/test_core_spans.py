@@ -12,8 +12,10 @@ from typing import Any
 
 import pytest
 from conftest import WaitUntil
+from rows import event_rows, waited_for
 
 import thread
+from thread._rows import ThreadFinishedRow, UnhandledExceptionRow
 
 KEY = "current-span"
 NOWHERE = (0, 0)
@@ -64,10 +66,6 @@ def library(core: ModuleType) -> Iterator[Library]:
     core.configure(listening=True, slow_wait_ns=1_000_000)
     yield library
     core.set_tracing(None)
-
-
-def events(core: ModuleType, kind: str) -> list[tuple[Any, ...]]:
-    return [event for event in core.take_events() if event[0] == kind]
 
 
 def in_context(function: Any, *args: Any) -> Any:
@@ -123,7 +121,7 @@ def wait_for_an_owner(
     waiter_span: tuple[int, int],
     owner_span: tuple[int, int],
 ) -> tuple[Any, ...]:
-    """Records of a slow wait in one span for a lock that a thread in another span holds."""
+    """Both spans in the record of a slow wait in one span for a lock that a thread in another span holds."""
     lock = thread.allocate_lock(name="wanted")
     held = thread.allocate_lock()
     held.acquire()
@@ -132,7 +130,7 @@ def wait_for_an_owner(
         library.enter(*owner_span)
         with lock:
             held.release()
-            wait_until(lambda: [wait for wait in core.read_current_waits() if wait[1] == "wanted"])
+            wait_until(lambda: "wanted" in waited_for(core))
             time.sleep(0.02)  # longer than what counts as slow
 
     def wait() -> None:
@@ -143,8 +141,8 @@ def wait_for_an_owner(
     thread.start_new_thread(own, ())
     assert held.acquire(timeout=10)
     in_context(wait)
-    [wait_event] = [event for event in events(core, "slow_wait") if event[1] == "wanted"]
-    return wait_event
+    [event] = [event for event in event_rows(core, "slow_wait") if event.lock == "wanted"]
+    return event.span, event.owner_span
 
 
 @pytest.mark.parametrize(
@@ -154,12 +152,12 @@ def wait_for_an_owner(
 def test_a_slow_wait_knows_the_span_of_the_waiter_and_that_of_the_owner(
     core: ModuleType, library: Library, wait_until: WaitUntil, waiter: Any, owner: Any, recorded: Any
 ) -> None:
-    assert wait_for_an_owner(core, library, wait_until, waiter, owner)[13:15] == recorded
+    assert wait_for_an_owner(core, library, wait_until, waiter, owner) == recorded
 
 
 def test_nothing_is_read_once_nothing_traces(core: ModuleType, library: Library, wait_until: WaitUntil) -> None:
     core.set_tracing(None)
-    assert wait_for_an_owner(core, library, wait_until, (1, 2), (3, 4))[13:15] == (None, None)
+    assert wait_for_an_owner(core, library, wait_until, (1, 2), (3, 4)) == (None, None)
 
 
 def start_in_a_span(library: Library, function: Any) -> None:
@@ -170,9 +168,9 @@ def start_in_a_span(library: Library, function: Any) -> None:
     in_context(start)
 
 
-def finished_event(core: ModuleType, wait_until: WaitUntil) -> tuple[Any, ...]:
-    found: list[tuple[Any, ...]] = []
-    wait_until(lambda: found.extend(events(core, "thread_finished")) or found)
+def finished_event(core: ModuleType, wait_until: WaitUntil) -> ThreadFinishedRow:
+    found: list[ThreadFinishedRow] = []
+    wait_until(lambda: found.extend(event_rows(core, "thread_finished")) or found)
     return found[0]
 
 
@@ -187,10 +185,11 @@ def test_a_thread_started_in_a_span_has_a_span_of_its_own_that_knows_its_starter
     def start() -> None:
         span = library.enter(8, 9)
         thread.start_new_thread(work, ())
-        starter_context, thread_span, starter = finished_event(core, wait_until)[10:]
+        event = finished_event(core, wait_until)
+        thread_span = event.thread_span
         assert type(thread_span) is ThreadSpan
         assert (thread_span.starter(), thread_span.starter_context) == (span, (8, 9))
-        assert (starter_context, starter) == ((8, 9), span)
+        assert (event.starter_span, event.starter_span_itself) == ((8, 9), span)
         assert seen == [{KEY: thread_span}, thread_span]
 
     in_context(start)
@@ -211,7 +210,7 @@ def test_the_tracing_library_decides_about_methods_which_may_be_those_of_threads
     method = Worker().work
     start_in_a_span(library, method)
     event = finished_event(core, wait_until)
-    assert (event[10], event[11] is not None) == ((8, 9), joins)
+    assert (event.starter_span, event.thread_span is not None) == ((8, 9), joins)
     assert (seen, library.prepared) == ([joins], [method])
 
 
@@ -224,7 +223,7 @@ def test_a_thread_that_outlives_the_span_it_was_started_in_ends_without_it(
     gc.collect()
     wait_until(lambda: reference() is None)
     gate.release()
-    assert finished_event(core, wait_until)[-1] is None
+    assert finished_event(core, wait_until).starter_span_itself is None
 
 
 def start_waiting_in_a_span(library: Library, gate: Any) -> weakref.ref[Span]:
@@ -249,9 +248,9 @@ def test_an_exception_knows_the_span_that_it_was_raised_in(
 ) -> None:
     monkeypatch.setattr("sys.unraisablehook", lambda args: None)
     start_in_a_span(library, lambda: 1 / 0)
-    raised: list[tuple[Any, ...]] = []
-    wait_until(lambda: raised.extend(events(core, "unhandled_exception")) or raised)
-    assert type(raised[0][-1]) is ThreadSpan
+    raised: list[UnhandledExceptionRow] = []
+    wait_until(lambda: raised.extend(event_rows(core, "unhandled_exception")) or raised)
+    assert type(raised[0].span) is ThreadSpan
 
 
 def test_a_failing_tracing_library_is_counted_and_the_thread_goes_on(

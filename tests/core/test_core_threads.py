@@ -14,21 +14,9 @@ from typing import Any
 
 import pytest
 from conftest import WaitUntil
+from rows import event_rows, exception_rows, live_thread_rows, target_row, target_rows
 
 import thread
-from thread._inspection import unhandled
-
-
-def row(core: ModuleType, target: str) -> dict[str, Any]:
-    fields = ("target", "started", "finished", "start_delay", "lifetime", "cpu_time")
-    for values in core.read_threads():
-        if values[0] == target:
-            return dict(zip(fields, values, strict=True))
-    return dict.fromkeys(fields, 0)
-
-
-def finished_events(core: ModuleType) -> list[tuple[Any, ...]]:
-    return [event for event in core.take_events() if event[0] == "thread_finished"]
 
 
 def sleep_briefly() -> None:
@@ -38,12 +26,12 @@ def sleep_briefly() -> None:
 def test_a_thread_is_counted_from_start_to_end(core: ModuleType, wait_until: WaitUntil) -> None:
     for _ in range(5):
         thread.start_new_thread(sleep_briefly, ())
-    wait_until(lambda: row(core, f"{__name__}:sleep_briefly")["finished"] == 5)
-    recorded = row(core, f"{__name__}:sleep_briefly")
-    assert recorded["started"] == 5
-    assert recorded["start_delay"][0] == recorded["lifetime"][0] == 5
-    assert 0.1 <= recorded["lifetime"][1] / 1e9 < 10
-    assert 0 < recorded["cpu_time"] < recorded["lifetime"][1] + recorded["start_delay"][1]
+    wait_until(lambda: target_row(core, f"{__name__}:sleep_briefly").finished == 5)
+    recorded = target_row(core, f"{__name__}:sleep_briefly")
+    assert recorded.started == 5
+    assert recorded.start_delay.recorded == recorded.lifetime.recorded == 5
+    assert 0.1 <= recorded.lifetime.sum_ns / 1e9 < 10
+    assert 0 < recorded.cpu_time_ns < recorded.lifetime.sum_ns + recorded.start_delay.sum_ns
 
 
 def test_cpu_time_is_that_of_the_thread(core: ModuleType, wait_until: WaitUntil) -> None:
@@ -52,8 +40,8 @@ def test_cpu_time_is_that_of_the_thread(core: ModuleType, wait_until: WaitUntil)
             pass
 
     thread.start_new_thread(burn, (), name="burner")
-    wait_until(lambda: row(core, "burner")["finished"] == 1)
-    assert 0.05e9 <= row(core, "burner")["cpu_time"] < 1e9
+    wait_until(lambda: target_row(core, "burner").finished == 1)
+    assert 0.05e9 <= target_row(core, "burner").cpu_time_ns < 1e9
 
 
 def test_a_running_thread_is_listed_until_it_ends(core: ModuleType, wait_until: WaitUntil) -> None:
@@ -67,9 +55,9 @@ def test_a_running_thread_is_listed_until_it_ends(core: ModuleType, wait_until: 
 
     ident = thread.start_new_thread(run, (), name="listed")
     wait_until(lambda: native)
-    [(listed, native_id, target, started)] = core.read_live_threads()
-    assert (listed, native_id, target) == (ident, native[0], "listed")
-    assert 0 < started <= core.monotonic_ns()
+    [listed] = live_thread_rows(core)
+    assert (listed.ident, listed.native_id, listed.target) == (ident, native[0], "listed")
+    assert 0 < listed.started_ns <= core.monotonic_ns()
     stop.release()
     wait_until(lambda: not core.read_live_threads())
 
@@ -102,12 +90,12 @@ def test_a_target_is_called_after_its_function(
     core: ModuleType, wait_until: WaitUntil, function: Callable[[], None], target: str
 ) -> None:
     thread.start_new_thread(function, ())
-    wait_until(lambda: row(core, f"{__name__}:{target}")["finished"] == 1)
+    wait_until(lambda: target_row(core, f"{__name__}:{target}").finished == 1)
 
 
 def test_a_name_takes_the_place_of_the_functions(core: ModuleType, wait_until: WaitUntil) -> None:
     thread.start_new_thread(sleep_briefly, (), name="refresher")
-    wait_until(lambda: row(core, "refresher")["finished"] == 1)
+    wait_until(lambda: target_row(core, "refresher").finished == 1)
     with pytest.raises(TypeError, match="a thread's name must be a str or None, not int"):
         thread.start_new_thread(sleep_briefly, (), name=3)  # type: ignore[arg-type]
 
@@ -127,7 +115,7 @@ def test_bad_arguments_start_and_count_nothing(core: ModuleType, arguments: tupl
     with pytest.raises(TypeError, match=message):
         thread.start_new_thread(*arguments)
     assert thread._count() == before
-    assert all(values[1] == 0 for values in core.read_threads())
+    assert all(row.started == 0 for row in target_rows(core))
 
 
 class Trouble(Exception):
@@ -145,7 +133,7 @@ def test_an_unhandled_exception_is_recorded_and_printed_as_ever(
     monkeypatch.setattr(sys, "unraisablehook", lambda args: printed.append((args.object, args.err_msg, args.exc_value)))
     core.configure(listening=True)
     thread.start_new_thread(fail, ())
-    wait_until(lambda: row(core, f"{__name__}:fail")["finished"] == 1)
+    wait_until(lambda: target_row(core, f"{__name__}:fail").finished == 1)
 
     [(culprit, message, exception)] = printed
     assert isinstance(exception, Trouble)
@@ -157,20 +145,19 @@ def test_an_unhandled_exception_is_recorded_and_printed_as_ever(
     assert exception.__traceback__ is not None
     assert exception.__traceback__.tb_frame.f_code is fail.__code__
 
-    events = core.take_events()
-    [event] = [event for event in events if event[0] == "unhandled_exception"]
-    _, kind, text, target, ident, native_id, at, trace, site, _, _ = event
-    traceback = str(trace)
-    assert (kind, text, target) == (f"{__name__}.Trouble", "no more water", f"{__name__}:fail")
-    assert ident and native_id and at <= core.monotonic_ns()
+    [event, finished] = event_rows(core)
+    traceback = str(event.traceback)
+    assert event.event == "unhandled_exception"
+    assert (event.type, event.message, event.target) == (f"{__name__}.Trouble", "no more water", f"{__name__}:fail")
+    assert event.ident and event.native_id and event.at_ns <= core.monotonic_ns()
     assert traceback.startswith("Traceback (most recent call last):")
     assert 'raise Trouble("no more water")' in traceback
     assert "thread/_" not in traceback
-    assert site[0] == f"{__name__}.fail"
-    [finished] = [event for event in events if event[0] == "thread_finished"]
-    assert finished[9] == "raised"
-    [(kind, target, count, last, _, _)] = unhandled.read_exceptions()
-    assert (kind, target, count, last) == (f"{__name__}.Trouble", f"{__name__}:fail", 1, traceback)
+    assert event.site.function == f"{__name__}.fail"
+    assert (finished.event, finished.outcome) == ("thread_finished", "raised")
+    [total] = exception_rows()
+    assert (total.type, total.target, total.occurrences) == (f"{__name__}.Trouble", f"{__name__}:fail", 1)
+    assert total.last_traceback == traceback
     printed.clear()
 
 
@@ -189,7 +176,7 @@ def test_an_exception_is_not_kept_alive(
         raise Trouble(payload)
 
     thread.start_new_thread(fail_with_payload, (), name="payload")
-    wait_until(lambda: row(core, "payload")["finished"] == 1)
+    wait_until(lambda: target_row(core, "payload").finished == 1)
 
     def collected() -> bool:
         gc.collect()
@@ -203,7 +190,7 @@ def test_arguments_are_not_kept_alive(core: ModuleType, wait_until: WaitUntil) -
     reference = weakref.ref(service)
     thread.start_new_thread(lambda argument: None, (service,), name="argument")
     del service
-    wait_until(lambda: row(core, "argument")["finished"] == 1 and reference() is None)
+    wait_until(lambda: target_row(core, "argument").finished == 1 and reference() is None)
 
 
 def test_system_exit_ends_a_thread_in_silence(
@@ -211,26 +198,25 @@ def test_system_exit_ends_a_thread_in_silence(
 ) -> None:
     core.configure(listening=True)
     thread.start_new_thread(thread.exit, (), name="leaver")
-    wait_until(lambda: row(core, "leaver")["finished"] == 1)
-    [event] = finished_events(core)
-    assert event[9] == "exited"
-    assert unhandled.read_exceptions() == []
+    wait_until(lambda: target_row(core, "leaver").finished == 1)
+    [event] = event_rows(core)
+    assert (event.event, event.outcome) == ("thread_finished", "exited")
+    assert exception_rows() == []
     assert capfd.readouterr() == ("", "")
 
 
 def test_the_end_of_a_thread_is_an_event_that_names_its_starter(core: ModuleType, wait_until: WaitUntil) -> None:
     core.configure(listening=True)
     ident = thread.start_new_thread(sleep_briefly, (), name="told")
-    wait_until(lambda: row(core, "told")["finished"] == 1)
-    [event] = finished_events(core)
-    _, told, _, target, starter, requested, start_delay, lifetime, cpu_time, outcome, *spans = event
-    assert spans == [None, None, None]
-    assert (told, target, outcome) == (ident, "told", "returned")
-    assert starter[0].endswith("test_the_end_of_a_thread_is_an_event_that_names_its_starter")
-    assert 0 < requested <= core.monotonic_ns()
-    assert start_delay >= 0
-    assert lifetime >= 0.02e9
-    assert cpu_time >= 0
+    wait_until(lambda: target_row(core, "told").finished == 1)
+    [event] = event_rows(core, "thread_finished")
+    assert (event.starter_span, event.thread_span, event.starter_span_itself) == (None, None, None)
+    assert (event.ident, event.target, event.outcome) == (ident, "told", "returned")
+    assert event.starter.function.endswith("test_the_end_of_a_thread_is_an_event_that_names_its_starter")
+    assert 0 < event.requested_ns <= core.monotonic_ns()
+    assert event.start_delay_ns >= 0
+    assert event.lifetime_ns >= 0.02e9
+    assert event.cpu_time_ns >= 0
 
 
 def test_threads_of_the_telemetry_are_not_counted_nor_are_those_they_start(
@@ -249,7 +235,7 @@ def test_threads_of_the_telemetry_are_not_counted_nor_are_those_they_start(
         core.leave_untracked()
     wait_until(lambda: len(done) == 2)
     wait_until(lambda: core.untracked_count() == 0)
-    assert all(values[1] == 0 for values in core.read_threads())
+    assert all(row.started == 0 for row in target_rows(core))
     assert core.read_live_threads() == []
 
 
@@ -259,9 +245,9 @@ def test_threads_that_run_while_counts_are_zeroed_stay_running(core: ModuleType,
     thread.start_new_thread(stop.acquire, (), name="survivor")
     wait_until(core.read_live_threads)
     core.reset()
-    assert (row(core, "survivor")["started"], row(core, "survivor")["finished"]) == (1, 0)
+    assert (target_row(core, "survivor").started, target_row(core, "survivor").finished) == (1, 0)
     stop.release()
-    wait_until(lambda: row(core, "survivor")["finished"] == 1)
+    wait_until(lambda: target_row(core, "survivor").finished == 1)
 
 
 @pytest.fixture
@@ -283,8 +269,8 @@ def test_a_threading_thread_is_called_after_what_it_runs(core: ModuleType, wait_
     for each in (plain, worker):
         each.start()
         each.join()
-    wait_until(lambda: row(core, f"{__name__}:sleep_briefly")["finished"] == 1)
-    wait_until(lambda: row(core, f"{__name__}:{Worker.run.__qualname__}")["finished"] == 1)
+    wait_until(lambda: target_row(core, f"{__name__}:sleep_briefly").finished == 1)
+    wait_until(lambda: target_row(core, f"{__name__}:{Worker.run.__qualname__}").finished == 1)
 
 
 @pytest.mark.usefixtures("observed_threading")
@@ -297,10 +283,10 @@ def test_an_exception_in_a_threading_thread_is_recorded_and_its_hook_still_calle
         each = threading.Thread(target=target)
         each.start()
         each.join()
-    wait_until(lambda: row(core, f"{__name__}:fail")["finished"] == 1)
+    wait_until(lambda: target_row(core, f"{__name__}:fail").finished == 1)
     assert hooked[0] == (Trouble, hooked[0][1])
     assert [name for name, *_ in hooked] == [Trouble, SystemExit]
-    assert [(kind, count) for kind, _, count, *_ in unhandled.read_exceptions()] == [(f"{__name__}.Trouble", 1)]
+    assert [(row.type, row.occurrences) for row in exception_rows()] == [(f"{__name__}.Trouble", 1)]
     hooked.clear()
 
 
@@ -325,4 +311,4 @@ def test_a_joinable_thread_is_observed_and_can_be_joined(core: ModuleType) -> No
     handle = thread.start_joinable_thread(lambda: done.append(1), name="joinable")
     handle.join()
     assert done == [1]
-    assert row(core, "joinable")["finished"] == 1
+    assert target_row(core, "joinable").finished == 1

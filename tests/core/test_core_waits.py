@@ -11,35 +11,15 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+from rows import blame_rows, event_rows, lock_row, waited_for
 
 import thread
 from thread import _backend as backend
-
-FIELDS = (
-    "event",
-    "lock",
-    "kind",
-    "location",
-    "ident",
-    "native_id",
-    "acquire_stack",
-    "acquire_site",
-    "owner_ident",
-    "owner_stack",
-    "owner_site",
-    "waiters",
-    "task",
-    "span",
-    "owner_span",
-    "started",
-    "duration",
-    "gil_wait",
-    "outcome",
-)
+from thread._rows import SlowWaitRow
 
 
-def slow_waits(core: ModuleType) -> list[dict[str, Any]]:
-    return [dict(zip(FIELDS, event, strict=True)) for event in core.take_events() if event[0] == "slow_wait"]
+def slow_waits(core: ModuleType) -> list[SlowWaitRow]:
+    return event_rows(core, "slow_wait")
 
 
 class Contest:
@@ -85,15 +65,15 @@ def listening(core: ModuleType) -> Iterator[None]:
 def test_a_slow_wait_names_the_owner_and_what_it_was_doing(core: ModuleType) -> None:
     owner, waiter = Contest(thread.allocate_lock(name="evidence"), held_for=0.08).run()
     [wait] = slow_waits(core)
-    assert (wait["lock"], wait["kind"], wait["ident"], wait["owner_ident"]) == ("evidence", "lock", waiter, owner)
-    assert wait["owner_site"][0].endswith("Contest.work")
-    assert wait["acquire_site"][0].endswith("Contest.want")
-    assert [site[0].rpartition(".")[2] for site in wait["owner_stack"][:2]] == ["work", "own"]
-    assert wait["acquire_stack"][0] == wait["acquire_site"]
-    assert wait["waiters"] == 1
-    assert wait["outcome"] == "acquired"
-    assert 0.05e9 < wait["duration"] < 5e9
-    assert wait["started"] <= core.monotonic_ns()
+    assert (wait.lock, wait.kind, wait.ident, wait.owner_ident) == ("evidence", "lock", waiter, owner)
+    assert wait.owner_site.function.endswith("Contest.work")
+    assert wait.acquire_site.function.endswith("Contest.want")
+    assert [site.function.rpartition(".")[2] for site in wait.owner_stack[:2]] == ["work", "own"]
+    assert wait.acquire_stack[0] == wait.acquire_site
+    assert wait.waiters == 1
+    assert wait.outcome == "acquired"
+    assert 0.05e9 < wait.duration_ns < 5e9
+    assert wait.started_ns <= core.monotonic_ns()
 
 
 def test_the_owner_is_seen_where_it_is_during_the_wait_and_not_after(core: ModuleType) -> None:
@@ -102,7 +82,7 @@ def test_the_owner_is_seen_where_it_is_during_the_wait_and_not_after(core: Modul
     contest.run()
     [wait] = slow_waits(core)
     line_of_sleep = Contest.work.__code__.co_firstlineno + 1
-    assert wait["owner_site"][2] == line_of_sleep
+    assert wait.owner_site.line == line_of_sleep
 
 
 def test_a_short_wait_leaves_no_evidence(core: ModuleType) -> None:
@@ -123,20 +103,20 @@ def test_the_threshold_takes_effect_at_once(core: ModuleType) -> None:
 def test_a_wait_that_times_out_leaves_evidence_too(core: ModuleType) -> None:
     Contest(thread.allocate_lock(), held_for=0.2).run(timeout=0.05)
     [wait] = slow_waits(core)
-    assert wait["outcome"] == "timed out"
-    assert 0.05e9 <= wait["duration"] < 0.15e9
+    assert wait.outcome == "timed out"
+    assert 0.05e9 <= wait.duration_ns < 0.15e9
 
 
 def test_an_rlock_gives_the_same_evidence(core: ModuleType) -> None:
     owner, _ = Contest(thread.RLock(name="re-entrant"), held_for=0.05).run()
     [wait] = slow_waits(core)
-    assert (wait["lock"], wait["kind"], wait["owner_ident"]) == ("re-entrant", "rlock", owner)
+    assert (wait.lock, wait.kind, wait.owner_ident) == ("re-entrant", "rlock", owner)
 
 
 def test_the_wait_for_the_gil_is_told_apart(core: ModuleType) -> None:
     if core.NAME != "c":
         Contest(thread.allocate_lock(), held_for=0.05).run()
-        assert slow_waits(core)[0]["gil_wait"] is None
+        assert slow_waits(core)[0].gil_wait_ns is None
         return
     lock = thread.allocate_lock()
     stop = threading.Event()
@@ -154,7 +134,7 @@ def test_the_wait_for_the_gil_is_told_apart(core: ModuleType) -> None:
     stop.set()
     spinner.join()
     [wait] = slow_waits(core)
-    assert 0 <= wait["gil_wait"] <= wait["duration"]
+    assert 0 <= wait.gil_wait_ns <= wait.duration_ns
 
 
 @pytest.fixture
@@ -168,7 +148,7 @@ def one_thread_at_a_time() -> Iterator[None]:
 
 class KeepsTheGil(Contest):
     def work(self) -> None:
-        while not any(wait[1] == "starved" for wait in backend.core.read_current_waits()):
+        while "starved" not in waited_for(backend.core):
             time.sleep(0.0001)
         deadline = time.monotonic() + self.held_for
         while time.monotonic() < deadline:
@@ -182,12 +162,12 @@ def test_a_wait_that_became_slow_without_the_gil_names_the_owner_that_kept_the_l
     core.configure(slow_wait_ns=100_000_000)
     owner, _ = KeepsTheGil(thread.allocate_lock(name="starved"), held_for=0.2).run(timeout)
     [wait] = slow_waits(core)
-    assert (wait["lock"], wait["owner_ident"], wait["owner_span"]) == ("starved", owner, None)
-    assert wait["owner_stack"][0][0].endswith("Contest.own"), "as it gives the lock back"
-    assert wait["owner_site"][0].endswith("KeepsTheGil.work"), "where it was seen before"
-    assert wait["acquire_stack"][0] == wait["acquire_site"]
-    assert wait["waiters"] == 1
-    assert wait["duration"] >= 100_000_000
+    assert (wait.lock, wait.owner_ident, wait.owner_span) == ("starved", owner, None)
+    assert wait.owner_stack[0].function.endswith("Contest.own"), "as it gives the lock back"
+    assert wait.owner_site.function.endswith("KeepsTheGil.work"), "where it was seen before"
+    assert wait.acquire_stack[0] == wait.acquire_site
+    assert wait.waiters == 1
+    assert wait.duration_ns >= 100_000_000
 
 
 def test_a_slow_wait_names_the_owner_that_kept_the_lock_for_the_longest_time(core: ModuleType) -> None:
@@ -212,21 +192,21 @@ def test_a_slow_wait_names_the_owner_that_kept_the_lock_for_the_longest_time(cor
         time.sleep(0.03)
     for other in others:
         other.join(60)
-    waits = {wait["acquire_site"][0].rpartition(".")[2]: wait for wait in slow_waits(core)}
+    waits = {wait.acquire_site.function.rpartition(".")[2]: wait for wait in slow_waits(core)}
     assert core.NAME != "c" or order == ["keep_longer", "want"]
     if order[0] == "keep_longer":
         wait = waits["want"]
-        assert wait["owner_ident"] == others[0].ident
-        assert wait["owner_site"][0].endswith("keep_longer")
-        assert wait["owner_stack"][0][0].endswith("keep_longer")
-    assert waits["keep_longer"]["owner_ident"] == threading.get_ident()
+        assert wait.owner_ident == others[0].ident
+        assert wait.owner_site.function.endswith("keep_longer")
+        assert wait.owner_stack[0].function.endswith("keep_longer")
+    assert waits["keep_longer"].owner_ident == threading.get_ident()
 
 
 def test_nobody_listening_means_no_evidence_but_still_blame(core: ModuleType) -> None:
     core.configure(listening=False)
     Contest(thread.allocate_lock(name="unheard"), held_for=0.05).run()
     assert core.take_events() == []
-    assert {blame[0] for blame in core.read_blame()} == {"unheard"}
+    assert {blame.name for blame in blame_rows(core)} == {"unheard"}
 
 
 def test_waits_for_the_telemetrys_own_locks_are_shown_nowhere(core: ModuleType) -> None:
@@ -249,8 +229,8 @@ def test_stacks_are_as_deep_as_the_settings_allow(core: ModuleType) -> None:
     core.configure(stack_depth=2)
     Contest(thread.allocate_lock(), held_for=0.05).run()
     [wait] = slow_waits(core)
-    assert len(wait["owner_stack"]) == 2
-    assert len(wait["acquire_stack"]) == 2
+    assert len(wait.owner_stack) == 2
+    assert len(wait.acquire_stack) == 2
 
 
 def test_blame_adds_up_to_the_time_waited(core: ModuleType) -> None:
@@ -266,22 +246,23 @@ def test_blame_adds_up_to_the_time_waited(core: ModuleType) -> None:
         each.start()
     for each in threads:
         each.join(60)
-    [wait] = [values[7] for values in core.read_locks() if values[0] == "blamed"]
-    rows = [blame for blame in core.read_blame() if blame[0] == "blamed"]
-    assert sum(blame[4] for blame in rows) >= wait[0]
-    assert all(blame[4] > 0 for blame in rows)
-    assert sum(blame[5] for blame in rows) == wait[1]
-    for _, kind, acquire_site, owner_site, _, _ in rows:
-        assert kind == "lock"
-        assert acquire_site[0].endswith("work")
-        assert owner_site == ("gil", "", 0) or owner_site[0].endswith("work")
+    wait = lock_row(core, "blamed").wait
+    rows = blame_rows(core, "blamed")
+    assert sum(blame.waits for blame in rows) >= wait.recorded
+    assert all(blame.waits > 0 for blame in rows)
+    assert sum(blame.waited_ns for blame in rows) == wait.sum_ns
+    for blame in rows:
+        assert blame.kind == "lock"
+        assert blame.acquire_site.function.endswith("work")
+        assert blame.owner_site == ("gil", "", 0) or blame.owner_site.function.endswith("work")
 
 
 def test_a_full_buffer_drops_and_counts(core: ModuleType) -> None:
     core.configure(event_capacity=3, slow_wait_ns=0)
     lock = thread.allocate_lock()
-    for _ in range(8):
-        Contest(lock, held_for=0.03).run()
+    with lock:
+        for _ in range(8):
+            assert not lock.acquire(timeout=0.001)
     assert len(slow_waits(core)) == 3
     assert core.dropped_events() == 5
 
@@ -307,9 +288,8 @@ def test_a_smaller_buffer_keeps_the_newest_events(core: ModuleType) -> None:
     for number in range(6):
         core.push_event(("test", number))
     core.configure(event_capacity=2)
-    kept = core.take_events()
-    assert len(kept) + core.dropped_events() == 6
-    assert kept[-1] == ("test", 5)
+    assert core.take_events() == [("test", 4), ("test", 5)]
+    assert core.dropped_events() == 4
 
 
 def test_the_owner_is_known_although_it_starts_threads_meanwhile(core: ModuleType) -> None:
@@ -328,7 +308,7 @@ def test_the_owner_is_known_although_it_starts_threads_meanwhile(core: ModuleTyp
                 time.sleep(0)
         while core.read_live_threads():
             time.sleep(0)
-    owners = {blame[3][0].rpartition(".")[2] for blame in core.read_blame() if blame[0] == "busy starter"}
+    owners = {blame.owner_site.function.rpartition(".")[2] for blame in blame_rows(core, "busy starter")}
     assert "unknown" not in owners - {"wait"}
 
 
@@ -359,11 +339,11 @@ def test_waits_without_success_are_blamed_to_the_nanosecond(core: ModuleType) ->
             each.start()
         for each in waiters:
             each.join(60)
-    [wait] = [values[7] for values in core.read_locks() if values[0] == "in vain"]
-    rows = [blame for blame in core.read_blame() if blame[0] == "in vain"]
-    assert sum(blame[5] for blame in rows) == wait[1]
-    here = sum(blame[5] for blame in rows if blame[3][0].endswith("blamed_to_the_nanosecond"))
-    assert here > 0.9 * wait[1]
+    wait = lock_row(core, "in vain").wait
+    rows = blame_rows(core, "in vain")
+    assert sum(blame.waited_ns for blame in rows) == wait.sum_ns
+    here = sum(blame.waited_ns for blame in rows if blame.owner_site.function.endswith("blamed_to_the_nanosecond"))
+    assert here > 0.9 * wait.sum_ns
 
 
 def test_each_that_held_the_only_permit_is_to_blame_for_its_time(core: ModuleType) -> None:
@@ -390,11 +370,10 @@ def test_each_that_held_the_only_permit_is_to_blame_for_its_time(core: ModuleTyp
     second.start()
     second.join(60)
     wait.end(True)
-    rows = {blame[3][0].rpartition(".")[2]: blame[5] for blame in core.read_blame() if blame[0] == "permit"}
+    rows = {blame.owner_site.function.rpartition(".")[2]: blame.waited_ns for blame in blame_rows(core, "permit")}
     assert rows["hold_longer"] > 0.14e9
     assert rows["hold_shortly"] > 0
-    [waited] = [values[7] for values in core.read_locks() if values[0] == "permit"]
-    assert sum(rows.values()) == waited[1]
+    assert sum(rows.values()) == lock_row(core, "permit", "semaphore").wait.sum_ns
 
 
 @pytest.fixture

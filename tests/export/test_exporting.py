@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from conftest import WaitUntil
 from recording import FailingExporter, HangingExporter, RecordingExporter
+from rows import lock_names, target_rows
 
 from thread._export.exporting import Exporter, ExportError, Worker, check_exporter
 from thread._process.flags import Flag
@@ -311,7 +312,7 @@ def test_what_an_exporter_creates_is_not_observed(harness: Harness, core: Module
     exporter = Creative()
     harness.stop(harness.start(exporter))
     assert exporter.snapshots
-    assert "an exporter's own" not in [row[0] for row in (*core.read_locks(), *core.read_threads())]
+    assert "an exporter's own" not in lock_names(core) | {row.target for row in target_rows(core)}
 
 
 def test_what_threading_invents_for_it_is_forgotten_after_every_call(harness: Harness, wait_until: WaitUntil) -> None:

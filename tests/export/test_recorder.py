@@ -11,6 +11,7 @@ import pytest
 from conftest import WaitUntil
 from programs import output_of, run
 from recording import FailingExporter, HangingExporter, RecordingExporter
+from rows import finished_threads
 
 from thread._export.exporting import Worker
 from thread._export.recorder import recorder
@@ -68,7 +69,7 @@ def test_stop_hands_over_what_happened_just_before(
     telemetry.start(exporter, export_interval=3600)
     for _ in range(5):
         core.start_new_thread(int, (), name="last minute")
-    wait_until(lambda: sum(row[2] for row in core.read_threads()) == 5)
+    wait_until(lambda: finished_threads(core) == 5)
     wait_until(lambda: not core.read_live_threads())
     telemetry.stop()
     assert finished_events(exporter) == 5
@@ -78,9 +79,9 @@ def test_stop_hands_over_what_happened_just_before(
 
 def test_events_are_buffered_for_exporters_only(telemetry: ModuleType, core: ModuleType, wait_until: WaitUntil) -> None:
     def finish_one() -> None:
-        before = sum(row[2] for row in core.read_threads())
+        before = finished_threads(core)
         core.start_new_thread(int, ())
-        wait_until(lambda: sum(row[2] for row in core.read_threads()) == before + 1 and not core.read_live_threads())
+        wait_until(lambda: finished_threads(core) == before + 1 and not core.read_live_threads())
 
     telemetry.start()
     finish_one()

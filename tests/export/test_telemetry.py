@@ -14,6 +14,7 @@ import pytest
 from conftest import WaitUntil
 from programs import output_of, run
 from recording import RecordingExporter
+from rows import finished_threads
 
 
 def test_all_names_everything_and_nothing_else(telemetry: ModuleType) -> None:
@@ -113,12 +114,12 @@ def test_slow_waits_are_those_that_the_setting_says(
 
     def contend() -> None:
         guard = core.allocate_lock(name="guard")
-        before = sum(row[2] for row in core.read_threads())
+        before = finished_threads(core)
         with guard:
             core.start_new_thread(guard.acquire, ())
             wait_until(core.read_current_waits)
             time.sleep(0.01)
-        wait_until(lambda: sum(row[2] for row in core.read_threads()) == before + 1)
+        wait_until(lambda: finished_threads(core) == before + 1)
 
     def slow_waits() -> int:
         return sum(isinstance(event, telemetry.SlowWait) for event in exporter.events)

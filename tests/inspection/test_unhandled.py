@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 from programs import output_of
+from rows import exception_rows, named
 
 from thread._base import resets
 from thread._inspection import tracebacks, unhandled
+from thread._rows import UnhandledExceptionRow
 
 
 @pytest.fixture(autouse=True)
@@ -19,12 +20,12 @@ def from_zero() -> Iterator[None]:
     resets.reset()
 
 
-def describe(exception: BaseException, target: str = "shop:work") -> tuple[Any, ...]:
+def describe(exception: BaseException, target: str = "shop:work") -> UnhandledExceptionRow:
     try:
         raise exception
     except BaseException as caught:
-        event = unhandled.record_exception(caught, target, 1, 2, 3, None)
-        return *event[:7], str(event[7]), *event[8:]
+        event = named(UnhandledExceptionRow, unhandled.record_exception(caught, target, 1, 2, 3, None))
+        return event._replace(traceback=str(event.traceback))
 
 
 class OutOfStock(Exception):
@@ -38,19 +39,19 @@ class Unspeakable(Exception):
 
 
 def test_a_description_is_of_strings_and_numbers() -> None:
-    _, kind, message, target, ident, native_id, at, traceback, site, _, _ = describe(OutOfStock())
-    assert (kind, message, target) == (f"{__name__}.OutOfStock", "none left", "shop:work")
-    assert (ident, native_id, at) == (1, 2, 3)
-    assert traceback.endswith(f"{__name__}.OutOfStock: none left\n")
-    assert site == (f"{__name__}.describe", __file__, describe.__code__.co_firstlineno + 2)
+    event = describe(OutOfStock())
+    assert (event.type, event.message, event.target) == (f"{__name__}.OutOfStock", "none left", "shop:work")
+    assert (event.ident, event.native_id, event.at_ns) == (1, 2, 3)
+    assert event.traceback.endswith(f"{__name__}.OutOfStock: none left\n")
+    assert event.site == (f"{__name__}.describe", __file__, describe.__code__.co_firstlineno + 2)
 
 
 def test_a_builtin_exception_is_called_by_its_name_alone() -> None:
-    assert describe(ValueError("x"))[1] == "ValueError"
+    assert describe(ValueError("x")).type == "ValueError"
 
 
 def test_an_exception_that_cannot_be_printed_is_described_all_the_same() -> None:
-    assert describe(Unspeakable())[1] == f"{__name__}.Unspeakable"
+    assert describe(Unspeakable()).type == f"{__name__}.Unspeakable"
 
 
 def test_causes_are_part_of_the_stack_trace() -> None:
@@ -60,22 +61,22 @@ def test_causes_are_part_of_the_stack_trace() -> None:
         except KeyError as error:
             raise ValueError("second") from error
     except ValueError as error:
-        traceback = describe(error)[7]
+        traceback = describe(error).traceback
     assert "KeyError: 'first'" in traceback
     assert "The above exception was the direct cause" in traceback
 
 
 def test_an_enormous_message_is_cut_in_the_middle() -> None:
-    _, _, message, _, _, _, _, traceback, *_ = describe(ValueError("x" * 1_000_000))
-    assert len(message) <= tracebacks.MAX_TEXT
-    assert len(traceback) <= tracebacks.MAX_TEXT + 10
-    assert "[…]" in traceback
+    event = describe(ValueError("x" * 1_000_000))
+    assert len(event.message) <= tracebacks.MAX_TEXT
+    assert len(event.traceback) <= tracebacks.MAX_TEXT + 10
+    assert "[…]" in event.traceback
 
 
 def test_exceptions_are_counted_by_type_and_target() -> None:
     for target in ("shop:work", "shop:work", "shop:serve"):
         describe(ValueError(target), target)
-    rows = {(kind, target): (count, last) for kind, target, count, last, _, _ in unhandled.read_exceptions()}
+    rows = {(row.type, row.target): (row.occurrences, row.last_traceback) for row in exception_rows()}
     assert {key: count for key, (count, _) in rows.items()} == {
         ("ValueError", "shop:work"): 2,
         ("ValueError", "shop:serve"): 1,
@@ -86,10 +87,10 @@ def test_exceptions_are_counted_by_type_and_target() -> None:
 def test_types_without_end_are_bounded() -> None:
     for number in range(unhandled.MAX_EXCEPTION_STATS + 20):
         describe(type(f"Error{number}", (Exception,), {})())
-    rows = unhandled.read_exceptions()
+    rows = exception_rows()
     assert len(rows) == unhandled.MAX_EXCEPTION_STATS + 1
-    assert sum(count for _, _, count, *_ in rows) == unhandled.MAX_EXCEPTION_STATS + 20
-    assert ("other", "other", 20) in {row[:3] for row in rows}
+    assert sum(row.occurrences for row in rows) == unhandled.MAX_EXCEPTION_STATS + 20
+    assert ("other", "other", 20) in {(row.type, row.target, row.occurrences) for row in rows}
 
 
 HOOKS = """

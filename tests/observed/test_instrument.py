@@ -11,6 +11,7 @@ from types import ModuleType
 
 import pytest
 from conftest import WaitUntil
+from rows import target_rows
 
 from thread._observed.instrument import instrument, uninstrument
 
@@ -46,7 +47,7 @@ def test_locks_and_threads_are_observed_between_instrument_and_uninstrument(core
     uninstrument()
     lock, rlock = make()
     assert (type(lock), type(rlock)) != (core.LockType, core.RLock)
-    assert [started for target, started, *_ in core.read_threads() if target.endswith("work")] == [1]
+    assert [row.started for row in target_rows(core) if row.target.endswith("work")] == [1]
 
 
 def test_twice_is_once() -> None:

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from conftest import WaitUntil
 from interruptions import interrupted_soon
+from rows import waited_for
 
 from thread.telemetry import LockStats, SlowWait, snapshot
 
@@ -310,7 +311,7 @@ def test_a_lock_that_is_got_back_slowly_was_acquired_but_not_contended(
             owned.append(condition._is_owned())  # type: ignore[attr-defined]
 
     def seen_waiting() -> bool:
-        return any(name.endswith("got_back") for _, name, *_ in instrumented.read_current_waits())
+        return any(name.endswith("got_back") for name in waited_for(instrumented))
 
     waiting = threading.Thread(target=wait)
     waiting.start()

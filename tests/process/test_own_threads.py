@@ -8,6 +8,7 @@ from types import ModuleType
 import pytest
 from conftest import WaitUntil
 from programs import output_of, run
+from rows import lock_names, target_rows
 
 from thread._process.flags import Alarm, Flag
 from thread._process.own_threads import start_own_thread
@@ -81,7 +82,7 @@ def test_our_threads_are_not_observed_and_not_listed(core: ModuleType) -> None:
     try:
         assert arrived.wait(10)
         assert core.untracked_count() == 1
-        assert not any(started for _, started, *_ in core.read_threads())
+        assert not any(row.started for row in target_rows(core))
         assert not core.read_live_threads()
         assert threading.enumerate() == before
     finally:
@@ -92,7 +93,7 @@ def test_locks_that_they_create_are_not_observed(core: ModuleType, wait_until: W
     locks: list[object] = []
     start_own_thread(lambda: locks.append(core.allocate_lock(name="test_own_threads")))
     wait_until(lambda: locks)
-    assert "test_own_threads" not in [row[0] for row in core.read_locks()]
+    assert "test_own_threads" not in lock_names(core)
 
 
 def test_what_threading_invents_for_them_is_forgotten_when_they_end(core: ModuleType, wait_until: WaitUntil) -> None:

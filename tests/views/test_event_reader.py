@@ -8,6 +8,7 @@ from types import ModuleType
 
 import pytest
 from conftest import WaitUntil
+from rows import finished_threads
 
 from thread._views.event_reader import read_events
 from thread._views.events import Event, SlowWait, ThreadFinished, UnhandledException
@@ -110,7 +111,7 @@ def test_an_unhandled_exception_tells_where_it_came_from(
 def test_equal_sites_of_a_batch_are_one_object(core: ModuleType, events: list[Event], wait_until: WaitUntil) -> None:
     for _ in range(2):
         core.start_new_thread(int, ())
-    wait_until(lambda: sum(row[2] for row in core.read_threads()) == 2 and not core.read_live_threads())
+    wait_until(lambda: finished_threads(core) == 2 and not core.read_live_threads())
     first, second = read_events()
     assert isinstance(first, ThreadFinished)
     assert isinstance(second, ThreadFinished)
@@ -121,7 +122,7 @@ def test_an_event_that_cannot_be_understood_is_a_fault_and_the_others_are_read(
     core: ModuleType, events: list[Event], wait_until: WaitUntil, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     core.start_new_thread(int, ())
-    wait_until(lambda: sum(row[2] for row in core.read_threads()) == 1 and not core.read_live_threads())
+    wait_until(lambda: finished_threads(core) == 1 and not core.read_live_threads())
     genuine = core.take_events()
     monkeypatch.setattr(core, "take_events", lambda: [("nonsense",), *genuine, ("slow_wait", 1)])
     assert [type(event) for event in read_events()] == [ThreadFinished]

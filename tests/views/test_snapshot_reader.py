@@ -10,6 +10,7 @@ from types import ModuleType
 import pytest
 from conftest import WaitUntil
 from programs import output_of
+from rows import finished_threads
 
 from thread._process.flags import Flag
 from thread._process.own_threads import start_own_thread
@@ -142,7 +143,7 @@ def test_threads_by_target(core: ModuleType, wait_until: WaitUntil) -> None:
     done = Flag()
     for _ in range(3):
         core.start_new_thread(time.sleep, (0.01,), name="sleeper")
-    wait_until(lambda: sum(row[2] for row in core.read_threads()) == 3)
+    wait_until(lambda: finished_threads(core) == 3)
     core.start_new_thread(done.wait, (30,), name="sleeper")
     try:
         wait_until(core.read_live_threads)
@@ -216,7 +217,7 @@ def test_exceptions_by_type_and_target(core: ModuleType, wait_until: WaitUntil) 
     before = time.time()
     for _ in range(2):
         core.start_new_thread(fail, (), name="librarian")
-    wait_until(lambda: sum(row[2] for row in core.read_threads()) == 2)
+    wait_until(lambda: finished_threads(core) == 2)
     (stats,) = snapshot().exceptions
     assert (stats.type, stats.target, stats.count) == ("LookupError", "librarian", 2)
     assert stats.last_traceback.endswith("LookupError: no such shelf\n")
@@ -227,7 +228,7 @@ def test_dropped_events_are_those_of_the_core_and_of_the_exporters(core: ModuleT
     core.configure(listening=True, event_capacity=1)
     for _ in range(3):
         core.start_new_thread(int, ())
-    wait_until(lambda: sum(row[2] for row in core.read_threads()) == 3 and not core.read_live_threads())
+    wait_until(lambda: finished_threads(core) == 3 and not core.read_live_threads())
     wait_until(lambda: core.dropped_events() == 2)
     assert read_snapshot(dropped_by_exporters=5).dropped_events == 7
 

@@ -14,6 +14,7 @@ from handmade import HOT, slow_wait
 from opentelemetry.sdk.trace import TracerProvider
 from otlp_receiver import OtlpReceiver, attributes_of
 from programs import output_of, run
+from rows import waited_for
 
 from thread import telemetry as public
 from thread_exporters._otel import scope
@@ -47,7 +48,7 @@ def wait_for_a_lock(core: ModuleType, wait_until: WaitUntil, seconds: float = 0.
         with tracer.start_as_current_span("owner") as span, guard:
             owners.append(span.get_span_context())
             held.set()
-            wait_until(lambda: [wait for wait in core.read_current_waits() if wait[1].endswith(".guard")])
+            wait_until(lambda: any(name.endswith(".guard") for name in waited_for(core)))
             time.sleep(seconds)
 
     owner = threading.Thread(target=own)
@@ -284,7 +285,7 @@ def thread_lock(name: str) -> Any:
 
 
 def until_waited_for(core: ModuleType) -> None:
-    while not any(wait[1] == "scripted" for wait in core.read_current_waits()):
+    while "scripted" not in waited_for(core):
         time.sleep(0.0001)
 
 

@@ -22,6 +22,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.sdk.trace.sampling import ParentBased, TraceIdRatioBased
 from opentelemetry.trace import SpanKind, StatusCode
 from programs import output_of, run
+from rows import waited_for
 
 from thread.telemetry import Site, SlowWait, SpanContext, UnhandledException
 from thread_exporters._otel import scope as _scope
@@ -370,7 +371,7 @@ def test_a_request_that_waits_is_linked_to_the_request_that_held_the_lock(
     def refresh() -> None:
         with tracer.start_as_current_span("refresh"), guard:
             held.set()
-            wait_until(lambda: [wait for wait in core.read_current_waits() if wait[1].endswith(".guard")])
+            wait_until(lambda: any(name.endswith(".guard") for name in waited_for(core)))
             time.sleep(0.05)
 
     threading.Thread(target=refresh).start()
