@@ -208,6 +208,12 @@ class LockType(Mutex, metaclass=_LockMeta):
         def __new__(cls, *args: Any, **kwargs: Any) -> LockType:
             raise TypeError("cannot create '_thread.lock' instances")
 
+    if sys.version_info < (3, 13):
+
+        def __reduce_ex__(self, protocol: Any) -> Any:
+            # The interpreter's lock has no base that forbids this, so that it fails later, over the name of the type.
+            return super().__reduce_ex__(protocol) if protocol >= 2 else object.__reduce_ex__(self, protocol)
+
     def __init_subclass__(cls, **kwargs: Any) -> NoReturn:
         raise TypeError("type '_thread.lock' is not an acceptable base type")
 
