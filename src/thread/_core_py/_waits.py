@@ -323,6 +323,8 @@ def _take_evidence(waiter: Waiter) -> None:
 
 def rename_waits(mutex: object, former: Identity, identity: Identity) -> None:
     """Move the waits for a lock that was renamed: a wait counts under the name that the lock has when it ends."""
+    if identity is former:
+        return
     for waiter, started in list(former.waiters.items()):
         if isinstance(waiter, Waiter) and waiter.mutex is mutex:
             waiter.identity = identity
