@@ -41,8 +41,8 @@ ONCE: Final = {
 
 # Exporters, dashboards, examples and documents see snapshots only, whichever core made them.
 ABOVE_THE_CORE: Final = ("tests/dashboards", "tests/examples", "tests/exporters", "tests/project")
-# Starting a program and parsing the command line is the same with either core.
-BESIDE_THE_CORE: Final = ("tests/cli",)
+# The same with either core: starting a program, and reading another one from outside.
+BESIDE_THE_CORE: Final = ("tests/cli", "tests/remote")
 # Tests that spend their time in the C core.
 SANITIZED: Final = (
     "tests/conformance",
@@ -51,6 +51,7 @@ SANITIZED: Final = (
     "tests/observed",
     "tests/trust",
     "tests/views",
+    "--ignore-glob=tests/conformance/test_twins.py",  # It spends its time in other processes.
 )
 
 
@@ -163,7 +164,10 @@ class Plan:
             built[version] = self._build(interpreter, after)
         there = list(interpreters)
         for version, interpreter in interpreters.items():
-            self._tests(interpreter, built[version], whole=version in (there[-1], SLOW_TESTS_ON))
+            self._tests(interpreter, built[version], whole=version == there[-1])
+        slow = SLOW_TESTS_ON if SLOW_TESTS_ON in interpreters else there[0]
+        if not everything_asked_for():
+            self._add("slow", interpreters[slow].make("test", "SLOW=1", "ARGS=-m slow"), built[slow])
         for version in two_in_turn(there):
             self._add(f"{version} suites", interpreters[version].make("test-suites"), built[version])
         for version in two_in_turn(there):
@@ -185,11 +189,11 @@ class Plan:
 
     def _tests(self, interpreter: Interpreter, built: Job, *, whole: bool) -> None:
         version = interpreter.version
-        slow = version == SLOW_TESTS_ON or everything_asked_for()
-        arguments = "" if whole or everything_asked_for() else without(*ABOVE_THE_CORE)
+        slow = everything_asked_for()
+        arguments = "" if whole or slow else without(*ABOVE_THE_CORE)
         self._add(f"{version} C", interpreter.make("test", f"SLOW={int(slow)}", f"ARGS={arguments}"), built)
         # On the oldest, code above the core is tested with the twin.
-        whole = version == VERSIONS[0] or everything_asked_for()
+        whole = version == VERSIONS[0] or slow
         arguments = "" if whole else without(*ABOVE_THE_CORE, *BESIDE_THE_CORE)
         self._add(f"{version} pure", interpreter.make("test", "PURE=1", f"ARGS={arguments}"), built)
 
@@ -303,11 +307,11 @@ def run_all(plan: Plan) -> None:
 
 
 def closing_line(jobs: Sequence[Job]) -> str:
-    """Output of the first job that failed, else of the one with the slow tests."""
+    """Output of the first job that failed, else of the whole suite with the C core."""
     with_line = [job for job in jobs if job.closing_line]
     failed = [job for job in with_line if not job.succeeded]
-    slow = [job for job in with_line if job.name == f"{SLOW_TESTS_ON} C"]
-    chosen = (failed or slow or with_line)[:1]
+    whole = [job for job in with_line if job.name == f"{VERSIONS[-1]} C"]
+    chosen = (failed or whole or with_line)[:1]
     return chosen[0].closing_line if chosen else ""
 
 

@@ -38,11 +38,11 @@ def test_the_closing_line_of_pytest_is_found(checks: ModuleType, line: str, clos
 
 
 def test_a_failure_decides_the_closing_line(checks: ModuleType) -> None:
-    good, slow, bad = checks.Job("3.11 C", []), checks.Job("3.12 C", []), checks.Job("3.13 C", [])
-    for job, state, line in ((good, "ok", "1 passed"), (slow, "ok", "2 passed"), (bad, "FAILED (1)", "1 failed")):
+    good, whole, bad = checks.Job("3.11 C", []), checks.Job("3.15 C", []), checks.Job("3.13 C", [])
+    for job, state, line in ((good, "ok", "1 passed"), (whole, "ok", "2 passed"), (bad, "FAILED (1)", "1 failed")):
         job.state, job.output = state, f"{line} in 1.00s"
-    assert checks.closing_line([good, slow]) == "2 passed in 1.00s"
-    assert checks.closing_line([good, slow, bad]) == "1 failed in 1.00s"
+    assert checks.closing_line([good, whole]) == "2 passed in 1.00s"
+    assert checks.closing_line([good, whole, bad]) == "1 failed in 1.00s"
     assert checks.closing_line([]) == ""
 
 
