@@ -64,3 +64,9 @@ def test_every_file_of_the_core_has_a_twin_or_a_reason(folder: str) -> None:
 
 def names(cell: str) -> list[str]:
     return re.findall(r"`([^`]+)`", cell)
+
+
+def test_every_path_in_the_text_exists() -> None:
+    paths = re.findall(r"`((?:src|exporters|tests|docs|dashboards|scripts)/[\w./]*)`", CONTRIBUTING.read_text())
+    assert len(paths) > CONCEPTS
+    assert [path for path in paths if not (ROOT / path).exists()] == []
