@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import islice
 from typing import NamedTuple
 
 from .bytecode.instructions import Bytecode, bytecode_of, heights
@@ -13,6 +14,11 @@ from .objects import Objects
 
 _LONGEST = 1 << 19
 """Bytes of bytecode of one function that are read."""
+_LONGEST_TABLE = 1 << 17
+"""Bytes of one table of a function that are read."""
+_MOST_HANDLERS = 1 << 14
+_MOST_BLOCKS = 100
+"""Handlers around one instruction that are followed; the compiler allows 20 blocks inside each other."""
 _DEEPEST = 1 << 12
 """Values of one frame that are read."""
 
@@ -59,6 +65,8 @@ class Code:
         if not 0 <= self.local_count <= _DEEPEST or not 0 <= self.stack_size <= _DEEPEST:
             raise UnreadableMemoryError(f"no code at {address:#x}")
         self._lines: dict[int, int | None] = {}
+        self._blocks: dict[int, tuple[WithBlock, ...]] = {}
+        self._instructions: dict[int, int] = {}
 
     @property
     def bytecode(self) -> Bytecode:
@@ -80,10 +88,18 @@ class Code:
         size = 2 * self._objects.memory.word(self.address + self._objects.layout.var_size)
         return self._objects.memory.read(self.instructions, min(size, _LONGEST))
 
+    def instruction_at(self, offset: int) -> int:
+        """Return where the instruction begins to which an offset belongs."""
+        if offset not in self._instructions:
+            steps = self.bytecode.steps(self.instruction_bytes)
+            found = (step.offset for step in steps if step.offset <= offset < step.next_offset)
+            self._instructions[offset] = next(found, offset)
+        return self._instructions[offset]
+
     @cached_property
     def handlers(self) -> tuple[Handler, ...]:
         table = self._objects.memory.word(self.address + self._objects.layout.code_exceptiontable)
-        return tuple(parse_handlers(self._objects.bytes_of(table)))
+        return tuple(islice(parse_handlers(self._objects.bytes_of(table, _LONGEST_TABLE)), _MOST_HANDLERS))
 
     @cached_property
     def heights(self) -> dict[int, int]:
@@ -94,7 +110,7 @@ class Code:
     @cached_property
     def line_table(self) -> bytes:
         table = self._objects.memory.word(self.address + self._objects.layout.code_linetable)
-        return self._objects.bytes_of(table)
+        return self._objects.bytes_of(table, _LONGEST_TABLE)
 
     def line(self, offset: int) -> int | None:
         """Return the line of the instruction at an offset in bytes, None if it has none."""
@@ -105,10 +121,16 @@ class Code:
     def handler_of(self, offset: int) -> Handler | None:
         return next((handler for handler in self.handlers if handler.start <= offset < handler.end), None)
 
-    def with_blocks(self, offset: int) -> Iterator[WithBlock]:
-        """Yield the `with` blocks around an instruction, the innermost first."""
+    def with_blocks(self, offset: int) -> tuple[WithBlock, ...]:
+        """Return the `with` blocks around an instruction, the innermost first."""
+        found = self._blocks.get(offset)
+        if found is None:
+            found = self._blocks[offset] = tuple(self._with_blocks(offset))
+        return found
+
+    def _with_blocks(self, offset: int) -> Iterator[WithBlock]:
         handler, seen = self.handler_of(offset), set[int]()
-        while handler is not None and handler.target not in seen:
+        while handler is not None and handler.target not in seen and len(seen) < _MOST_BLOCKS:
             seen.add(handler.target)
             if self._leaves_with(handler.target):
                 yield WithBlock(handler.start, handler.end, handler.height, handler.target)

@@ -11,7 +11,7 @@ from .dot import as_dot
 from .dump import take, take_paused
 from .json_form import as_json
 from .memory import ProcessGoneError, UnreadableMemoryError
-from .process import LiveProcess, descendants, every_process, exists
+from .process import LiveProcess, descendants, every_process, exists, may_run_python
 from .rights import explain_refusal
 from .runtime import NoInterpreterError
 from .text import as_text
@@ -68,7 +68,7 @@ def collect(request: Request) -> tuple[list[Dump], list[str]]:
 
 def _processes(request: Request) -> Iterable[tuple[int, bool]]:
     if request.pid is None:
-        return [(pid, False) for pid in sorted(every_process())]
+        return [(pid, False) for pid in sorted(every_process()) if may_run_python(pid)]
     children = descendants(request.pid) if request.children else []
     return [(request.pid, True), *((child, False) for child in children)]
 

@@ -54,7 +54,7 @@ def take_paused(process: Process) -> Dump:
         longest = max(longest, paused)
         program = Program(Look(PausedProcess(process, memory), runtime, before=before.look))
         if not memory.missing:
-            still = set(program.activities)
+            still = dict.fromkeys(program.activities, True)
             break
         needed |= memory.missing | set(program.look.memory.pages)
         still = still_threads(before, program)
@@ -62,23 +62,29 @@ def take_paused(process: Process) -> Dump:
     return write(process, runtime, program, still, time.perf_counter() - began, longest)
 
 
-def still_threads(before: Program, after: Program) -> set[int]:
-    """Return the threads that two looks found at the same place, doing the same."""
+def still_threads(before: Program, after: Program) -> dict[int, bool]:
+    """Return the threads that two looks found doing the same, each with True if it did not run in between."""
     return {
-        address
+        address: _has_not_run(earlier, activity)
         for address, activity in after.activities.items()
         if (earlier := before.activities.get(address)) and earlier.doing == activity.doing
     }
 
 
+def _has_not_run(earlier: Activity, later: Activity) -> bool:
+    before, after = earlier.state.task, later.state.task
+    return before is not None and after is not None and before.runs == after.runs
+
+
 def write(
-    process: Process, runtime: Runtime, program: Program, still: set[int], took: float, paused: float | None
+    process: Process, runtime: Runtime, program: Program, still: dict[int, bool], took: float, paused: float | None
 ) -> Dump:
     """Put into plain values what was read. Only threads in `still` are believed to hold or to want anything."""
     activities = {address: activity for address, activity in program.activities.items() if address in still}
-    believed = _Believed(program, activities)
+    believed = _Believed(process, program, activities)
     threads = [_thread(process, believed, activity, still) for activity in program.activities.values()]
-    findings = findings_of(Case(activities, believed.enders, believed.names))
+    asleep = {address for address, is_asleep in still.items() if is_asleep}
+    findings = findings_of(Case(activities, believed.enders, believed.names, believed.idle, asleep))
     rank = {native_id: place for place, native_id in enumerate(_in_order(findings))}
     threads.sort(key=lambda thread: (rank.get(thread.native_id, len(rank)), thread.wait is None))
     return Dump(
@@ -97,8 +103,13 @@ def write(
 class _Believed:
     """Part of a look that is believed: the threads that stood still, who could end their waits, and names."""
 
-    def __init__(self, program: Program, activities: dict[int, Activity]) -> None:
+    def __init__(self, process: Process, program: Program, activities: dict[int, Activity]) -> None:
         self.program = program
+        self.idle = {
+            address: process.idle(task)
+            for address, activity in activities.items()
+            if activity.wait and (task := activity.state.task)
+        }
         program.activities, everything = activities, program.activities
         self.enders = {
             address: program.enders(activity.wait) for address, activity in activities.items() if activity.wait
@@ -122,7 +133,7 @@ def _in_order(findings: list) -> list[int]:  # type: ignore[type-arg]
     return list(dict.fromkeys(thread for finding in findings for thread in (*finding.threads, *finding.victims)))
 
 
-def _thread(process: Process, believed: _Believed, activity: Activity, still: set[int]) -> ThreadView:
+def _thread(process: Process, believed: _Believed, activity: Activity, still: dict[int, bool]) -> ThreadView:
     state = activity.state
     is_still = state.address in still
     frames = state.stack.frames
@@ -173,11 +184,10 @@ def _wait(process: Process, believed: _Believed, activity: Activity) -> WaitView
     if wait is None:
         return None
     enders = believed.enders[activity.state.address]
-    task = activity.state.task
     return WaitView(
         kind=wait.resource.kind,
         what=believed.names[wait.resource],
-        since=task.idle_since if task else None,
+        since=believed.idle.get(activity.state.address),
         timed=wait.timed,
         owners=tuple(_owners(process, believed, enders)),
         owners_seen=enders.complete or enders.ended,

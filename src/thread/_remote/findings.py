@@ -22,6 +22,10 @@ class Case:
     activities: dict[int, Activity]
     enders: dict[int, Enders]
     names: dict[Resource, str]
+    idle: dict[int, float | None]
+    """Seconds for which each thread that waits has not run."""
+    asleep: set[int]
+    """Threads that are known not to have run between the looks."""
 
     def native_id(self, thread: object) -> int:
         return self.activities[thread].state.native_id  # type: ignore[index]
@@ -42,8 +46,7 @@ class Case:
 
     def since(self, threads: list[int]) -> float | None:
         """Seconds that all these threads have slept at least; None if the kernel does not say."""
-        idle = [task.idle_since for thread in threads if (task := self.activities[thread].state.task)]
-        known = [seconds for seconds in idle if seconds is not None]
+        known = [seconds for thread in threads if (seconds := self.idle.get(thread)) is not None]
         return min(known) if known and len(known) == len(threads) else None
 
 
@@ -60,7 +63,11 @@ def findings_of(case: Case) -> list[FindingView]:
 
 def _waits(case: Case) -> dict[object, wait_for.Wait]:
     return {
-        thread: wait_for.Wait(frozenset(case.enders[thread].threads), case.enders[thread].complete, wait.timed)
+        thread: wait_for.Wait(
+            frozenset(case.enders[thread].threads),
+            case.enders[thread].complete,
+            wait.timed or thread not in case.asleep,
+        )
         for thread, activity in case.activities.items()
         if (wait := activity.wait) is not None and thread in case.enders
     }
@@ -134,7 +141,7 @@ def _why_asleep(case: Case, owner: int, activity: Activity) -> str:
 def _finding(
     case: Case, kind: str, certainty: str, summary: str, threads: list[int], victims: list[int]
 ) -> FindingView:
-    since = case.since(threads if kind != "lock_held_long" else victims)
+    since = case.since(victims if kind == "lock_held_long" else threads)
     return FindingView(
         kind=kind,
         certainty=certainty,

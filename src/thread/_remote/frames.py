@@ -11,6 +11,8 @@ from .code import Code, fingerprint
 from .memory import UnreadableMemoryError
 from .objects import Objects
 
+MOST: Final = 250_000
+"""Frames of all stacks together that are read in one look."""
 DEEPEST: Final = 20_000
 """Frames of one stack that are read; the deepest stay unread."""
 _OWNED_BY_THE_INTERPRETER: Final = 3
@@ -58,10 +60,7 @@ class Frame:
     @cached_property
     def instruction(self) -> int:
         """Offset of the instruction that it is at; the pointer may stand on what belongs to that one."""
-        for step in self.code.bytecode.steps(self.code.instruction_bytes):
-            if step.offset <= self.offset < step.next_offset:
-                return step.offset
-        return self.offset
+        return self.code.instruction_at(self.offset)
 
     @property
     def globals(self) -> int:
@@ -178,6 +177,7 @@ class Frames:
         self._objects = objects
         self._before = before._codes if before else {}
         self._codes: dict[int, Code] = {}
+        self._left = MOST
 
     def code(self, address: int) -> Code:
         found = self._codes.get(address)
@@ -195,13 +195,13 @@ class Frames:
         found: list[Frame] = []
         seen: set[int] = set()
         try:
-            while address and len(seen) < DEEPEST:
-                if address in seen:
-                    return Stack(tuple(found), False)
+            while address and address not in seen and len(seen) < DEEPEST and self._left > 0:
                 seen.add(address)
-                if memory.byte(address + layout.frame_owner) < _OWNED_BY_THE_INTERPRETER:
+                self._left -= 1
+                head = memory.read(address, layout.frame_locals)
+                if head[layout.frame_owner] < _OWNED_BY_THE_INTERPRETER:
                     found.append(self.frame(address))
-                address = memory.word(address + layout.frame_previous)
+                address = int.from_bytes(head[layout.frame_previous : layout.frame_previous + 8], "little")
         except UnreadableMemoryError:
             return Stack(tuple(found), False)
         return Stack(tuple(found), not address)

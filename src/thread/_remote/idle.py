@@ -39,8 +39,11 @@ class CpuClocks:
 def last_run(who: str) -> float | None:
     """Return when a thread was last on a CPU, in seconds on the clock of that CPU; None if the kernel does not say."""
     try:
-        with open(f"/proc/{who}/sched", "rb", buffering=0) as file:
-            text = file.read(512)
+        file = os.open(f"/proc/{who}/sched", os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            text = os.read(file, 512)
+        finally:
+            os.close(file)
         start = text.index(b"se.exec_start")
         return float(text[start:].partition(b":")[2].split(None, 1)[0]) / 1000
     except (OSError, ValueError, IndexError):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
+from mmap import mmap
 from typing import Final
 
 from .memory import PagedMemory, UnreadableMemoryError
@@ -96,7 +97,7 @@ def _segments(header: bytes, read: object) -> Iterator[tuple[int, int, int, int]
         yield kind, offset, address, memory_size
 
 
-def section_address(file: bytes, name: str) -> int:
+def section_address(file: bytes | mmap, name: str) -> int:
     """Return the address that the file of an image gives to a section, 0 if it has none."""
     try:
         if file[:6] != _MAGIC:
@@ -106,7 +107,7 @@ def section_address(file: bytes, name: str) -> int:
         sections = [struct.unpack_from("<IIQQQQ", file, start + size * index) for index in range(count)]
         names = sections[names_index][4]
         for text, _, _, address, _, _ in sections:
-            if file[names + text : file.index(b"\0", names + text)].decode() == name:
+            if file[names + text : file.find(b"\0", names + text)] == name.encode():
                 return int(address)
     except (struct.error, IndexError, ValueError):
         pass

@@ -11,6 +11,12 @@ from typing import Final, Protocol
 PAGE: Final = 4096
 _AHEAD: Final = 4
 """Pages read at once: what belongs together lies close together."""
+_MOST_PAGES: Final = 1 << 15
+"""Pages that are read in one look."""
+_MOST_BYTES: Final = 1 << 29
+"""Bytes that one look may ask for, those of pages that are known included: no structure makes it go on for ever."""
+_LARGEST: Final = 1 << 20
+"""Bytes that are read at once."""
 _HIGHEST: Final = 1 << 57
 """User space ends here at the latest, with five levels of page tables."""
 
@@ -133,9 +139,10 @@ class RecordedMemory:
 class PagedMemory:
     """Words and bytes of a memory, each page of which is read once: one look, as short as possible."""
 
-    def __init__(self, memory: Memory, limit: int = 64 << 20) -> None:
+    def __init__(self, memory: Memory) -> None:
         self._memory = memory
-        self._left = limit // PAGE
+        self._left = _MOST_PAGES
+        self._bytes_left = _MOST_BYTES
         self.pages: dict[int, bytes] = {}
 
     def word(self, address: int) -> int:
@@ -161,7 +168,8 @@ class PagedMemory:
 
     def read(self, address: int, size: int) -> bytes:
         """Return exactly `size` bytes. Raises UnreadableMemoryError where one of them cannot be read."""
-        if not 0 < address < _HIGHEST or size < 0 or size > self._left * PAGE + (1 << 20):
+        self._bytes_left -= size
+        if not 0 < address < _HIGHEST or not 0 <= size <= _LARGEST or self._bytes_left < 0:
             raise UnreadableMemoryError(hex(address))
         page = self._page(address >> 12)
         offset = address & 4095

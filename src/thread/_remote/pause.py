@@ -10,6 +10,7 @@ import os
 import select
 import signal
 import time
+import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -50,6 +51,7 @@ class PausedProcess:
         self.memory: Memory = memory
         self.tasks = process.tasks
         self.images = process.images
+        self.idle = process.idle
         self.open_image = process.open_image
 
 
@@ -126,7 +128,10 @@ def _watchdog(process: int) -> Iterator[None]:
     """A child that lets the process go on if we end, or are stopped, before we have done so."""
     waits, ends = os.pipe()
     ready, says = os.pipe()
-    child = os.fork()
+    with warnings.catch_warnings():
+        # The child makes a few system calls, which need no lock that another thread of ours may hold.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        child = os.fork()
     if child == 0:
         try:
             os.close(ends)

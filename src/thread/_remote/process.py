@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -36,8 +37,8 @@ class Task:
     """Counters that change whenever it runs; empty where the kernel has none."""
     system_call: tuple[int, ...] | None
     """Number and arguments of the system call that it sleeps in; () in none; None where the kernel does not say."""
-    idle_since: float | None
-    """Seconds since it last ran, if the kernel says so."""
+    cpu: int
+    """CPU that it ran on last."""
 
     @property
     def futex(self) -> int | None:
@@ -68,8 +69,12 @@ class Process(Protocol):
         """Return its kernel threads by native id."""
         ...
 
-    def open_image(self, image: Image) -> bytes | None:
-        """Return the file of an image, or None if it cannot be read."""
+    def idle(self, task: Task) -> float | None:
+        """Return the seconds since a thread last ran, None if the kernel does not say."""
+        ...
+
+    def open_image(self, image: Image) -> bytes | mmap.mmap | None:
+        """Return the content of the file of an image, or None if it cannot be read."""
         ...
 
 
@@ -79,6 +84,7 @@ class LiveProcess:
     def __init__(self, pid: int) -> None:
         self.pid = pid
         self.memory: Memory = ProcessMemory(pid)
+        self._clocks = CpuClocks()
         self._nested = len(status_of(pid).get("NSpid", "").split()) > 1
 
     def images(self) -> tuple[Image, ...]:
@@ -97,23 +103,25 @@ class LiveProcess:
 
     def tasks(self) -> dict[int, Task]:
         found = {}
-        clocks = CpuClocks()
         for tid in _task_ids(self.pid):
-            task = self._task(tid, clocks)
+            task = self._task(tid)
             if task is not None:
                 found[task.native_id] = task
         return found
 
-    def open_image(self, image: Image) -> bytes | None:
+    def open_image(self, image: Image) -> mmap.mmap | None:
         for path in (f"/proc/{self.pid}/root{image.path}", f"/proc/{self.pid}/exe"):
             try:
                 with open(path, "rb") as file:
-                    return file.read(256 << 20)
-            except OSError:
+                    return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+            except (OSError, ValueError):
                 continue
         return None
 
-    def _task(self, tid: int, clocks: CpuClocks) -> Task | None:
+    def idle(self, task: Task) -> float | None:
+        return self._clocks.idle(last_run(f"{self.pid}/task/{task.tid}"), task.cpu)
+
+    def _task(self, tid: int) -> Task | None:
         folder = f"/proc/{self.pid}/task/{tid}"
         stat = _read(f"{folder}/stat")
         if stat is None:
@@ -123,8 +131,7 @@ class LiveProcess:
             native_id = int(status_of(f"{self.pid}/task/{tid}").get("NSpid", str(tid)).split()[-1])
         runs = tuple(int(word) for word in (_read(f"{folder}/schedstat") or "").split())
         words = stat.rpartition(")")[2].split()
-        idle = clocks.idle(last_run(f"{self.pid}/task/{tid}"), last_cpu(words))
-        return Task(native_id, tid, words[0], runs, _system_call(folder), idle)
+        return Task(native_id, tid, words[0], runs, _system_call(folder), last_cpu(words))
 
 
 def _task_ids(pid: int) -> list[int]:
@@ -149,8 +156,21 @@ def _system_call(folder: str) -> tuple[int, ...] | None:
 
 def _read(path: str) -> str | None:
     try:
-        with open(path, "rb", buffering=0) as file:
-            return file.read(8192).decode("utf-8", "replace")
+        file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        return os.read(file, 8192).decode("utf-8", "replace")
+    except OSError:
+        return None
+    finally:
+        os.close(file)
+
+
+def _read_all(path: str) -> str | None:
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            return file.read()
     except OSError:
         return None
 
@@ -171,6 +191,11 @@ def every_process() -> Iterator[int]:
     for name in os.listdir("/proc"):
         if name.isdecimal() and int(name) != os.getpid():
             yield int(name)
+
+
+def may_run_python(pid: int) -> bool:
+    """True if a process has mapped anything with `python` in its path, as all do that have imported a module in C."""
+    return "python" in (_read_all(f"/proc/{pid}/maps") or "")
 
 
 def descendants(pid: int) -> list[int]:
