@@ -1,4 +1,4 @@
-"""A Python program in its own process: it writes to a log, Ctrl-C ends it, and it is never left behind."""
+"""A Python program in a child process that writes to a log, ends on Ctrl-C and never outlives its parent."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from pathlib import Path
 from types import TracebackType
 
 PATIENCE = 30.0
-"""Seconds for a process to end after Ctrl-C."""
+"""Seconds a process has to end after Ctrl-C."""
 
 
 class ChildProcess:
-    """`python ARGUMENTS…`, from entering the `with` block to leaving it at the latest."""
+    """`python ARGUMENTS…`, running at most as long as the `with` block."""
 
     def __init__(self, arguments: Sequence[str], log: Path, environment: Mapping[str, str] | None = None) -> None:
         self.log = log
@@ -29,8 +29,8 @@ class ChildProcess:
         if sys.stdout.isatty():
             environment.setdefault("FORCE_COLOR", "1")
         with self.log.open("wb") as log:
-            # In a session of its own, so that Ctrl-C in the terminal reaches this process alone, which then ends its
-            # children one after the other.
+            # In its own session, so that Ctrl-C in the terminal reaches only this process, which then ends its
+            # children one by one.
             self._process = subprocess.Popen(
                 self._command,
                 cwd=Path(__file__).parent,
@@ -43,21 +43,21 @@ class ChildProcess:
         return self
 
     def status(self) -> int | None:
-        """The exit status, None while it runs."""
+        """Exit status; None while it runs."""
         return self._process.poll()
 
     def output(self) -> str:
-        """Everything that it has written so far."""
+        """Return everything it has written so far."""
         return self.log.read_text(errors="replace").strip("\n")
 
     def wait_for_output(self) -> None:
-        """Return when it has written something or ended: Ctrl-C in the middle of its imports may look like a bug."""
+        """Wait until it has written something or ended. Ctrl-C in the middle of its imports may look like a bug."""
         deadline = time.monotonic() + PATIENCE
         while not self.log.stat().st_size and self._process.poll() is None and time.monotonic() < deadline:
             time.sleep(0.01)
 
     def interrupt(self) -> tuple[int, str]:
-        """End it as Ctrl-C does. Return its exit status and its output since then, or all of it if it had ended."""
+        """End it with Ctrl-C. Returns its exit status and its output since then, or all output if it had ended."""
         written = 0
         if self._process.poll() is None:
             written = self.log.stat().st_size
@@ -78,10 +78,10 @@ class ChildProcess:
 
 
 def terminal_width() -> int:
-    """Width of the output in columns, even without a terminal."""
+    """Return the width of the terminal in columns, or a default without a terminal."""
     return shutil.get_terminal_size(fallback=(120, 24)).columns
 
 
 def how_it_ended(status: int) -> str:
-    """An exit status in words."""
+    """Describe an exit status in words."""
     return f"was ended by {signal.Signals(-status).name}" if status < 0 else f"ended with status {status}"

@@ -1,7 +1,7 @@
-"""The shop, under load and observed, in one command: `make demo`.
+"""The observed shop under load, in one command: `make demo`.
 
-Starts the service with `python -m thread run`, sends it customers, says where to look and what the metrics page shows
-now and then, and prints the report and one slow request at the end. Ctrl-C ends it, or DEMO_SECONDS.
+Starts the service with `python -m thread run`, sends it customers, prints where to look and, every few seconds, what
+the metrics page shows. At the end it prints the report and one slow request. Ctrl-C or DEMO_SECONDS ends it.
 """
 
 from __future__ import annotations
@@ -36,11 +36,11 @@ SECONDS_BETWEEN_LOOKS = 5.0
 
 
 class DemoFailedError(Exception):
-    """The demo failed; the text says why."""
+    """A failure of the demo; the text says what went wrong."""
 
 
 def main() -> int:
-    """Return 0 for success, 1 for a failure, 2 for a bad DEMO_SECONDS, 130 for Ctrl-C before the demo ran."""
+    """Return the exit status: 0 for success, 1 for a failure, 2 for a bad DEMO_SECONDS, 130 for an early Ctrl-C."""
     interruption = Interruption()
     try:
         seconds = read_seconds(os.environ.get("DEMO_SECONDS", ""))
@@ -61,16 +61,16 @@ def main() -> int:
 
 
 class Interruption:
-    """Ctrl-C, SIGTERM or a closed terminal: the first asks for the end, the second raises KeyboardInterrupt."""
+    """Ctrl-C, SIGTERM or a closed terminal: the first one ends the demo, the second raises KeyboardInterrupt."""
 
     def __init__(self) -> None:
         self.came = False
-        # For Ctrl-C as well: a script that starts the demo in the background has it ignored, by what it starts too.
+        # Ctrl-C as well: a shell makes background processes, and their children, ignore it.
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, self._handle)
 
     def sleep(self, seconds: float) -> None:
-        """Return after `seconds`, or soon after an interruption."""
+        """Wait the given number of seconds, or until shortly after an interruption."""
         deadline = time.monotonic() + seconds
         while not self.came and (left := deadline - time.monotonic()) > 0:
             time.sleep(min(left, 0.1))
@@ -82,8 +82,8 @@ class Interruption:
 
 
 def run(folder: Path, seconds: float, interruption: Interruption) -> None:
-    """Run the demo for `seconds` or until Ctrl-C."""
-    # Not at the top: without the libraries that they need, the demo says so.
+    """Run the demo for the given number of seconds or until Ctrl-C."""
+    # Imported here, so that the demo can report missing libraries first.
     from request_tree import slow_request
     from trace_receiver import TraceReceiver
 
@@ -102,7 +102,7 @@ def run(folder: Path, seconds: float, interruption: Interruption) -> None:
         print(f"  metrics  http://{metrics[0]}:{metrics[1]}/metrics")
         print(f"  log      {service.log}")
         print(f"Ends {'on Ctrl-C' if seconds == math.inf else f'after {seconds:g} s, or on Ctrl-C'}.\n", flush=True)
-        # Longer than needed, for it is ended from here; bounded all the same, whatever becomes of this process.
+        # Longer than needed, because we end it; still bounded, in case this process dies.
         load_seconds = min(seconds + 60, 86_400)
         customers = ["load.py", "--url", f"http://{shop[0]}:{shop[1]}", "--seconds", str(load_seconds)]
         with ChildProcess([*customers, "--count", "10000000"], folder / "load.log") as load:
@@ -110,21 +110,21 @@ def run(folder: Path, seconds: float, interruption: Interruption) -> None:
             watch((service, load), metrics, seconds, interruption)
             load_status, summary = load.interrupt()
         service_status, report = service.interrupt()
-        # The last spans come while the service ends.
+        # The last spans arrive while the service ends.
         spans = receiver.spans()
     print(f"\nWhat the customers saw\n\n{summary}\n\nWhat the observer saw\n\n{report}")
     print(f"\nOne slow request\n\n{slow_request(spans, sys.stdout, terminal_width())}", flush=True)
     if service_status != 0:
         raise DemoFailedError(f"the service {how_it_ended(service_status)}")
-    # Ctrl-C may come before the load can handle it; then it has not begun.
+    # Ctrl-C may come before the load can handle it. Then the load has not begun.
     if load_status not in (0, -signal.SIGINT):
         raise DemoFailedError(f"the load {how_it_ended(load_status)}: requests failed, see above")
 
 
 def traced_to(endpoint: str) -> dict[str, str]:
-    """The environment of a service that sends its traces to `endpoint`, not where this process sends its own."""
+    """Make the environment for a service that sends its traces there, whatever our own environment says."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("OTEL_")}
-    # By no proxy: none of them would find its way back to this machine.
+    # Bypass proxies: none of them could reach this machine.
     direct = {"NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1"}
     return environment | direct | {"OTEL_EXPORTER_OTLP_ENDPOINT": endpoint, "OTEL_SERVICE_NAME": "shop"}
 
@@ -132,8 +132,8 @@ def traced_to(endpoint: str) -> dict[str, str]:
 def watch(
     processes: tuple[ChildProcess, ...], metrics: tuple[str, int], seconds: float, interruption: Interruption
 ) -> None:
-    """Print the news of the metrics page now and then, until the time is up, Ctrl-C, or the end of a process."""
-    # Not at the top: without the libraries that it needs, the demo says so.
+    """Print highlights of the metrics page every few seconds, until the time is up, Ctrl-C, or a process ends."""
+    # Imported here, so that the demo can report missing libraries first.
     from metrics_page import MetricsPage
 
     started = time.monotonic()
@@ -147,7 +147,7 @@ def watch(
 
 
 def wait_for_answer(service: ChildProcess, address: tuple[str, int], path: str, interruption: Interruption) -> None:
-    """Return as soon as the service answers. Raise `DemoFailedError` if it ends first or takes too long."""
+    """Wait until the service answers. Raises `DemoFailedError` if it ends first or takes too long."""
     deadline = time.monotonic() + SECONDS_TO_START
     while get(address, path) is None:
         status = service.status()
@@ -163,7 +163,7 @@ def wait_for_answer(service: ChildProcess, address: tuple[str, int], path: str, 
 
 
 def get(address: tuple[str, int], path: str) -> str | None:
-    """The body of the answer, None if there is none."""
+    """Fetch a page. None if there is no answer."""
     connection = http.client.HTTPConnection(*address, timeout=SECONDS_BETWEEN_LOOKS)
     try:
         connection.request("GET", path)
@@ -177,14 +177,14 @@ def get(address: tuple[str, int], path: str) -> str | None:
 
 
 def choose_port(wanted: int, what: str) -> int:
-    """The port wanted, or a free one if that port is taken."""
+    """Return the wanted port, or a free one if the wanted one is taken."""
     with socket.socket() as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             listener.bind(("127.0.0.1", wanted))
         except OSError as error:
             listener.bind(("127.0.0.1", 0))
-            print(f"port {wanted} is taken ({error.strerror}), {what} uses another one")
+            print(f"port {wanted} is not available ({error.strerror}); {what} uses another one")
         port: int = listener.getsockname()[1]
         return port
 
@@ -193,7 +193,7 @@ def check_installation() -> None:
     missing = [name for name in NEEDED if not is_installed(name)]
     if missing:
         raise DemoFailedError(
-            f"not installed: {', '.join(missing)}; `make demo` installs what is needed,"
+            f"not installed: {', '.join(missing)}; `make demo` installs everything,"
             " and so does pip install 'thread-telemetry[demo]'"
         )
 
@@ -202,12 +202,12 @@ def is_installed(name: str) -> bool:
     try:
         return find_spec(name) is not None
     except ModuleNotFoundError:
-        # Not even the package that it would be in.
+        # Even the parent package is missing.
         return False
 
 
 def read_seconds(text: str) -> float:
-    """The duration of the demo in seconds, infinite if the text is empty. Raise `ValueError` for a bad one."""
+    """Parse the length of the demo; an empty text means until Ctrl-C. Raises `ValueError` for an invalid one."""
     if not text:
         return math.inf
     try:

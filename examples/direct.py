@@ -1,9 +1,9 @@
-"""`import thread` used directly: which files below a folder have the same content?
+"""Direct use of `import thread`: a program that finds files with the same content.
 
     python examples/direct.py ~/Pictures
 
-Threads of the `thread` module read the files; what was observed meanwhile is read with `telemetry.snapshot()`.
-Nothing but thread-telemetry is needed, no exporter and no `threading`.
+Threads of the `thread` module read the files, and `telemetry.snapshot()` returns the observations.
+It needs only thread-telemetry, no exporter and no `threading`.
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ from thread import telemetry
 
 
 class DuplicateFinder:
-    """Threads that share one walk through the folders, and one table of their results."""
+    """Threads that share one walk through the folders and one table of results."""
 
     def __init__(self, folder: str, limit: int) -> None:
         self.paths_of: dict[bytes, list[str]] = {}
         self.unreadable = 0
-        # Names of our own choosing. Without them the locks would be called after the place that makes them.
+        # Names of our own choice. Without them, the locks would be named after the place that makes them.
         self._walk_guard = thread.allocate_lock(name="walk through the folders")
         self._table_guard = thread.allocate_lock(name="table of digests")
         self._walk = islice(files_below(folder), limit)
         self._ended: queue.SimpleQueue[None] = queue.SimpleQueue()
 
     def run(self, threads: int) -> None:
-        """Return when all files are read."""
+        """Read all files."""
         for _ in range(threads):
             thread.start_new_thread(self._read_files, (), name="reader")
         for _ in range(threads):
@@ -56,14 +56,14 @@ class DuplicateFinder:
             self._ended.put(None)
 
     def _next_path(self) -> str | None:
-        # A generator runs in one thread at a time, and this one reads a folder now and then: who wants the next path
-        # meanwhile waits, and the table below tells how long.
+        # A generator runs in one thread at a time, and this one sometimes reads a folder. A thread that wants the next
+        # path meanwhile has to wait, and the table below shows how long.
         with self._walk_guard:
             return next(self._walk, None)
 
 
 def files_below(folder: str) -> Iterator[str]:
-    """The paths of all regular files."""
+    """Yield the paths of all regular files."""
     for parent, folders, names in os.walk(folder):
         folders.sort()
         for name in sorted(names):
@@ -73,7 +73,7 @@ def files_below(folder: str) -> Iterator[str]:
 
 
 def print_observations() -> None:
-    """A few lines of what `thread` recorded."""
+    """Print a summary of the recorded data."""
     snapshot = telemetry.snapshot()
     print(f"\n{'lock':26} {'acquired':>9} {'contended':>9} {'waited':>10} {'p99':>10}")
     for lock in snapshot.locks:
@@ -88,10 +88,10 @@ def print_observations() -> None:
 def main() -> int:
     parser = argparse.ArgumentParser(description="Finds files that have the same content.")
     parser.add_argument(
-        "folder", nargs="?", default=os.path.dirname(os.__file__), help="where to look (default: %(default)s)"
+        "folder", nargs="?", default=os.path.dirname(os.__file__), help="folder to search (default: %(default)s)"
     )
-    parser.add_argument("--limit", type=int, default=5000, help="files to read at most (default: %(default)s)")
-    parser.add_argument("--threads", type=int, default=4, help="(default: %(default)s)")
+    parser.add_argument("--limit", type=int, default=5000, help="maximum number of files (default: %(default)s)")
+    parser.add_argument("--threads", type=int, default=4, help="number of threads (default: %(default)s)")
     options = parser.parse_args()
     if options.limit < 1 or options.threads < 1:
         parser.error("--limit and --threads: expected a whole number above 0")
@@ -99,7 +99,7 @@ def main() -> int:
     finder.run(options.threads)
     read = sum(len(paths) for paths in finder.paths_of.values())
     twins = read - len(finder.paths_of)
-    print(f"{read} files read, {twins} of them have the content of another, {finder.unreadable} could not be read")
+    print(f"{read} files read, {twins} of them duplicates of another; {finder.unreadable} could not be read")
     print_observations()
     return 0
 

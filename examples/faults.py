@@ -1,11 +1,11 @@
-"""A small service with faults of your choice, to see them on dashboards and to try out alerts.
+"""A small service with faults on request, for trying out dashboards and alerts.
 
     python -m thread run examples/faults.py                        # healthy
     python -m thread run examples/faults.py convoy leak            # two faults at once
     python -m thread run examples/faults.py --seconds 900 stuck    # the fault ends, the service goes on
     python -m thread run examples/faults.py --after 60 stuck       # healthy for a minute
 
-Each fault is one that services have had, and docs/runbook.md says how it is found. Ctrl-C ends all of them.
+Each fault has happened in real services, and docs/runbook.md says how to find it. Ctrl-C ends all of them.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from types import FrameType
 from thread import telemetry
 
 MOST_LEAKED = 4000
-"""The maximum number of threads, so that the machine survives while nobody looks."""
+"""Maximum number of leaked threads, so that the machine survives if nobody is watching."""
 
 
 class Service:
-    """Four workers answer fifty requests a second, and now and then a thread sends a mail."""
+    """A healthy service: four workers answer fifty requests a second, and short threads send an occasional mail."""
 
     def __init__(self) -> None:
         self._ended = threading.Event()
@@ -62,7 +62,7 @@ class Service:
 
 
 def convoy(ended: threading.Event) -> None:
-    """Eight threads query a database under the lock of a cache, one after the other."""
+    """Let eight threads query a database while holding the lock of a cache, one after another."""
     cache_guard = threading.Lock()
 
     def look_up() -> None:
@@ -74,7 +74,7 @@ def convoy(ended: threading.Event) -> None:
 
 
 def stuck(ended: threading.Event) -> None:
-    """A thread waits for an answer that never comes, and holds the lock that two others want."""
+    """Let a thread wait for an answer that never comes while it holds a lock that two others want."""
     connection_guard = threading.Lock()
 
     def use_connection() -> None:
@@ -85,7 +85,7 @@ def stuck(ended: threading.Event) -> None:
 
 
 def leak(ended: threading.Event) -> None:
-    """Every second a thread starts and waits for a reply that nobody sends."""
+    """Start a thread every second that waits for a reply which nobody sends."""
 
     def wait_for_reply() -> None:
         ended.wait()
@@ -100,7 +100,7 @@ def leak(ended: threading.Event) -> None:
 
 
 def exceptions(ended: threading.Event) -> None:
-    """Four times a second a thread starts for an order, and dies of the order's country."""
+    """Start a thread four times a second for an order whose country it cannot handle."""
     postage = {"DE": 4.90, "AT": 6.90}
 
     def ship_order() -> None:
@@ -111,9 +111,9 @@ def exceptions(ended: threading.Event) -> None:
 
 
 def starvation(ended: threading.Event) -> None:
-    """Pictures come faster than two workers can resize them."""
+    """Let two workers resize pictures that arrive faster than they can work."""
     with ThreadPoolExecutor(2, thread_name_prefix="pictures") as workers:
-        # What is queued has to be bounded, or there is no end of it after the fault.
+        # The queue must be bounded, or it would take forever to empty it after the fault.
         room = threading.BoundedSemaphore(40)
 
         def resize_picture() -> None:
@@ -126,7 +126,7 @@ def starvation(ended: threading.Event) -> None:
 
 
 def dropping(ended: threading.Event) -> None:
-    """The telemetry keeps sixteen events, and hundreds of short threads end at a time."""
+    """Shrink the event buffer to sixteen events while hundreds of short threads end at once."""
     default = telemetry.Settings().event_capacity
     telemetry.configure(event_capacity=16)
 
@@ -151,7 +151,7 @@ def run_until_end(function: Callable[[], None], number: int) -> None:
 
 def main() -> int:
     options = parse()
-    # SIGTERM ends it as Ctrl-C does.
+    # SIGTERM ends it like Ctrl-C.
     signal.signal(signal.SIGTERM, interrupt)
     ended = threading.Event()
     service = Service()
@@ -163,10 +163,10 @@ def main() -> int:
             fault = threading.Thread(target=FAULTS[name], args=(ended,))
             fault.start()
             at_work.append(fault)
-        print(f"faults: {' and '.join(options.faults) or 'healthy'}, Ctrl-C ends it", flush=True)
+        print(f"faults: {' and '.join(options.faults) or 'healthy'}; Ctrl-C ends it", flush=True)
         pause(options.seconds)
         ended.set()
-        print("faults: ended, the service goes on", flush=True)
+        print("faults: ended; the service goes on", flush=True)
         pause()
     except KeyboardInterrupt:
         pass
@@ -179,9 +179,9 @@ def main() -> int:
 
 
 def pause(seconds: float | None = None) -> None:
-    """Return after `seconds`, or never. Ctrl-C ends it within a second, however many threads want to run."""
-    # A signal that comes while the interpreter is about to block does not wake it, so it is not to block for long. The
-    # event is that of the main thread alone: whatever is interrupted here leaves no lock behind that others want.
+    """Wait for the given time, or forever. Ctrl-C ends the wait within a second, however many threads want to run."""
+    # A signal that arrives just before the interpreter blocks does not wake it, so it must not block for long. Only the
+    # main thread uses this event, so an interruption here cannot leave a lock behind that others want.
     until = threading.TIMEOUT_MAX if seconds is None else time.monotonic() + seconds
     alarm = threading.Event()
     while (left := until - time.monotonic()) > 0:
@@ -196,16 +196,16 @@ def parse() -> argparse.Namespace:
     explained = "\n".join(f"  {name:<12}{fault.__doc__}" for name, fault in FAULTS.items())
     parser = argparse.ArgumentParser(
         prog="faults.py",
-        description="A small service that is healthy, or has the faults that are named.",
+        description="A small service that is healthy or has the given faults.",
         epilog=f"faults:\n{explained}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("faults", nargs="*", metavar="FAULT", help="what to do wrong, nothing unless said")
-    parser.add_argument("--after", type=seconds, default=0.0, metavar="N", help="begin the faults after so long")
-    parser.add_argument("--seconds", type=seconds, metavar="N", help="end the faults after so long (default: never)")
+    parser.add_argument("faults", nargs="*", metavar="FAULT", help="fault to show (default: none)")
+    parser.add_argument("--after", type=seconds, default=0.0, metavar="N", help="begin the faults after N seconds")
+    parser.add_argument("--seconds", type=seconds, metavar="N", help="end the faults after N seconds (default: never)")
     options = parser.parse_args()
     if unknown := [name for name in options.faults if name not in FAULTS]:
-        parser.error(f"expected faults out of {', '.join(FAULTS)}, got {', '.join(unknown)}")
+        parser.error(f"expected faults from {', '.join(FAULTS)}, got {', '.join(unknown)}")
     options.faults = list(dict.fromkeys(options.faults))
     return options
 

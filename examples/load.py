@@ -1,9 +1,9 @@
-"""Customers for the shop: a load generator, seeded and bounded.
+"""Customers for the shop: a seeded and bounded load generator.
 
     python examples/load.py --rate 40 --seconds 20 --seed 18
 
-Visits are due by the clock and not when the last one ended, and latency counts from when a request was due: a service
-that is late is not given less to do, nor credited for it.
+Visits are due by the clock, not when the last one ended, and latency counts from the time a request was due. So a slow
+service gets no less work, and its delays do not go uncounted.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ TIMEOUT = 10.0
 
 @dataclass
 class Latencies:
-    """Latencies of one kind of request, to two significant digits: bounded, however long the run."""
+    """Latencies of one kind of request, rounded to two significant digits so that memory stays bounded."""
 
     answered: Counter[float] = field(default_factory=Counter)
     failed: int = 0
@@ -38,7 +38,7 @@ class Latencies:
         self.answered[float(f"{seconds:.2g}")] += 1
 
     def quantile(self, q: float) -> float:
-        """The latency that a share `q` of the requests did not exceed; NaN without answers."""
+        """Return the quantile `q` of the latencies; NaN if no request was answered."""
         rank = max(1, math.ceil(q * self.answered.total()))
         for seconds in sorted(self.answered):
             rank -= self.answered[seconds]
@@ -48,7 +48,7 @@ class Latencies:
 
 
 class Load:
-    """Threads that make the visits of a plan, each thread one at a time."""
+    """Threads that carry out the visits of a plan, one at a time per thread."""
 
     def __init__(self, address: tuple[str, int], visits: Iterator[Visit], threads: int) -> None:
         self.latencies: dict[str, Latencies] = {}
@@ -61,7 +61,7 @@ class Load:
         self._threads = [threading.Thread(target=self._visit, name=f"customer-{n}") for n in range(threads)]
 
     def run(self) -> None:
-        """Return when the plan is done. On Ctrl-C, finish the requests in progress and return."""
+        """Carry out the plan. Ctrl-C ends it after the requests in progress."""
         started = []
         try:
             for thread in self._threads:
@@ -105,7 +105,7 @@ class Load:
 
 
 def send(connection: http.client.HTTPConnection, request: Request) -> bool:
-    """True if the service answered with success."""
+    """Send a request. Returns True if the service answered with success."""
     body = None if request.body is None else json.dumps(request.body)
     try:
         connection.request(request.method, request.path, body, {"Content-Type": "application/json"})
@@ -118,7 +118,7 @@ def send(connection: http.client.HTTPConnection, request: Request) -> bool:
 
 
 def read_skus(address: tuple[str, int]) -> list[str]:
-    """The numbers of all products. Raise `OSError` or `ValueError` if the shop is not there."""
+    """Fetch the numbers of all products. Raises `OSError` or `ValueError` if the shop does not answer."""
     connection = http.client.HTTPConnection(*address, timeout=TIMEOUT)
     try:
         connection.request("GET", "/products")
@@ -133,7 +133,7 @@ def read_skus(address: tuple[str, int]) -> list[str]:
 
 
 def summary(load: Load) -> str:
-    """A table of requests, failures and latencies."""
+    """Format a table of requests, failures and latencies."""
     lines = [f"{'':14} {'answered':>8} {'failed':>6} {'p50':>8} {'p95':>8} {'p99':>8} {'max':>8}"]
     for kind, latencies in sorted(load.latencies.items()):
         late = " ".join(f"{latencies.quantile(q) * 1000:5.3g} ms" for q in (0.5, 0.95, 0.99, 1.0))
@@ -144,7 +144,7 @@ def summary(load: Load) -> str:
 
 
 def main() -> int:
-    """Return 0 if every request was answered, 1 if one failed or the shop was not there, 2 for a bad command line."""
+    """Return the exit status: 0 if every request was answered, 1 if one failed, 2 for a wrong command line."""
     options = _parse()
     address = options.url
     try:
@@ -165,11 +165,11 @@ def _parse() -> argparse.Namespace:
     parser.add_argument(
         "--url", type=_loopback, default="http://127.0.0.1:8080", help="the service (default: %(default)s)"
     )
-    parser.add_argument("--rate", type=_positive, default=40.0, help="visits a second (default: %(default)s)")
+    parser.add_argument("--rate", type=_positive, default=40.0, help="visits per second (default: %(default)s)")
     parser.add_argument("--seconds", type=_positive, default=60.0, help="length of the run (default: %(default)s)")
-    parser.add_argument("--count", type=_whole, default=100_000, help="visits at most (default: %(default)s)")
-    parser.add_argument("--threads", type=_whole, default=16, help="customers at a time (default: %(default)s)")
-    parser.add_argument("--seed", type=int, default=18, help="fixes the plan of all visits (default: %(default)s)")
+    parser.add_argument("--count", type=_whole, default=100_000, help="maximum number of visits (default: %(default)s)")
+    parser.add_argument("--threads", type=_whole, default=16, help="concurrent customers (default: %(default)s)")
+    parser.add_argument("--seed", type=int, default=18, help="seed of the plan of visits (default: %(default)s)")
     return parser.parse_args()
 
 
@@ -181,7 +181,7 @@ def _loopback(url: str) -> tuple[str, int]:
     except ValueError:
         loopback = False
     if parts.scheme != "http" or not loopback:
-        raise argparse.ArgumentTypeError(f"expected http:// and an address of this machine, got {url!r}")
+        raise argparse.ArgumentTypeError(f"expected http:// and a loopback address, got {url!r}")
     return host, parts.port or 80
 
 

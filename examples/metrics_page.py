@@ -1,4 +1,4 @@
-"""A page of metrics in a few lines, which a person can follow while they change."""
+"""Highlights of a metrics page, few enough to follow while they change."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ class MetricsPage:
                 self._samples.setdefault(sample.name, []).append(Sample(sample.labels, sample.value))
 
     def total(self, metric: str, **labels: str) -> float:
-        """The sum of all series of a metric that have these labels."""
+        """Add up all series of a metric with these labels."""
         return sum(sample.value for sample in self._samples.get(metric, ()) if labels.items() <= sample.labels.items())
 
     def highlights(self) -> list[str]:
-        """The lock with the longest waits, the threads, and the exceptions that ended some of them."""
+        """Summarize the lock with the most waiting, the threads, and the exceptions that ended some of them."""
         return [*self._hottest_lock(), *self._threads()]
 
     def _hottest_lock(self) -> list[str]:
         waits = self._samples.get("python_lock_wait_duration_seconds_sum", [])
         if not waits:
-            return ["no lock was waited for yet"]
+            return ["no thread has waited for a lock yet"]
         hottest = max(waits, key=lambda sample: sample.value)
         name = hottest.labels["python_lock_name"]
         contentions, acquisitions, waiters = (

@@ -1,7 +1,7 @@
-"""One slow request as a tree: its work, the lock that it waited for, and the work of the owner meanwhile.
+"""One slow request as a tree: its own work, the lock it waited for, and the owner's work meanwhile.
 
-The lines come from the spans alone, as a tracing backend would have them: the waits are spans that thread-telemetry
-sends, and each has a link to the span that the owner was in.
+Everything comes from the spans that a tracing backend would have. thread-telemetry sends the waits as spans, each with
+a link to the span that the owner was in.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ ASIDE = "dim"
 ALARM = "bold red"
 
 LONG = 0.5
-"""Share of the longest wait that another wait must last to be shown instead, because it says more."""
+"""Fraction of the longest wait that a more telling one must reach to be shown instead."""
 
 NOTABLE_SHARE = 0.01
-"""Part of a wait in which the lock was free but the GIL was not."""
+"""Part of a wait spent on the GIL after the lock was free."""
 
 LEAST_TEXT = 30
-"""Minimum width of a text in columns, however deep in the tree."""
+"""Minimum number of columns for a text, however deep in the tree."""
 
 _HERE = f"{Path(__file__).resolve().parent}{os.sep}"
 
@@ -37,7 +37,7 @@ _IN_ASCII = str.maketrans({"├": "|", "└": "`", "│": "|", "─": "-", "×":
 
 
 class Traces:
-    """Spans by their relations to each other. A relation to a span that did not come is unknown."""
+    """Spans and their relations. References to spans that were not received are ignored."""
 
     def __init__(self, spans: Iterable[Span]) -> None:
         self.spans = {span.span_id: span for span in spans}
@@ -46,11 +46,11 @@ class Traces:
             self._children[span.parent_id].append(span)
 
     def children(self, span: Span) -> list[Span]:
-        """The spans directly in this one, by start time."""
+        """Return the child spans in the order of their start."""
         return sorted(self._children.get(span.span_id, []), key=lambda child: child.started_at)
 
     def top(self, span: Span) -> Span:
-        """The request that contains a span; without one, the outermost span that came."""
+        """Return the request that a span belongs to, or else the outermost span that was received."""
         seen = {span.span_id}
         while not span.is_request and (parent := self.spans.get(span.parent_id)) and parent.span_id not in seen:
             seen.add(parent.span_id)
@@ -58,12 +58,12 @@ class Traces:
         return span
 
     def owner(self, span: Span) -> Span | None:
-        """The current span of the owner of the lock; None if this is no wait, or that span did not come."""
+        """Return the span that the lock's owner was in. None if this is not a wait or that span was not received."""
         owners = (link.span_id for link in span.links if link.attributes.get("python.lock.link") == "owner")
         return next((self.spans[owner] for owner in owners if owner in self.spans), None)
 
     def slow_request(self) -> Span | None:
-        """A request with a wait whose owner is known: the longest, unless a long one was for a request as well."""
+        """Choose a request with a wait for a known owner: the longest, but preferably for another request."""
         waits = [wait for wait in self.spans.values() if self._explains_a_request(wait)]
         longest = max((wait.duration for wait in waits), default=0)
         long = [wait for wait in waits if wait.duration >= longest * LONG]
@@ -83,15 +83,15 @@ class Traces:
 class Line:
     text: Text
     first: str
-    """The branch of the tree, in front of the text."""
+    """Branch of the tree, printed before the text."""
     others: str
-    """The same for further lines of a long text."""
+    """Branch of the tree for continuation lines."""
     after_start: int | None = None
     duration: int | None = None
 
 
 class RequestTree:
-    """A renderable of rich: a line for each span, with its start after the start of the request, and its duration."""
+    """A tree for rich to print, with a line per span: its start after that of the request, and its duration."""
 
     def __init__(self, traces: Traces, request: Span) -> None:
         self._traces = traces
@@ -117,7 +117,7 @@ class RequestTree:
         yield Line(title, first, others, self._after_start(span), span.duration)
         for remark in _remarks(span):
             yield Line(remark, others, others)
-        # What the owner itself had waited for is another story.
+        # Do not follow the owner's own waits.
         if meanwhile is None and (owner := self._traces.owner(span)) is not None:
             yield from self._owner(Meanwhile(span, owner), others)
         children = self._traces.children(span)
@@ -144,7 +144,7 @@ class RequestTree:
         yield from self._span(top, branch, below, meanwhile)
 
     def _runs(self, spans: list[Span], meanwhile: Meanwhile | None) -> Iterator[list[Span]]:
-        """Consecutive spans of one name together, but a span with more to tell alone."""
+        """Group consecutive spans of one name, but keep spans apart that have details of their own."""
 
         def key(span: Span) -> tuple[str, str]:
             owner = meanwhile is not None and span is meanwhile.owner
@@ -156,7 +156,7 @@ class RequestTree:
 
 @dataclass(frozen=True, slots=True)
 class Meanwhile:
-    """A wait, and the current span of the owner meanwhile."""
+    """A wait, and the span that the owner was in meanwhile."""
 
     wait: Span
     owner: Span
@@ -166,12 +166,13 @@ class Meanwhile:
 
 
 def slow_request(spans: Sequence[Span], file: TextIO, width: int) -> str:
-    """One slow request as a text for `file`, or the reason why there is none."""
+    """Format one slow request for a file, or say why there is none to show."""
     traces = Traces(spans)
     request = traces.slow_request()
     if request is None:
-        came = f"of {len(spans):,} spans that came, none is" if spans else "no span came, so none is known to be"
-        return f"None to show: {came} a wait for a lock in a request, with a link to a span that came as well."
+        if not spans:
+            return "None to show: no spans were received."
+        return f"None to show: none of {len(spans):,} spans is a wait for a lock in a request with a known owner."
     title = Text(f"  trace {_short(request.trace_id)}; times count from the start of the request", ASIDE)
     return _printed([title, RequestTree(traces, request)], file, width)
 
@@ -211,7 +212,7 @@ def _summary(run: list[Span]) -> Text:
 
 
 def _remarks(span: Span) -> Iterator[Text]:
-    """The place of a wait, its end, and the place of the owner."""
+    """Describe a wait: its place, its end, and the place of the owner."""
     if "python.lock.name" not in span.attributes:
         return
     place = _site(span, "code")
@@ -232,7 +233,7 @@ def _site(span: Span, prefix: str) -> str:
     )
     if function is None:
         return ""
-    # The shop's own files are told apart well enough by where they are below this folder.
+    # Paths relative to this folder are enough for the shop's own files.
     return _printable(f"{function} ({str(file).removeprefix(_HERE)}:{line})" if file else str(function))
 
 

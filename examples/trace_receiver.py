@@ -1,4 +1,4 @@
-"""A receiver of OTLP over HTTP that keeps the latest spans of a service in memory."""
+"""A receiver of traces over OTLP/HTTP that keeps the latest spans in memory."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 from opentelemetry.proto.trace.v1 import trace_pb2
 
 LONGEST_BODY = 16 * 1024 * 1024
-"""Maximum size of a request in bytes, also after decompression."""
+"""Maximum size of a request in bytes, before and after decompression."""
 
 PATIENCE = 10.0
-"""Seconds for which a sender may keep an idle connection."""
+"""Seconds after which an idle connection is closed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +37,10 @@ class Span:
     trace_id: str
     span_id: str
     parent_id: str
-    """Empty for the first span of a trace."""
+    """Identifier of the parent; empty for the first span of a trace."""
     name: str
     is_request: bool
-    """True if the span answers a request from outside."""
+    """True if the span is a request from a client."""
     started_at: int
     ended_at: int
     attributes: Mapping[str, Any]
@@ -52,7 +52,7 @@ class Span:
 
 
 class TraceReceiver:
-    """A context in which a port of 127.0.0.1 listens. Keeps the latest `capacity` spans."""
+    """A receiver that listens on a free port of 127.0.0.1 during the `with` block. It keeps `capacity` spans."""
 
     def __init__(self, capacity: int = 20_000) -> None:
         self._spans: deque[Span] = deque(maxlen=capacity)
@@ -61,11 +61,11 @@ class TraceReceiver:
 
     @property
     def endpoint(self) -> str:
-        """Value for OTEL_EXPORTER_OTLP_ENDPOINT."""
+        """URL for OTEL_EXPORTER_OTLP_ENDPOINT."""
         return f"http://127.0.0.1:{self._server.server_port}"
 
     def spans(self) -> list[Span]:
-        """The spans kept now, in the order of arrival."""
+        """Return the kept spans in the order of arrival."""
         return list(self._spans)
 
     def __enter__(self) -> TraceReceiver:
@@ -81,7 +81,7 @@ class TraceReceiver:
 
 
 class _Server(ThreadingHTTPServer):
-    # Whoever keeps a connection open does not keep the program from its end.
+    # Open connections must not keep the program from ending.
     daemon_threads = True
     block_on_close = False
 
@@ -100,14 +100,14 @@ class _Handler(BaseHTTPRequestHandler):
             if self.path == "/v1/traces":
                 assert isinstance(self.server, _Server)
                 self.server.spans.extend(_spans(ExportTraceServiceRequest.FromString(body)))
-            # Metrics and logs come as well. They are taken, and nothing becomes of them.
+            # Metrics and logs arrive as well. Accept and ignore them.
             elif self.path not in ("/v1/metrics", "/v1/logs"):
                 return self._answer(HTTPStatus.NOT_FOUND)
         except _TooLongError:
             return self._answer(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
         except (DecodeError, ValueError, zlib.error):
             return self._answer(HTTPStatus.BAD_REQUEST)
-        # An empty message says that all was accepted.
+        # An empty message means that everything was accepted.
         return self._answer(HTTPStatus.OK)
 
     def _body(self) -> bytes:
@@ -116,7 +116,7 @@ class _Handler(BaseHTTPRequestHandler):
             raise _TooLongError
         body = self.rfile.read(length)
         if self.headers.get("Content-Encoding") == "gzip":
-            # With a bound, or a few bytes could fill the memory.
+            # Bounded, or a few bytes could decompress to fill the memory.
             gzip = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
             body = gzip.decompress(body, LONGEST_BODY)
             if not gzip.eof:
@@ -128,7 +128,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Type", "application/x-protobuf")
         self.send_header("Content-Length", "0")
         if status is not HTTPStatus.OK:
-            # The body may not have been read.
+            # The body may be unread.
             self.send_header("Connection", "close")
         self.end_headers()
 

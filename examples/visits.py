@@ -1,4 +1,4 @@
-"""The visits of customers to the shop: a plan fixed by a seed."""
+"""The plan of the customers' visits, determined by a seed."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 COUNTRIES = {"DE": 10, "AT": 3, "NL": 3, "FR": 3, "BE": 2, "CH": 2, "DK": 1}
-"""Countries of delivery, as shares of 24 orders."""
+"""Number of orders per country, out of 24."""
 
 PRICE_CHANGES = 0.01
-"""Share of visits by the back office."""
+"""Fraction of visits by the back office."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,19 +24,19 @@ class Request:
 @dataclass(frozen=True, slots=True)
 class Visit:
     due: float
-    """Seconds after the start of the load."""
+    """Time of the visit in seconds after the start of the load."""
     requests: tuple[Request, ...]
 
 
 def plan(skus: list[str], *, seed: int, rate: float, seconds: float, count: int) -> Iterator[Visit]:
-    """The visits: `rate` a second on average, for `seconds`, at most `count`."""
+    """Yield visits for `seconds`, at most `count`, on average `rate` per second."""
     dice = random.Random(seed)
     due = 0.0
     for number in range(count):
         due += dice.expovariate(rate)
         if due > seconds:
             return
-        # The seed is part of the name, so that a second run does not find the baskets of the first.
+        # The name includes the seed, so that a second run does not find the baskets of the first.
         yield Visit(due, tuple(_requests(dice, skus, f"customer-{seed}-{number}")))
 
 

@@ -1,5 +1,5 @@
-"""A small shop for bicycle parts: an ordinary threaded web service for thread-telemetry to watch.
+"""A small shop for bicycle parts: a typical threaded web service for thread-telemetry to observe.
 
-It uses `threading` from the standard library and knows nothing of being watched. Two things are wrong with it on
-purpose, both as they happen in real services; `examples/README.md` tells how to find them.
+It uses `threading` from the standard library and does not know that it is observed. It has two deliberate mistakes, of
+the kind that real services have; `examples/README.md` says how to find them.
 """

@@ -18,7 +18,7 @@ def main() -> int:
     try:
         from waitress.server import create_server  # type: ignore[import-untyped]
     except ImportError:
-        print("shop: waitress is not installed; pip install 'thread-telemetry[demo]' brings it", file=sys.stderr)
+        print("shop: waitress is not installed; run pip install 'thread-telemetry[demo]'", file=sys.stderr)
         return 1
     shop = Shop(options.database)
     try:
@@ -27,11 +27,11 @@ def main() -> int:
         print(f"shop: cannot listen on {options.host}:{options.port}: {error.strerror}", file=sys.stderr)
         shop.close()
         return 1
-    # Requests queue up at each refresh of the catalogue; a line for every one of them says nothing new.
+    # Requests queue up at each refresh of the catalogue. A log line for each would say nothing new.
     logging.getLogger("waitress.queue").setLevel(logging.ERROR)
     signal.signal(signal.SIGTERM, _stop)
     print(f"shop: listening on http://{options.host}:{options.port}", flush=True)
-    # Returns on Ctrl-C and SystemExit, after the requests begun.
+    # Returns on Ctrl-C and SystemExit, after the requests in progress.
     server.run()
     shop.close()
     return 0
@@ -41,8 +41,8 @@ def _parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="shop", description="A small shop for bicycle parts.")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
     parser.add_argument("--port", type=int, default=8080, help="port to listen on (default: %(default)s)")
-    parser.add_argument("--threads", type=int, default=8, help="threads that serve requests (default: %(default)s)")
-    parser.add_argument("--database", metavar="FILE", help="SQLite file to keep (default: one that goes at the end)")
+    parser.add_argument("--threads", type=int, default=8, help="number of server threads (default: %(default)s)")
+    parser.add_argument("--database", metavar="FILE", help="SQLite file to keep (default: a temporary one)")
     return parser.parse_args()
 
 

@@ -1,4 +1,4 @@
-"""The catalogue in memory, so that a product page costs no statement."""
+"""The catalogue in memory, so that a product page needs no database statement."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from shop.tracing import span
 
 
 class Cache:
-    """The products on sale. A refresh replaces all of them, so that nobody sees half of a new catalogue."""
+    """The products on sale. A refresh replaces all of them at once, so that nobody sees half of a new catalogue."""
 
     def __init__(self, pool: ConnectionPool) -> None:
         self._pool = pool
@@ -20,24 +20,24 @@ class Cache:
         self._refreshed_at = time.monotonic()
 
     def get(self, sku: str) -> Product | None:
-        """The product with this number, None if there is none."""
+        """Return the product with this number. None if there is none."""
         with self._guard:
             return self._products.get(sku)
 
     def skus(self) -> list[str]:
-        """The numbers of all products."""
+        """Return the numbers of all products."""
         with self._guard:
             return list(self._products)
 
     def age(self) -> float:
-        """Seconds since the last refresh."""
-        # Not guarded: one float, and the health check has to answer while a refresh is stuck.
+        """Return the seconds since the last refresh."""
+        # Not guarded: it is one float, and the health check must answer even if a refresh hangs.
         return time.monotonic() - self._refreshed_at
 
     def refresh(self) -> None:
-        """Read the catalogue anew."""
-        # Wrong on purpose, and so often written: the guard protects one assignment, and is held for all the
-        # statements before it. Every product page waits until the database has answered the last of them.
+        """Reload the catalogue."""
+        # A deliberate and common mistake: the guard protects one assignment but is held during all the statements
+        # before it. Every product page waits until the database has answered the last of them.
         with span("refresh catalogue"), self._guard:
             self._products = load_catalogue(self._pool)
             self._refreshed_at = time.monotonic()

@@ -1,4 +1,4 @@
-"""The products on sale, as the database has them."""
+"""The products on sale, as stored in the database."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class Product:
 
 
 def load_catalogue(pool: ConnectionPool) -> dict[str, Product]:
-    """Read all products. One statement for the list and one for each price: slower with every product added."""
+    """Read all products, with one statement for the list and one per price. Each new product makes it slower."""
     with pool.connection() as connection:
         catalogue = {}
         for sku, name in connection.query("SELECT sku, name FROM products ORDER BY sku"):
@@ -25,6 +25,6 @@ def load_catalogue(pool: ConnectionPool) -> dict[str, Product]:
 
 
 def change_price(pool: ConnectionPool, sku: str, cents: int) -> None:
-    """Set the price of a product."""
+    """Change the price of a product."""
     with pool.connection() as connection:
         connection.query("UPDATE prices SET cents = ? WHERE sku = ?", cents, sku)

@@ -1,4 +1,4 @@
-"""A worker that prepares orders for the parcel service in the background."""
+"""The worker that prepares orders for the parcel service in the background."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from shop.ordering import Order
 from shop.pool import ConnectionPool
 
 PARCEL_RATES = {"AT": 990, "BE": 890, "DE": 490, "DK": 990, "FR": 990, "NL": 790}
-"""The price of a parcel in cents. Switzerland is on the order form and missing here: wrong on purpose."""
+"""Price of a parcel in cents. Switzerland is on the order form but missing here: a deliberate mistake."""
 
 FREE_POSTAGE_FROM = 25_000
-"""Value in cents from which an order needs no postage."""
+"""Value in cents from which orders ship for free."""
 
 
 def postage(order: Order) -> int:
-    """The postage of an order in cents."""
+    """Return the postage of an order in cents."""
     rate = PARCEL_RATES[order.country]
     return 0 if order.total_cents >= FREE_POSTAGE_FROM else rate
 
 
 class Fulfilment:
-    """A queue of orders and one worker. An order that kills the worker is left without postage in the database."""
+    """A queue of orders and one worker. An order that kills the worker stays without postage in the database."""
 
     def __init__(self, pool: ConnectionPool) -> None:
         self._pool = pool
@@ -32,7 +32,7 @@ class Fulfilment:
         self.workers_started = 0
 
     def submit(self, order: Order) -> None:
-        """Queue an order, and start a worker if there is none or the last one died."""
+        """Queue an order, and start a worker if there is none or the last one has died."""
         self._orders.put(order)
         with self._hiring:
             if self._worker is None or not self._worker.is_alive():
@@ -42,11 +42,11 @@ class Fulfilment:
                 self._worker.start()
 
     def waiting(self) -> int:
-        """The number of orders in the queue."""
+        """Return the number of orders in the queue."""
         return self._orders.qsize()
 
     def close(self) -> None:
-        """End the worker after the orders in the queue."""
+        """End the worker once it has finished the queued orders."""
         self._orders.put(None)
         with self._hiring:
             if self._worker is not None:

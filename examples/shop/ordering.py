@@ -1,4 +1,4 @@
-"""Baskets, and the orders made of them."""
+"""Baskets, and the orders they become."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from shop.catalogue import Product
 from shop.pool import ConnectionPool
 
 DELIVERY_COUNTRIES = frozenset({"AT", "BE", "CH", "DE", "DK", "FR", "NL"})
-"""The countries that the order form offers."""
+"""Countries on the order form."""
 
 
 class NothingToOrder(Exception):
@@ -24,7 +24,7 @@ class Order:
 
 
 def add_to_basket(pool: ConnectionPool, customer: str, product: Product, quantity: int) -> None:
-    """Put pieces of a product into a customer's basket, in addition to those already there."""
+    """Add pieces of a product to a customer's basket."""
     with pool.connection() as connection:
         connection.query(
             "INSERT INTO basket_items VALUES (?, ?, ?)"
@@ -36,7 +36,7 @@ def add_to_basket(pool: ConnectionPool, customer: str, product: Product, quantit
 
 
 def read_basket(pool: ConnectionPool, customer: str) -> dict[str, int]:
-    """The pieces of each product in a customer's basket."""
+    """Return the quantity of each product in a customer's basket."""
     with pool.connection() as connection:
         return dict(connection.query("SELECT sku, quantity FROM basket_items WHERE customer = ?", customer))
 

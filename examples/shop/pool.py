@@ -10,7 +10,7 @@ from shop.storage import Connection
 
 
 class ConnectionPool:
-    """A pool that lends connections to threads. If all are lent, a thread waits until one comes back."""
+    """A pool that lends connections to threads. If all are in use, a thread waits until one is returned."""
 
     def __init__(self, database: str, size: int) -> None:
         self.size = size
@@ -20,7 +20,7 @@ class ConnectionPool:
 
     @contextmanager
     def connection(self) -> Iterator[Connection]:
-        """Lend a connection for the length of the block."""
+        """Borrow a connection for the length of the block."""
         with self._free:
             with self._idle_guard:
                 connection = self._idle.pop()
@@ -31,12 +31,12 @@ class ConnectionPool:
                     self._idle.append(connection)
 
     def idle(self) -> int:
-        """The number of idle connections."""
+        """Return the number of idle connections."""
         with self._idle_guard:
             return len(self._idle)
 
     def close(self) -> None:
-        """Close all connections, each as soon as it comes back."""
+        """Close all connections, each as soon as it is returned."""
         for _ in range(self.size):
             self._free.acquire()
             with self._idle_guard:

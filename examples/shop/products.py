@@ -1,4 +1,4 @@
-"""The products of the shop, for an empty database."""
+"""The initial assortment, for an empty database."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ class Refresher:
         self._thread.start()
 
     def close(self) -> None:
-        """End the thread after the refresh in progress, if any."""
+        """End the thread, after any refresh in progress."""
         self._closing.set()
         self._thread.join()
 

@@ -1,4 +1,4 @@
-"""Templates of the paths that the shop answers. They tell kinds of requests apart, never customers."""
+"""Templates of the paths that the shop answers. They distinguish kinds of requests but never customers."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ ROUTES = ("/health", "/products", "/products/{sku}", "/baskets/{customer}", "/ch
 
 
 def route_of(path: str) -> str | None:
-    """The template of a path, None for an unknown path."""
+    """Return the template of a path. None if the shop does not answer it."""
     return next((route for route in ROUTES if _fits(_parts(path), _parts(route))), None)
 
 

@@ -1,4 +1,4 @@
-"""The whole shop: its parts, their order of start and of end."""
+"""The assembly of the shop from its parts, with the order in which they start and end."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from shop.storage import create_tables
 class Shop:
     """All parts of one shop, running until `close`.
 
-    Without a `database`, a path of a file, it has one of its own that goes when it closes. Processes given the same
-    file are one shop.
+    `database` is the path of a file; processes with the same file are one shop. Without it, the shop has a temporary
+    database.
     """
 
     def __init__(self, database: str | None = None, *, connections: int = 4, refresh_interval: float = 1.0) -> None:
@@ -32,7 +32,7 @@ class Shop:
         self._refresher.start()
 
     def close(self) -> None:
-        """End the threads, then close what they used."""
+        """End the threads, then close everything they used."""
         self._refresher.close()
         self.fulfilment.close()
         self.pool.close()

@@ -1,7 +1,7 @@
-"""The database: SQLite that answers as late as a database server does.
+"""The database: SQLite with the latency of a database server.
 
-SQLite runs in this process and answers in microseconds. A shop's database is a machine further down the rack, so each
-statement here takes `ROUND_TRIP` seconds longer, and gives up the interpreter meanwhile as a socket would.
+SQLite runs in this process and answers in microseconds. A real shop's database is on another machine, so each statement
+here takes `ROUND_TRIP` seconds longer, and releases the GIL meanwhile as a socket would.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from shop.products import ASSORTMENT
 from shop.tracing import span
 
 ROUND_TRIP = 0.005
-"""Seconds from a statement to its answer over the network."""
+"""Network latency of a statement in seconds."""
 
 Row: TypeAlias = tuple[Any, ...]
 
@@ -46,9 +46,9 @@ class Connection:
     """One connection to the database, for one thread at a time."""
 
     def __init__(self, database: str) -> None:
-        # A connection wanders between threads, one after the other: the pool sees to it.
+        # The pool passes a connection from thread to thread, to one at a time.
         self._sqlite = sqlite3.connect(database, timeout=10.0, isolation_level=None, check_same_thread=False)
-        # What the example stores need not survive a power cut, and so no request waits for this machine's disk.
+        # The example's data need not survive a power cut, so no request has to wait for the disk.
         self._sqlite.execute("PRAGMA synchronous = OFF")
         self._sqlite.execute("PRAGMA journal_mode = MEMORY")
 
@@ -60,7 +60,7 @@ class Connection:
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """All statements of the block, or none of them if it raises."""
+        """Run all statements of the block, or none of them if it raises."""
         self.query("BEGIN IMMEDIATE")
         try:
             yield

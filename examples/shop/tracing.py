@@ -1,8 +1,8 @@
-"""Traces of the requests, sent by OpenTelemetry to where its standard variables say.
+"""Traces of the requests, sent by OpenTelemetry to the endpoint in its standard variables.
 
     OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:4318 OTEL_SERVICE_NAME=shop python -m shop
 
-Without such a variable nothing is traced, and without the libraries the shop runs as well.
+Without such a variable there are no traces. The shop also runs without the libraries.
 """
 
 from __future__ import annotations
@@ -24,23 +24,23 @@ try:
 except ImportError:
     _tracer = None
 else:
-    # Traces nothing until a provider is set, and from then on all that is asked of it.
+    # Does nothing until a provider is set, and then traces everything.
     _tracer = get_tracer("shop")
 
 _log = logging.getLogger("shop")
 
 
 def span(name: str, **attributes: str) -> AbstractContextManager[object]:
-    """A span for the length of the block: a part of a request, or of the work of a background thread."""
+    """Trace the block as a part of a request, or of the shop's own work."""
     if _tracer is None:
         return nullcontext()
     return _tracer.start_as_current_span(name, attributes=attributes)
 
 
 def traced(application: WSGIApplication) -> WSGIApplication:
-    """The application with a span around each request. As it is, if nobody asks for traces or a library is missing.
+    """Wrap the application in a span per request. Returns it unchanged without a request for traces or a library.
 
-    Sets the tracer provider of this process, so it is to be called once, and in the process that answers the requests:
+    This sets the tracer provider of the process, so call it once, and in the process that answers the requests:
     the thread that sends the spans does not survive a fork.
     """
     exporter = _wanted_exporter()
@@ -56,7 +56,7 @@ def traced(application: WSGIApplication) -> WSGIApplication:
         from opentelemetry.sdk.trace.export import BatchSpanProcessor
         from opentelemetry.trace import set_tracer_provider
     except ImportError as error:
-        _log.warning("no traces: %s; pip install 'thread-telemetry[demo]' brings what is missing", error)
+        _log.warning("no traces: %s; run pip install 'thread-telemetry[demo]'", error)
         return application
     provider = TracerProvider()
     provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
@@ -75,7 +75,7 @@ def _wanted_exporter() -> str:
 def _name(request: Span, environ: WSGIEnvironment) -> None:
     from opentelemetry.instrumentation.wsgi import get_default_span_name
 
-    # With the path itself there would be as many names as products and customers. Methods nobody knows are all "HTTP".
+    # Full paths would be as many names as there are products and customers. Unknown methods are all "HTTP".
     method = get_default_span_name(environ).partition(" ")[0]
     route = route_of(environ["PATH_INFO"])
     request.update_name(method if route is None else f"{method} {route}")

@@ -29,7 +29,7 @@ _LONGEST_BODY = 10_000
 
 
 class Refused(Exception):
-    """A request that the shop cannot serve; the text tells the customer why."""
+    """A request that cannot be served. The customer gets the reason."""
 
     def __init__(self, status: HTTPStatus, reason: str) -> None:
         super().__init__(reason)
@@ -97,7 +97,7 @@ class Application:
     def _check_out(self, body: dict[str, Any]) -> Answer:
         country = body.get("country")
         if not isinstance(country, str) or country not in DELIVERY_COUNTRIES:
-            raise Refused(HTTPStatus.BAD_REQUEST, f"expected a country of {', '.join(sorted(DELIVERY_COUNTRIES))}")
+            raise Refused(HTTPStatus.BAD_REQUEST, f"expected a country from {', '.join(sorted(DELIVERY_COUNTRIES))}")
         try:
             order = place_order(self._shop.pool, str(body.get("customer")), country)
         except NothingToOrder:

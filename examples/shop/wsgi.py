@@ -1,9 +1,9 @@
-"""The application for a WSGI server that starts the processes itself.
+"""The application for a WSGI server that starts its own processes.
 
     SHOP_DATABASE=/tmp/shop.sqlite gunicorn --worker-class gthread --workers 2 --threads 8 shop.wsgi:application
 
-Each worker has to import this module itself, as it does unless gunicorn is given --preload: neither the threads of the
-shop nor the one that sends its traces survive a fork.
+Each worker must import this module itself, so do not use gunicorn's --preload: neither the threads of the shop nor the
+one that sends its traces would survive the fork.
 """
 
 from __future__ import annotations

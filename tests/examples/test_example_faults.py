@@ -32,7 +32,7 @@ def said(process: subprocess.Popen[str]) -> str:
 @pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM])
 def test_all_faults_at_once_end_when_they_are_told_to(ending: signal.Signals) -> None:
     with running(*ALL) as process:
-        assert said(process) == f"faults: {' and '.join(ALL)}, Ctrl-C ends it"
+        assert said(process) == f"faults: {' and '.join(ALL)}; Ctrl-C ends it"
         process.send_signal(ending)
         _, errors = process.communicate(timeout=30)
     assert process.returncode == 0
@@ -41,8 +41,8 @@ def test_all_faults_at_once_end_when_they_are_told_to(ending: signal.Signals) ->
 
 def test_faults_end_in_time_and_the_service_goes_on() -> None:
     with running("--seconds", "0.5", "stuck") as process:
-        assert said(process) == "faults: stuck, Ctrl-C ends it"
-        assert said(process) == "faults: ended, the service goes on"
+        assert said(process) == "faults: stuck; Ctrl-C ends it"
+        assert said(process) == "faults: ended; the service goes on"
         assert process.poll() is None
         process.send_signal(signal.SIGINT)
         _, errors = process.communicate(timeout=30)
@@ -52,7 +52,7 @@ def test_faults_end_in_time_and_the_service_goes_on() -> None:
 
 def test_without_a_fault_it_is_healthy() -> None:
     with running() as process:
-        assert said(process) == "faults: healthy, Ctrl-C ends it"
+        assert said(process) == "faults: healthy; Ctrl-C ends it"
         process.send_signal(signal.SIGINT)
         _, errors = process.communicate(timeout=30)
     assert process.returncode == 0
@@ -70,7 +70,7 @@ def test_every_fault_is_explained() -> None:
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
-        (("deadlock",), "expected faults out of convoy, stuck, leak, exceptions, starvation, dropping, got deadlock"),
+        (("deadlock",), "expected faults from convoy, stuck, leak, exceptions, starvation, dropping, got deadlock"),
         (("--seconds", "soon"), "expected a number of seconds, at least 0, got 'soon'"),
         (("--seconds", "-1"), "expected a number of seconds, at least 0, got '-1'"),
     ],

@@ -324,11 +324,11 @@ def test_how_a_wait_went_is_told_where_it_went_otherwise_than_most(
 def test_an_owner_whose_span_did_not_come_explains_nothing(
     request_tree: ModuleType, receiver: Any, recording: Recording, trace_receiver: ModuleType
 ) -> None:
-    assert printed(request_tree, receiver).startswith("None to show: no span came")
+    assert printed(request_tree, receiver).startswith("None to show: no spans were received")
     with trace_receiver.TraceReceiver() as elsewhere:
         unknown = Recording(elsewhere).refresh(-5)
     recording.wait(1, 190, recording.request("GET /products", 0, 191), unknown)
-    assert printed(request_tree, receiver).startswith("None to show: of 2 spans that came, none is a wait")
+    assert printed(request_tree, receiver).startswith("None to show: none of 2 spans is a wait")
 
 
 def test_a_narrow_terminal_cuts_nothing_off(request_tree: ModuleType, receiver: Any, recording: Recording) -> None:
