@@ -1,7 +1,7 @@
-"""The promises of speed, each measured as anyone can measure it: `python -m benchmarks`, or `make bench`.
+"""The promises of speed, for anyone to measure with `python -m benchmarks` or `make bench`.
 
 Nearly every promise is a ratio. Its two sides run the same code in one process, in turns of a few milliseconds, with
-the garbage collector off and the switch interval left alone; each turn gives a ratio, and the median of all counts.
-What a machine does at the same time hits both sides alike. `python -m benchmarks --calibrate` measures the
-interpreter against itself, where every ratio should be 1: how far from it they are is how far to believe the others.
+the garbage collector off and the default switch interval. Each turn gives a ratio, and the median counts. Other load on
+the machine hits both sides alike. `python -m benchmarks --calibrate` measures the interpreter against itself. Every
+ratio should then be 1, and the deviations show the error of the other measurements.
 """

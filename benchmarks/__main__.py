@@ -43,14 +43,14 @@ def rows_of(script: str) -> Sequence[Row]:
 
 
 def run(script: str, rows: Sequence[Row]) -> Iterator[Result]:
-    """The results of one script, whatever happens to it."""
+    """Run one script. Every row gets a result, even if the script fails."""
     command = [sys.executable, "-m", f"{__package__}.{script}", "--json", *(row.name for row in rows)]
     unanswered = {row.name: row for row in rows}
     try:
         process = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE)
         output, complaint = process.stdout, (process.stderr.strip().splitlines() or [""])[-1]
     except subprocess.TimeoutExpired as error:
-        output, complaint = (error.stdout or b"").decode(), f"not done after {PATIENCE} s"
+        output, complaint = (error.stdout or b"").decode(), f"not finished after {PATIENCE} s"
     for line in output.splitlines():
         result = result_from_json(json.loads(line))
         del unanswered[result.name]
@@ -77,7 +77,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("row", nargs="*", metavar="ROW", help="a script or a row of one; all by default")
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--markdown", action="store_true", help="a table for a README")
-    form.add_argument("--json", action="store_true", help="everything, each round included")
+    form.add_argument("--json", action="store_true", help="everything, including each round")
     parser.add_argument("--calibrate", action="store_true", help="measure the interpreter against itself")
     parser.add_argument("--check", action="store_true", help="exit with status 1 unless every promise is met")
     parsed = parser.parse_args()

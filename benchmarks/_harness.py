@@ -1,4 +1,4 @@
-"""Comparison of two sides, in short alternating turns of one process."""
+"""Comparison of two sides in short alternating turns, in one process."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ OURS: ModuleType = _thread if CALIBRATING else thread
 THEIRS: ModuleType = _thread
 
 Side = Callable[[int], int]
-"""Does its work so many times and returns the nanoseconds that it took."""
+"""A function that does its work a given number of times and returns the nanoseconds it took."""
 
 clock = time.perf_counter_ns
 UNROLLED = 8
 
 
 def loop(statement: str, **names: object) -> Side:
-    """A side that executes a statement, which sees `names` as local variables.
+    """Make a side that executes a statement with `names` as its local variables.
 
     Each side is compiled on its own, since the interpreter specializes bytecode for the types that it meets there.
     The statement is repeated in the body, so that the loop itself weighs little, and the same on both sides.
@@ -52,19 +52,19 @@ def side(count, {"".join(f"{name}={name}, " for name in names)}clock=clock, repe
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """Times of alternating turns of two sides, in nanoseconds for each piece of work."""
+    """Times of alternating turns of two sides, in nanoseconds per piece of work."""
 
     ours: tuple[float, ...]
     theirs: tuple[float, ...]
 
     @property
     def times(self) -> Measured:
-        """Our time as a share of theirs."""
+        """Our time divided by theirs."""
         return Measured(tuple(ours / theirs for ours, theirs in zip(self.ours, self.theirs, strict=True)), self._detail)
 
     @property
     def speeds(self) -> Measured:
-        """Our work in the same time, as a multiple of theirs."""
+        """Our work in the same time, divided by theirs."""
         return Measured(tuple(theirs / ours for ours, theirs in zip(self.ours, self.theirs, strict=True)), self._detail)
 
     @property
@@ -73,10 +73,10 @@ class Comparison:
 
 
 def compare(ours: Side, theirs: Side, *, seconds: float, turn: float = 0.004) -> Comparison:
-    """Let two sides take turns of `turn` seconds each, `seconds` in all. Who begins changes from round to round."""
+    """Let two sides take turns of `turn` seconds each, for `seconds` in all. They take turns at going first."""
     with undisturbed():
         count = _count_for(turn, theirs)
-        # Both are warm when each has run for as long as the interpreter needs to specialize what it runs.
+        # Run each side until the interpreter has specialized its code.
         for _ in range(3):
             ours(count)
             theirs(count)
@@ -94,7 +94,7 @@ def compare(ours: Side, theirs: Side, *, seconds: float, turn: float = 0.004) ->
 
 
 def _count_for(turn: float, side: Side) -> int:
-    """Number of repetitions that fit into `turn` seconds."""
+    """Return the number of repetitions that fit into `turn` seconds."""
     count = 1
     while (took := side(count)) < turn * 1e9 / 2:
         count = max(2 * count, min(10 * count, int(count * turn * 1e9 / max(took, 1))))
@@ -103,7 +103,7 @@ def _count_for(turn: float, side: Side) -> int:
 
 @contextmanager
 def undisturbed() -> Iterator[None]:
-    """Without the garbage collector, whose time would be charged to whoever happens to run."""
+    """Turn the garbage collector off. Its time would be charged to whichever side is running."""
     gc.collect()
     gc.disable()
     try:
@@ -113,7 +113,7 @@ def undisturbed() -> Iterator[None]:
 
 
 def in_threads(count: int, work: Callable[[], object]) -> int:
-    """Let so many raw threads do the work at once; nanoseconds from the start signal to the end of the last."""
+    """Let raw threads do the work at once. Returns the nanoseconds from the start signal to the end of the last one."""
     gate, finished = _thread.allocate_lock(), _thread.allocate_lock()
     gate.acquire()
     finished.acquire()
@@ -143,13 +143,13 @@ def in_threads(count: int, work: Callable[[], object]) -> int:
 
 
 def wait_for_threads(running: int) -> None:
-    """Return when no more than so many threads run."""
+    """Wait until at most the given number of threads run."""
     while _thread._count() > running:
         time.sleep(0)
 
 
 def duration(nanoseconds: float) -> str:
-    """A duration as people write it."""
+    """Format a duration for people."""
     for unit, size in (("ns", 1.0), ("µs", 1e3), ("ms", 1e6)):
         if nanoseconds < 1000 * size:
             return f"{nanoseconds / size:.3g} {unit}"

@@ -1,4 +1,4 @@
-"""Promises, measurements, and whether these keep the promises."""
+"""Promises, measurements, and their comparison."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any, Literal
 from thread._backend import core
 
 CALIBRATING = os.environ.get("THREAD_TELEMETRY_BENCHMARKS_CALIBRATE", "") not in ("", "0")
-"""True if the interpreter is measured against itself, which promises nothing."""
+"""True if the interpreter is measured against itself, without promises."""
 
 Version = tuple[int, int]
 Sign = Literal["≤", "≥"]
@@ -30,12 +30,12 @@ class Promise:
 
 
 def at_most(bound: float | Mapping[Version, float | None]) -> Promise | None:
-    """A promise of the C core. By version, each bound is for that version and later ones, None being no promise."""
+    """Promise an upper bound for the C core. Bounds by version also hold for later ones; None promises nothing."""
     return _promise("≤", bound)
 
 
 def at_least(bound: float | Mapping[Version, float | None]) -> Promise | None:
-    """The same for what should be large."""
+    """Promise a lower bound, in the same way."""
     return _promise("≥", bound)
 
 
@@ -45,12 +45,12 @@ def _promise(sign: Sign, bound: float | Mapping[Version, float | None]) -> Promi
 
 
 class Unmeasurable(Exception):
-    """Something is missing that a measurement needs; the message says what."""
+    """A measurement is impossible; the message says what is missing."""
 
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """One value for each round, and what a reader may want to know besides."""
+    """The values of all rounds, and a remark for the reader."""
 
     values: tuple[float, ...]
     detail: str = ""
@@ -58,7 +58,7 @@ class Measured:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One thing to measure."""
+    """A row of the table: one thing to measure."""
 
     name: str
     work: str
@@ -66,7 +66,7 @@ class Row:
     promise: Promise | None
     measure: Callable[[], Measured]
     unit: str = ""
-    """Of the promise and of the values; empty for ratios."""
+    """Unit of the promise and of the values; empty for ratios."""
 
     def result(self) -> Result:
         try:
@@ -85,7 +85,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """One row of the table."""
+    """The result of measuring one row."""
 
     name: str
     work: str
@@ -95,7 +95,7 @@ class Result:
     values: tuple[float, ...]
     detail: str
     skipped: str
-    """Why nothing was measured, else empty."""
+    """Reason why nothing was measured; empty if something was."""
 
     @property
     def median(self) -> float:
@@ -103,7 +103,7 @@ class Result:
 
     @property
     def middle_half(self) -> tuple[float, float]:
-        """The quartiles, between which half of the rounds lie."""
+        """First and third quartile. Half of the rounds lie between them."""
         if len(self.values) < 2:
             return (self.median, self.median)
         low, _, high = statistics.quantiles(self.values, n=4, method="inclusive")
@@ -118,7 +118,7 @@ class Result:
         return "met" if self.promise.is_kept_by(self.median) else "MISSED"
 
     def as_json(self) -> dict[str, Any]:
-        """The fields, and what follows from them."""
+        """Return the fields and the values derived from them."""
         return {
             "name": self.name,
             "work": self.work,
@@ -135,7 +135,7 @@ class Result:
 
 
 def result_from_json(fields: Mapping[str, Any]) -> Result:
-    """The result from the text that `as_json` made."""
+    """Restore a result from the output of `as_json`."""
     promise = fields["promise"]
     return Result(
         name=fields["name"],

@@ -14,7 +14,7 @@ def main(rows: Sequence[Row]) -> None:
     names = [row.name for row in rows]
     parser = argparse.ArgumentParser()
     parser.add_argument("row", nargs="*", metavar="ROW", help=f"{', '.join(names)}; all by default")
-    parser.add_argument("--json", action="store_true", help="one line of JSON for each row")
+    parser.add_argument("--json", action="store_true", help="one line of JSON per row")
     arguments = parser.parse_args()
     for name in arguments.row:
         if name not in names:

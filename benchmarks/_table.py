@@ -1,4 +1,4 @@
-"""The table of results, for a terminal and for a page."""
+"""The table of results, for a terminal and for a web page."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ UNITLESS = "–"
 
 
 def text(results: Sequence[Result]) -> str:
-    """Columns, with what each side took or why nothing was measured in the last one."""
+    """Format columns. The last one shows the time of each side, or why nothing was measured."""
     lines = [(*HEADINGS, "")] + [(*_cells(result), result.skipped or result.detail) for result in results]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     rule = tuple("─" * width for width in widths)
@@ -22,7 +22,7 @@ def text(results: Sequence[Result]) -> str:
 
 
 def markdown(results: Sequence[Result]) -> str:
-    """The same for a README, without the last column."""
+    """Format a Markdown table, without the last column."""
     return "\n".join("| " + " | ".join(line) + " |" for line in _markdown_lines(results))
 
 
@@ -58,5 +58,5 @@ def _number(value: float, unit: str) -> str:
 
 
 def _plain(value: float, unit: str) -> str:
-    # Never so rounded that a value looks like the bound that it misses.
+    # Never round so far that a value looks like the bound that it misses.
     return f"{value:.3f}".rstrip("0").rstrip(".") if not unit else f"{value:.3g}"

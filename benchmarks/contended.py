@@ -1,4 +1,4 @@
-"""Many threads that want one lock: how often a second they get it."""
+"""Throughput of many threads that want one lock."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def side(module: ModuleType, threads: int) -> Side:
 
 
 def measure(threads: int) -> Measured:
-    # A turn is long beside the switch interval, at which the interpreter lets another thread run.
+    # A turn is long compared with the interpreter's switch interval.
     return compare(side(OURS, threads), side(THEIRS, threads), seconds=3, turn=0.1).speeds
 
 

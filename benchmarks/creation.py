@@ -44,7 +44,7 @@ def memory() -> Measured:
 
 
 def bytes_of_one(module: ModuleType) -> float:
-    """Memory of the process for each of many live locks."""
+    """Measure the process's memory per lock with many live locks."""
     count = 20_000
     locks = [None] * count
     # What was dropped before may be kept for reuse; this much of it is used up now.

@@ -1,4 +1,4 @@
-"""Datadog's lock profiler, which captures one event in a hundred unless told otherwise."""
+"""Datadog's lock profiler, which by default captures one event in a hundred."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def measure() -> Measured:
     with collector:
         theirs = threading.Lock()
         if not is_profiled(theirs):
-            raise Unmeasurable(f"ddtrace did not take threading.Lock over, which made a {type(theirs).__name__}")
+            raise Unmeasurable(f"ddtrace did not replace threading.Lock, which made a {type(theirs).__name__}")
         ours = threading.Lock() if CALIBRATING else OURS.allocate_lock()
         measured = compare(loop(STATEMENT, lock=ours), loop(STATEMENT, lock=theirs), seconds=3).times
     version = importlib.import_module("ddtrace").__version__

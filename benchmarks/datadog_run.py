@@ -1,7 +1,7 @@
-"""Runs a program under ddtrace's lock profiler at its defaults, and none of its other parts: `datadog_run.py PROGRAM`.
+"""Runs a program under ddtrace's lock profiler with its defaults, without its other parts: `datadog_run.py PROGRAM`.
 
-Nothing is sent: what uploads profiles is not started, and what else would use the network is turned off. To upload is
-work, too, so this is kinder to ddtrace than its own command.
+Nothing is sent: the uploader of profiles is not started, and everything else that uses the network is turned off.
+Uploading is work too, so this is kinder to ddtrace than its own command.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ KINDS = ("Lock", "RLock", "Semaphore", "BoundedSemaphore", "Condition")
 
 
 def lock_collectors() -> dict[str, Any]:
-    """Replacements that ddtrace puts into `threading`, by name. Raises ImportError if they do not work."""
+    """Return ddtrace's replacements in `threading`, by name. Raises ImportError if they do not work."""
     os.environ.update(NOTHING_ELSE)
     ddup = importlib.import_module("ddtrace.internal.datadog.profiling.ddup")
     collectors = importlib.import_module("ddtrace.profiling.collector.threading")
@@ -49,7 +49,7 @@ def main(program: str) -> None:
         collector.start()
     for kind in collectors:
         if not is_profiled(made := getattr(threading, kind)()):
-            sys.exit(f"ddtrace did not take threading.{kind} over, which made a {type(made).__name__}")
+            sys.exit(f"ddtrace did not replace threading.{kind}, which made a {type(made).__name__}")
     del sys.argv[0]
     runpy.run_path(program, run_name="__main__")
 

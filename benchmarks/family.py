@@ -19,7 +19,7 @@ OBSERVED = () if CALIBRATING else ("--observed",)
 
 @contextmanager
 def player(name: str, *options: str) -> Iterator[Side]:
-    """A side in a process of its own."""
+    """A side that runs in its own process."""
     command = [sys.executable, str(PLAYER), *options]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
 

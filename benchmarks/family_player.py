@@ -1,4 +1,4 @@
-"""One side of `benchmarks.family`: does what it is told on its standard input, observed or not."""
+"""One side of `benchmarks.family`, which runs the work named on its standard input, observed or not."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if "--observed" in sys.argv:
 
 
 def looped(statement: str, **names: object) -> Callable[[int], int]:
-    """Executes a statement so many times; nanoseconds."""
+    """Execute a statement a given number of times. Returns nanoseconds."""
     source = f"""
 def side(count):
     start = clock()
@@ -32,7 +32,7 @@ def side(count):
 
 
 def two_players(mine: Callable[[], object], other: Callable[[], object]) -> Callable[[int], int]:
-    """Two threads that answer one another so many times; nanoseconds."""
+    """Let two threads answer each other a given number of times. Returns nanoseconds."""
 
     def run(count: int) -> int:
         def answer() -> None:

@@ -1,4 +1,4 @@
-"""Memory for each creation site of locks, and its lines of the metrics page."""
+"""Memory and lines of the metrics page per creation site of locks."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ._script import main
 from .reading import CONTENDED, contend, contended_page
 
 PLACES, QUIET = 400, 100
-"""So many that all rows together stay under the number of places that are told apart."""
+"""Number of places, few enough that all rows together stay below the cap."""
 _STATM = Path("/proc/self/statm")
 
 
@@ -22,8 +22,8 @@ def uncontended() -> Measured:
 
 
 def contended() -> Measured:
-    """Each with one pair of a waiting and an owning site."""
-    # The first of all pays for what all of them share.
+    """Contend each lock once, with one pair of a waiting and an owning site."""
+    # The first one pays for everything that they share.
     contend("first")
     return Measured((memory_of_each("contended", contend),))
 
@@ -48,9 +48,9 @@ def use(name: str) -> object:
 
 
 def memory_of_each(kind: str, create: Callable[[str], object]) -> float:
-    """Bytes by which the process grows for each place."""
+    """Measure the growth of the process in bytes per place."""
     if CALIBRATING:
-        raise Unmeasurable("the interpreter records nothing that could be kept")
+        raise Unmeasurable("the interpreter itself records nothing")
     if not _STATM.exists():
         raise Unmeasurable(f"there is no {_STATM}")
     before = resident()
@@ -65,9 +65,9 @@ def resident() -> int:
 
 ROWS = (
     Row("place-memory", "memory of a place that makes locks", "–", None, uncontended, unit="bytes"),
-    Row("contended-place-memory", "the same, its lock was waited for", "–", None, contended, unit="bytes"),
+    Row("contended-place-memory", "the same with a contended lock", "–", None, contended, unit="bytes"),
     Row("place-series", "lines of the page for such a place", "–", None, series_of_uncontended, unit="lines"),
-    Row("contended-place-series", "the same, its lock was waited for", "–", None, series_of_contended, unit="lines"),
+    Row("contended-place-series", "the same with a contended lock", "–", None, series_of_contended, unit="lines"),
 )
 
 if __name__ == "__main__":

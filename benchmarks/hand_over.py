@@ -1,8 +1,8 @@
-"""Many threads that want one lock, whose owner gives up the GIL while it has it: how often a second they get it.
+"""Throughput of many threads that want one lock whose owner releases the GIL while it holds the lock.
 
-The owner sleeps, if only for a moment, and the lock changes hands each time. Or it makes a short system call, and
-whether another thread gets ahead of it in that time is a matter of luck. There a short turn costs speed, and less is
-promised, since no thread may wait longer than for the interpreter's lock.
+If the owner sleeps, even briefly, the lock changes hands each time. If it makes a short system call, another thread may
+or may not get ahead of it. In that case short turns cost speed, and the promise is lower, because no thread may wait
+longer than for the interpreter's lock.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The pure-Python twin, which is there where no compiler was, beside the least that a wrapper in Python can do."""
+"""The pure-Python twin, for installations without a compiler, against a minimal wrapper in Python."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ._script import main
 
 
 class CountingLock:
-    """A lock that counts its acquisitions, and nothing else."""
+    """A lock that only counts its acquisitions."""
 
     __slots__ = ("_acquire", "_release", "acquisitions")
 

@@ -1,4 +1,4 @@
-"""Reading what was recorded: a snapshot among many locks, and a scrape of many contended ones."""
+"""Reading recorded data: a snapshot of many locks, and a scrape of many contended ones."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SECONDS = 1.5
 
 
 def snapshot() -> Measured:
-    """The locks are of a thousand places: of many more, the last would be counted together."""
+    """Measure a snapshot with locks of a thousand places. With many more, the last would be counted together."""
     refuse_to_calibrate()
     locks = [thread.allocate_lock(name=f"live-{index % 1_000}") for index in range(LIVE)]
     with undisturbed():
@@ -44,7 +44,7 @@ def scrape() -> Measured:
 
 
 def scrape_of_changes() -> Measured:
-    """Every one of the locks is waited for between two scrapes, so that no text can be used again."""
+    """Measure scrapes with waits for every lock in between, so that no text can be reused."""
     page = contended_page()
     took: list[float] = []
     deadline = clock() + int(SECONDS * 1e9)
@@ -57,14 +57,14 @@ def scrape_of_changes() -> Measured:
 
 
 def scrape_by_client() -> Measured:
-    """Time that a service pays if it goes on using prometheus_client's application."""
+    """Measure scrapes through prometheus_client's own application."""
     page = contended_page(by_client=True)
     with undisturbed():
         return Measured(repeated(partial(milliseconds, page)))
 
 
 def longest_piece() -> Measured:
-    """Longest time that a thread waits for the GIL meanwhile."""
+    """Measure the longest wait of another thread for the GIL meanwhile."""
     page = contended_page()
     probe = Probe()
     with undisturbed():
@@ -76,7 +76,7 @@ def longest_piece() -> Measured:
 
 
 class Probe:
-    """A thread that wants the GIL all the time, and notes how long it had to wait for it at most."""
+    """A thread that always wants the GIL and records its longest wait for it."""
 
     def __init__(self) -> None:
         self._longest = 0
@@ -93,7 +93,7 @@ class Probe:
         self._stopped.release()
 
     def longest_during(self, function: Callable[[], object]) -> float:
-        """In milliseconds."""
+        """Longest wait in milliseconds."""
         self._longest = 0
         function()
         return self._longest / 1e6
@@ -104,7 +104,7 @@ class Probe:
 
 
 def contended_page(*, by_client: bool = False) -> Callable[[], bytes]:
-    """The function that renders the metrics page, with a thousand locks on it that a thread had to wait for."""
+    """Return the function that renders the metrics page, with a thousand contended locks on it."""
     refuse_to_calibrate()
     try:
         import prometheus_client
@@ -143,7 +143,7 @@ def contend(name: str) -> None:
 
 
 def repeated(measure: Callable[[], float]) -> tuple[float, ...]:
-    """For a few seconds, and three times at least."""
+    """Measure for a few seconds, and at least three times."""
     deadline = clock() + int(SECONDS * 1e9)
     values: list[float] = []
     while len(values) < 3 or clock() < deadline:
@@ -159,7 +159,7 @@ def milliseconds(function: Callable[[], object]) -> float:
 
 def refuse_to_calibrate() -> None:
     if CALIBRATING:
-        raise Unmeasurable("the interpreter records nothing that could be read")
+        raise Unmeasurable("the interpreter itself records nothing")
 
 
 ROWS = (

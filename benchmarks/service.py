@@ -1,6 +1,6 @@
-"""A threaded web service under load from another process: all observed, by `python -m thread run`, or not at all.
+"""A threaded web service under load from another process: observed by `python -m thread run`, or unobserved.
 
-Beside it, measured against the same: the service under ddtrace's lock profiler.
+For comparison, the same service under ddtrace's lock profiler.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ REQUEST = b"GET /articles HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
 @contextmanager
 def service(*options: str) -> Iterator[int]:
-    """A running service; its port."""
+    """Run the service. Yields its port."""
     command = [sys.executable, *options, str(APP)]
-    # What it may say on stderr is little: it is stopped before it has a report to give.
+    # It writes little to stderr, because it is stopped before it can print a report.
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None
@@ -94,7 +94,7 @@ class Load:
 
     @property
     def cpu_time(self) -> float:
-        """CPU time of the service for each request, in nanoseconds."""
+        """Return the service's CPU time per request in nanoseconds."""
         return (self.usage()["cpu_time"] - self._cpu_time_before) / self.requests
 
     def usage(self) -> dict[str, int]:
@@ -105,7 +105,7 @@ class Load:
 
 
 def answer(connection: socket.socket, request: bytes) -> bytes:
-    """One answer, header and body; all answers to a request are of one size."""
+    """Receive one answer, header and body. All answers to a request have the same size."""
     connection.sendall(request)
     received = b""
     while b"\r\n\r\n" not in received:
@@ -119,7 +119,7 @@ def answer(connection: socket.socket, request: bytes) -> bytes:
 
 @contextmanager
 def both(options: tuple[str, ...]) -> Iterator[tuple[Load, Load]]:
-    """The load of the service that is run with these options and that of the unobserved one."""
+    """Provide loads for the service run with these options, and for the unobserved one."""
     if importlib.util.find_spec("waitress") is None:
         raise Unmeasurable("waitress is not installed")
     with service(*options) as observed, service(*UNOBSERVED) as unobserved:
@@ -127,7 +127,7 @@ def both(options: tuple[str, ...]) -> Iterator[tuple[Load, Load]]:
         yield ours, theirs
         acquisitions = ours.usage()["acquisitions"]
         if options == OBSERVED and not CALIBRATING and acquisitions < ours.requests:
-            raise Unmeasurable(f"the service was to be observed, but only {acquisitions} acquisitions were seen")
+            raise Unmeasurable(f"the service was not observed well: only {acquisitions} acquisitions were seen")
 
 
 def throughput(options: tuple[str, ...]) -> Measured:
@@ -138,7 +138,7 @@ def throughput(options: tuple[str, ...]) -> Measured:
 
 
 def latency(options: tuple[str, ...]) -> Measured:
-    """The 99th percentile over a second each, in alternating turns."""
+    """Compare the 99th percentiles of alternating turns of a second each."""
     ratios = []
     with both(options) as (ours, theirs):
         for _ in range(16):

@@ -1,7 +1,7 @@
-"""A small threaded web service, as one writes it who knows nothing of telemetry: `service_app.py` prints its port.
+"""A small threaded web service that knows nothing about telemetry: `service_app.py` prints its port.
 
-Each request looks its session up, reads a cache, borrows a connection, logs, and counts: seven acquisitions of locks
-that all threads share, some of them inside `queue` and `logging`.
+Each request looks up its session, reads a cache, borrows a connection, logs and counts. It acquires shared locks seven
+times, sometimes inside `queue` and `logging`.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ class Service:
 
 
 def usage() -> dict[str, int]:
-    """The CPU time of this process in nanoseconds, and what telemetry has seen of it where there is telemetry."""
+    """Return the CPU time of this process in nanoseconds, and the observed acquisitions if it is observed."""
     telemetry = sys.modules.get("thread.telemetry")
     acquisitions = sum(lock.acquisitions for lock in telemetry.snapshot().locks) if telemetry else 0
     return {"cpu_time": time.process_time_ns(), "acquisitions": acquisitions}

@@ -1,4 +1,4 @@
-"""Cost of observation from the start of the interpreter, for each Python process, in CPU time."""
+"""CPU time per Python process for observation from the start of the interpreter."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def with_a_page() -> Measured:
 
 
 def compared(switches: dict[str, str]) -> Measured:
-    """CPU time with the switches over CPU time without them, in turns."""
+    """Compare the CPU time with and without these variables, in turns."""
     plain = {"THREAD_TELEMETRY": "0"}
     pairs = [(cpu_time(plain if CALIBRATING else switches), cpu_time(plain)) for _ in range(ROUNDS)]
     ours, theirs = (sorted(side)[ROUNDS // 2] * 1e3 for side in zip(*pairs, strict=True))
@@ -31,7 +31,7 @@ def compared(switches: dict[str, str]) -> Measured:
 
 
 def cpu_time(switches: dict[str, str]) -> float:
-    """Seconds that a Python process takes which does nothing."""
+    """Return the seconds that an idle Python process takes from start to end."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     subprocess.run([sys.executable, "-c", ""], env=os.environ | switches, stderr=subprocess.DEVNULL, check=True)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)

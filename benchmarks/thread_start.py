@@ -1,4 +1,4 @@
-"""Threads one after the other, each from its start to its end: observed, with nobody to export to."""
+"""Starting and finishing threads one after another, observed but without an exporter."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def side(module: ModuleType) -> Side:
         for _ in repeat(None, count):
             start_new_thread(work, ())
             done.acquire()
-        # What comes after the thread's own work is part of it.
+        # Include everything that happens after the thread's own work.
         wait_for_threads(running)
         return clock() - start
 

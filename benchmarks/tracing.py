@@ -1,7 +1,7 @@
-"""Cost of tracing: threads started in a span, and locks with short waits only, while spans are built.
+"""Cost of tracing: starting threads in a span, and locking with short waits, while spans are built.
 
-The spans go to a tracer provider of the SDK that samples all of them and keeps none. They are built during the turns,
-on either side of the comparison and at the cost of both; the work of a thread itself is on its own side.
+The spans go to a tracer provider of the SDK that samples all of them and keeps none. Spans are built during the turns
+of both sides and so cost both. The work of a thread itself counts for its own side.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from ._script import main
 from .thread_start import side
 
 OWN_THREADS = 2
-"""The worker of the exporter, and the one that drains the buffer of events."""
+"""Number of our own threads: the exporter's worker, and the thread that drains the event buffer."""
 
 
 @contextmanager
 def tracing() -> Iterator[None]:
-    """Everything in this context happens in a span, while spans are exported."""
+    """Run the block in a span, while spans are exported."""
     if importlib.util.find_spec("opentelemetry.sdk") is None:
         raise Unmeasurable("opentelemetry-sdk is not installed")
     from opentelemetry.sdk.trace import TracerProvider

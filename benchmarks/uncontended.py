@@ -1,4 +1,4 @@
-"""A lock that nobody else wants: what each acquisition of a program costs."""
+"""Cost of acquiring a lock that no other thread wants."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
-"""One table out of the results of several interpreters.
+"""A table of the results of several interpreters.
 
     python -m benchmarks --json >3.12.json                  # with each interpreter
     python -m benchmarks.versions 3.11.json 3.12.json …     # prints the medians side by side, as Markdown
 
-A promise that is not kept stands in bold.
+Broken promises are in bold.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from ._promises import Result, result_from_json
 
 
 def table(runs: list[dict[str, Any]]) -> str:
-    """A row for each measurement that was made with every interpreter, a column for each interpreter."""
+    """Format a row per measurement that every interpreter has, and a column per interpreter."""
     results = [{each["name"]: result_from_json(each) for each in run["results"]} for run in runs]
     names = [name for name in results[0] if all(name in each and each[name].values for each in results)]
     lines = [
@@ -44,7 +44,7 @@ def median(result: Result) -> str:
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.versions", description=__doc__)
-    parser.add_argument("file", nargs="+", type=Path, help="what python -m benchmarks --json printed")
+    parser.add_argument("file", nargs="+", type=Path, help="output of python -m benchmarks --json")
     print(table([json.loads(file.read_text()) for file in parser.parse_args().file]))
     return 0
 

@@ -1,7 +1,7 @@
 """Waiting time of a thread for a lock that others take again at once.
 
-One thread holds the lock for a while, releases it and takes it again; another one wants it now and then. Or eight
-threads do so, all alike. Only real waits count: an acquisition that found the lock free is none.
+One thread holds the lock for a while, releases it and takes it again, while another one wants it now and then. Or eight
+equal threads hold and release it. Only real waits count, not acquisitions that found the lock free.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from ._script import main
 AGAINST = "the interpreter's lock"
 HOLDS = (0.0001, 0.001, 0.01, 0.03)
 PAUSE = 0.002
-"""Between the waits of the one that wants the lock now and then."""
+"""Pause between the waits of the thread that wants the lock now and then."""
 EQUALS = 8
 EQUAL_HOLD = 0.001
 TURN = 0.5
@@ -28,7 +28,7 @@ TURNS = 8
 
 
 class Contest:
-    """Threads that want one lock for a while, and how long they waited for it, in nanoseconds."""
+    """Threads that want one lock for a while, and their waiting times in nanoseconds."""
 
     def __init__(self, module: ModuleType, hold: float) -> None:
         self._lock = module.allocate_lock()
@@ -85,7 +85,7 @@ def among_equals(module: ModuleType) -> list[int]:
 
 @cache
 def waits(contest: Callable[[ModuleType], list[int]]) -> tuple[list[int], list[int]]:
-    """Of both sides, from short turns in which they alternate."""
+    """Compare both sides in short alternating turns."""
     ours: list[int] = []
     theirs: list[int] = []
     with undisturbed():

@@ -175,7 +175,7 @@ def test_the_shop_runs_without_the_libraries_and_says_so_once(missing: str, tmp_
         assert shop.ask("POST", "/prices", {"sku": "CHN-11", "cents": 2790})[0] == 200
         status, log = shop.end(signal.SIGTERM)
     assert status == 0
-    assert re.fullmatch(rf"no traces: .*{re.escape(missing)}.*; pip install 'thread-telemetry\[demo\]' .*\n", log)
+    assert re.fullmatch(rf"no traces: .*{re.escape(missing)}.*; run pip install 'thread-telemetry\[demo\]'\n", log)
 
 
 def test_each_worker_of_gunicorn_sends_the_traces_of_its_own(tmp_path: Path, wait_until: Callable[..., None]) -> None:

@@ -76,7 +76,7 @@ class NumberMetric(Metric):
 
     read: points.NumberReader
     across_processes: Literal["sum", "max", "min"] = "sum"
-    """How to combine the numbers of several processes of a service."""
+    """Function that combines the numbers of several processes of a service."""
 
 
 @dataclass(frozen=True, slots=True)
