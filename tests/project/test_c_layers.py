@@ -29,6 +29,7 @@ FLOORS = (
 """The names of files without `.c` and `.h`, from the lowest floor to the highest."""
 
 MOST_LINES = 500
+MOST_COLUMNS = 120
 MOST_LINES_OF_A_FUNCTION = 40
 
 COMMENT_OR_STRING = re.compile(r'/\*.*?\*/|"(?:\\.|[^"\\\n])*"', re.S)
@@ -118,6 +119,16 @@ def test_the_table_of_contents_lists_every_file() -> None:
     assert not missing
     heights = [floor(name.partition(".")[0]) for name in contents if (FOLDER / name).exists()]
     assert heights == sorted(heights, reverse=True)
+
+
+def test_no_line_is_wider_than_the_others() -> None:
+    wide = [
+        f"{path.name}:{number}"
+        for path in files()
+        for number, line in enumerate(path.read_text().splitlines(), 1)
+        if len(line) > MOST_COLUMNS
+    ]
+    assert not wide
 
 
 def test_no_file_and_no_function_is_longer_than_a_head_can_hold() -> None:

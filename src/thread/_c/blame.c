@@ -1,4 +1,4 @@
-/* Who waited for whom: a hash table of lock identity, acquire site and owner site, by open addressing.
+/* Blame for waits: a hash table of lock identity, acquire site and owner site, by open addressing.
  *
  * The keys are pointers to things that live as long as the process, so adding to a row allocates nothing. */
 #include "blame.h"

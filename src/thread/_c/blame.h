@@ -1,4 +1,4 @@
-/* Who waited for whom. */
+/* Blame for waits, by lock, acquire site and owner site. */
 #ifndef THREAD_BLAME_H
 #define THREAD_BLAME_H
 

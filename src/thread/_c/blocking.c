@@ -16,7 +16,7 @@
 
 typedef struct {
     PyObject_HEAD
-    PyObject *key;        /* a tuple of kind, name and site; NULL: what it is given is not recorded */
+    PyObject *key;        /* a tuple of kind, name and site; NULL: its waits are not recorded */
     Histogram *histogram; /* NULL until a wait has ended */
     uint64_t generation;  /* a row from before everything was zeroed is of an earlier one */
 } BlockingRow;
@@ -176,7 +176,7 @@ frame_is_of_library(PyFrameObject *frame, PyObject *library)
 }
 
 /* The nearest frame of the program itself, else the outermost of the library, NULL if there is none. Takes and returns
- * a strong reference. `kind` becomes what the outermost function on the way there was declared to wait for. */
+ * a strong reference. `kind` becomes that of the outermost function on the way there which was declared to wait. */
 static PyFrameObject *
 frame_blocked(PyFrameObject *frame, PyObject *library, PyObject **kind, bool *through_an_sdk)
 {
@@ -248,7 +248,7 @@ blocking_by_frames(PyFrameObject *innermost, PyObject *library, PyObject **kind,
 }
 
 /* Where the program waits, and, instead of the `kind` given, for what; borrowed references. False: not to be recorded.
- * `library`: the folders of the library that made what is waited for, a tuple of str, or NULL. */
+ * `library`: the folders of the library that made the object which blocks, a tuple of str, or NULL. */
 static bool
 blocking_of_this_thread(PyObject *library, PyObject **kind, PyObject **site)
 {
@@ -266,7 +266,7 @@ blocking_of_this_thread(PyObject *library, PyObject **kind, PyObject **site)
     return recorded;
 }
 
-/* ---- what Python code calls ---- */
+/* ---- functions for Python code ---- */
 
 /* A strong reference; NULL with an exception set. */
 static PyObject *
@@ -282,8 +282,9 @@ row_of_this_wait(PyObject *kind, PyObject *given, PyObject *library)
     return row;
 }
 
-/* The row of a wait that is about to begin: its kind, unless a function on the way to it was declared to wait for
- * something else, the name of what is waited for, or None, and the folders of the library that made it, or None. */
+/* The row of a wait that is about to begin. Arguments: its kind, unless a function on the way to it was declared to
+ * wait for something else; the name of the object that blocks, or None; the folders of the library that made it, or
+ * None. */
 static PyObject *
 blocking_row(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t nargs)
 {

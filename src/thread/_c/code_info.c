@@ -1,4 +1,4 @@
-/* The cache of what is known of each code object.
+/* A cache of facts about each code object.
  *
  * It is kept in a weak reference to the code object, which a table finds by the address of the code. So an instruction
  * that was seen before costs one look there, and no code object is kept alive. When one dies, its reference is told and
@@ -11,7 +11,7 @@
 
 static PyTypeObject CodeInfoType;
 
-static PyObject *kinds; /* dict: what is waited for -> itself; nothing is removed, so borrowed references stay valid */
+static PyObject *kinds; /* dict: kind of wait -> itself; nothing is removed, so borrowed references stay valid */
 static PyObject *import_system;
 static PyObject *internal_prefixes; /* a tuple that begins with the folder of this package */
 static PyObject *standard_library;
@@ -19,7 +19,7 @@ static PyObject *package_folders;
 static PyObject *telemetry_folders;
 static PyObject *sdk_folders;
 
-/* ---- what is internal: `code_origin.is_internal`, without running Python code ---- */
+/* ---- internal files: `code_origin.is_internal`, without running Python code ---- */
 
 static bool
 contains_any(PyObject *text, PyObject *needles)
@@ -215,7 +215,7 @@ slot_clear(CodeSlot *cleared)
     code_count--;
 }
 
-/* ---- what is known of one code object ---- */
+/* ---- one code object ---- */
 
 /* Called with the reference to a code object that dies, which refers to nothing by now. */
 static PyObject *
@@ -323,7 +323,7 @@ instruction_of_this_thread(void)
     return instruction;
 }
 
-/* ---- what a code object was declared to wait for ---- */
+/* ---- declarations ---- */
 
 bool
 is_reacquisition(void)
@@ -363,7 +363,7 @@ mark_reacquisition(PyObject *Py_UNUSED(module), PyObject *code)
     Py_RETURN_NONE;
 }
 
-/* Declare what code waits for when it blocks; an empty `kind`: that is not to be recorded. */
+/* Declare the kind of wait of code that blocks; empty: the wait is not to be recorded. */
 static PyObject *
 mark_blocking(PyObject *Py_UNUSED(module), PyObject *args)
 {

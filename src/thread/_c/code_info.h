@@ -1,4 +1,4 @@
-/* The cache of what is known of each code object, and of each instruction that was seen to create a lock or to wait. */
+/* A cache of facts about each code object, and about each instruction that was seen to create a lock or to wait. */
 #ifndef THREAD_CODE_INFO_H
 #define THREAD_CODE_INFO_H
 
@@ -30,10 +30,10 @@ typedef struct {
     const PyCodeObject *code;  /* an address only */
     bool internal;             /* charged to the caller */
     bool ours;                 /* internal, and no part of a creation path either */
-    bool of_an_sdk;            /* what it makes serves telemetry alone and is not observed */
+    bool of_an_sdk;            /* its objects serve telemetry alone and are not observed */
     bool imports;              /* the import system, whose locks are not observed */
     bool reacquires;           /* waits to get back the lock that it gave up in Condition.wait */
-    PyObject *blocks;          /* what it waits for (borrowed); empty: not to be recorded; NULL: it was not declared */
+    PyObject *blocks;          /* kind of wait (borrowed); empty: not to be recorded; NULL: it was not declared */
     Instructions instructions;
 } CodeInfo;
 

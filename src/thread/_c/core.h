@@ -1,4 +1,4 @@
-/* The top of every file of the C core of thread-telemetry: Python.h, and what the compiler needs to be told.
+/* The top of every file of the C core of thread-telemetry: Python.h, and hints for the compiler.
  *
  * The GIL guards all state. Nothing here takes a second lock, and no function that runs while a thread waits for an
  * application lock calls Python code. The package `_core_py` is the readable specification.
@@ -8,9 +8,9 @@
  *     module.c            the method tables, and the order in which the files are initialized
  *     fork.c              a fresh start, by reset() and in a forked child
  *     renaming.c          the names of locks, for telemetry.named
- *     locks.c rlocks.c semaphores.c simple_queue.c threads.c     what the program calls
+ *     locks.c rlocks.c semaphores.c simple_queue.c threads.c     called by the program
  *     acquiring.c         the fast paths of a mutex, for Lock and RLock
- *     lock_arguments.c    the arguments of acquire() and of what creates a lock
+ *     lock_arguments.c    the arguments of acquire() and of constructors
  *     lock_types.c        isinstance() for our locks and the interpreter's own
  *     waits.c             the contended path: queueing, hand-over, waiting
  *     evidence.c          the record of a wait, and the evidence of a slow one
@@ -19,8 +19,8 @@
  *     naming.c            from the creation of a lock to its identity
  *     thread_records.c    the record of one thread, from the request to start it to its end
  *     sites.c             where a thread is: charged frame, interned sites, stacks
- *     code_info.c         what is cached for each code object
- *     blame.c             who waited for whom
+ *     code_info.c         a cache of facts about each code object
+ *     blame.c             blame for waits, by lock, acquire site and owner site
  *     shares.c            how long each owner of one mutex kept it
  *     spans.c             the span of a trace that a thread runs in
  *     mutex.h             the state of a mutex

@@ -1,4 +1,4 @@
-/* The record of a wait, and the evidence of a slow one: both stacks, the owner, who is to blame. */
+/* The record of a wait, and the evidence of a slow one: both stacks, the owner, the blame. */
 #include "evidence.h"
 #include "blame.h"
 #include "events.h"

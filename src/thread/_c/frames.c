@@ -104,7 +104,7 @@ frame_module(PyFrameObject *frame)
 /* ---- the first argument ---- */
 
 /* A strong reference, NULL if there is none (any more). The variables are not copied, as by `f_locals` up to 3.12: such
- * a copy stays with the frame and keeps alive what the program has let go of. */
+ * a copy stays with the frame and keeps objects alive that the program has dropped. */
 static PyObject *
 first_variable(PyFrameObject *frame, PyCodeObject *code)
 {

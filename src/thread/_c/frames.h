@@ -7,8 +7,8 @@
 /* The code (a strong reference) and the byte offset that this thread is at; NULL when it runs no Python code. */
 PyCodeObject *innermost_code(int *offset);
 
-/* From the code that this thread runs (borrowed, it is running) to what called it, innermost first. NULL at the end of
- * the stack, and at once on versions that need frame objects for it. */
+/* Walk from the code that this thread runs (borrowed, it is running) to its callers, innermost first. NULL at the end
+ * of the stack, and at once on versions that need frame objects for it. */
 typedef struct {
     bool started;
     struct _PyInterpreterFrame *frame;

@@ -22,7 +22,7 @@ typedef struct {
     Histogram *wait;
     Histogram *hold;
     PyObject *name;
-    PyObject *object_name; /* what `name` begins with: the object that the lock is a part of, or the lock itself */
+    PyObject *object_name; /* the beginning of `name`: the object that the lock is a part of, or the lock itself */
     PyObject *location;
     Kind kind;
     Link waits; /* in progress, the oldest first */

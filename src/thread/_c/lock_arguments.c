@@ -1,4 +1,4 @@
-/* The arguments of acquire(blocking=True, timeout=-1) and of what creates a lock.
+/* The arguments of acquire(blocking=True, timeout=-1) and of constructors of locks.
  *
  * Unusual ones are left to the interpreter's own locks, so that errors are its errors on each version. */
 #include "lock_arguments.h"

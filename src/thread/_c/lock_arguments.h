@@ -1,4 +1,4 @@
-/* The arguments of acquire(blocking=True, timeout=-1) and of what creates a lock. */
+/* The arguments of acquire(blocking=True, timeout=-1) and of constructors of locks. */
 #ifndef THREAD_LOCK_ARGUMENTS_H
 #define THREAD_LOCK_ARGUMENTS_H
 

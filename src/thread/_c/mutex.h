@@ -21,7 +21,7 @@ typedef struct {
     PyObject_HEAD
     Identity *identity;
     PyObject *weakrefs;
-    _Atomic(unsigned long) word; /* who has it */
+    _Atomic(unsigned long) word; /* the owner, see the table */
     Queue *queue;                /* of those that wait, NULL: nobody waits */
     int64_t hold_started;        /* when it was acquired, 0: this hold is not sampled */
     unsigned long depth;         /* RLock: how often its owner has acquired it */
@@ -37,7 +37,7 @@ mutex_word(const Mutex *mutex)
     return atomic_load_explicit(&((Mutex *)mutex)->word, memory_order_relaxed);
 }
 
-/* Enough while nobody waits; waits.c says what it takes otherwise. */
+/* Enough while nobody waits; waits.c explains the stores while somebody does. */
 static inline void
 mutex_set_word(Mutex *mutex, unsigned long word)
 {

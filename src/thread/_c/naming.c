@@ -100,7 +100,7 @@ path_remember(Instruction *instruction, uint64_t hash, Kind kind, Identity *iden
 
 /* ---- the identity of a lock that has no name ---- */
 
-/* `shop.jobs:Jobs._queue`, or `shop.jobs:Jobs._queue (Queue.mutex)` for a part of what was made there. */
+/* `shop.jobs:Jobs._queue`, or `shop.jobs:Jobs._queue (Queue.mutex)` for a part of the object created there. */
 static Identity *
 identity_of_part(Kind kind, PyObject *site_name, PyObject *part, PyObject *location)
 {

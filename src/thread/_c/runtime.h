@@ -37,10 +37,10 @@ bool interpreter_ends(void);
 int check_name(PyObject **name, const char *whose);
 
 extern PyObject *unknown_site;
-extern PyObject *other_site; /* for what exceeds a bound */
+extern PyObject *other_site; /* for sites beyond the bound */
 extern PyObject *gil_site;   /* to blame for the time in which a lock was free but this thread had no GIL */
 
-/* Note that a bound was exceeded and something is counted as `other`. */
+/* Note that a bound was exceeded and something counts as `other`. */
 void note_cap(void);
 
 /* A strong reference; NULL with an exception set, also if one is set already. */

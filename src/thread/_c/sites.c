@@ -178,7 +178,7 @@ stack_of_thread(unsigned long ident)
     return frozen;
 }
 
-/* ---- what Python code calls ---- */
+/* ---- functions for Python code ---- */
 
 static PyObject *
 current_stack(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))

@@ -21,7 +21,7 @@ PyObject *site_of_thread(unsigned long ident);
 /* A tuple of the sites of a thread's whole stack, innermost first: a strong reference. */
 PyObject *stack_of_thread(unsigned long ident);
 
-/* Whether what this thread makes now is for the SDK of a telemetry library. */
+/* Whether the object that this thread creates now is for the SDK of a telemetry library. */
 bool serves_telemetry(void);
 
 int sites_init(void);

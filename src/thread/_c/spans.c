@@ -127,7 +127,7 @@ span_context_of_thread(unsigned long ident)
 
 /* ---- threads ---- */
 
-/* The span of a new thread, made by its type without a call of Python code, and what it is to know of its starter. */
+/* The span of a new thread, made by its type without a call of Python code. It refers to the span of its starter. */
 static PyObject *
 thread_span_new(PyObject *starter, PyObject *starter_context)
 {

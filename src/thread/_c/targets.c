@@ -90,7 +90,7 @@ slot_of(const PyFunctionObject *function)
     return ((uintptr_t)function->func_qualname >> 4) % REMEMBERED;
 }
 
-/* False for what may be a wrapper, which has the name of what it wraps. */
+/* False for a function that may be a wrapper, which has the name of the function that it wraps. */
 static bool
 is_named_by_itself(PyObject *function)
 {

@@ -81,7 +81,7 @@ record_raised(Record *record)
 
 /* ---- the request ---- */
 
-/* The thread object behind the bound method `_bootstrap` tells what it runs. -1 if the program raised something
+/* Have the thread object behind the bound method `_bootstrap` report an exception. -1 if the program raised something
  * meanwhile. */
 static int
 watch_method(Record *record)

@@ -42,7 +42,7 @@ struct Queue {
     int64_t charged_until;
     int64_t owner_since;      /* when this owner became it, or the queue began */
     PyObject *owner_site;     /* where the owner was last seen; NULL: not yet */
-    PyObject *owner_evidence; /* what it did when it was last looked at, or NULL */
+    PyObject *owner_evidence; /* from the last look at the owner, or NULL */
     Queue *next_spare;
 };
 
@@ -65,7 +65,7 @@ queue_first(const Queue *queue)
 Queue *queue_new(int64_t now);
 void queue_free(Queue *queue);
 void queue_append(Queue *queue, Waiter *waiter);
-/* With the last waiter goes what is known of the mutex, and the only reason for it to be OFFERED. */
+/* The last waiter frees the queue; the mutex is then no longer OFFERED. */
 void queue_leave(Mutex *mutex, Waiter *waiter);
 
 /* Give a mutex, and the waits for it, another identity. */
@@ -78,7 +78,7 @@ void queue_charge(Queue *queue, PyObject *site, int64_t until);
 void queue_begin_ownership(Queue *queue, PyObject *owner_site, int64_t since);
 /* Where the owner is, if nobody has looked since it became the owner. */
 PyObject *queue_owner_site(Mutex *mutex);
-/* Charge the owner until now. While the mutex is free, only who keeps the GIL is to blame. */
+/* Charge the owner until now, or the GIL while the mutex is free. */
 void mutex_charge(Mutex *mutex, int64_t now);
 /* Look up where the owner is, to charge that site from now on. */
 void mutex_look_at_owner(Mutex *mutex, int64_t now);

@@ -52,7 +52,7 @@
 #endif
 #define LOOK_UP_NS 10000000
 
-/* ---- who gets the mutex ---- */
+/* ---- hand-over ---- */
 
 static bool
 state_changes(Waiter *waiter, WaiterState from, WaiterState to)
