@@ -130,7 +130,7 @@ queue_is_due(const Queue *queue, int64_t now)
     return now - since >= TURN_NS && !interpreter_ends();
 }
 
-static void
+void
 mutex_offer(Mutex *mutex)
 {
     Waiter *first = queue_first(mutex->queue);
@@ -437,71 +437,4 @@ mutex_wait(Mutex *mutex, int64_t timeout_ns, bool interruptible, bool recorded)
     waiter_end(waiter, outcome);
     PyErr_Restore(type, value, traceback);
     return outcome;
-}
-
-/* ---- in a forked child ---- */
-
-/* A mutex is free if a thread of the parent was given it, or took it, but had no GIL to use it. */
-static void
-mutex_forget_waiters(Mutex *mutex, const Waiter *waiter, unsigned long me)
-{
-    unsigned long word = mutex_word(mutex);
-    bool given = atomic_load(&((Waiter *)waiter)->state) == OWNER && word == waiter->ident && word != me;
-    if (word == OFFERED || word == TAKEN || given) {
-        mutex_set_word(mutex, FREE);
-    }
-    if (mutex->queue != NULL) {
-        list_init(&mutex->queue->waiters);
-        mutex->queue->recorded = 0;
-    }
-}
-
-static void
-waiter_waits_on(Waiter *waiter)
-{
-    Mutex *mutex = waiter->mutex;
-    if (atomic_load(&waiter->state) == OWNER) {
-        return;
-    }
-    queue_append(mutex->queue, waiter);
-    if (mutex_word(mutex) == FREE && !waiter->elsewhere) {
-        mutex_offer(mutex);
-    }
-}
-
-static void
-waiter_forget(Waiter *waiter)
-{
-    Mutex *mutex = waiter->mutex;
-    waiter->forgotten = true;
-    if (mutex->queue != NULL && list_is_empty(&mutex->queue->waiters)) {
-        queue_free(mutex->queue);
-        mutex->queue = NULL;
-    }
-}
-
-/* Of the parent's threads only this one exists here. Its own waits, if a signal handler forks in the middle of one,
- * go on; those of the others are forgotten, and their memory with them. */
-void
-waits_after_fork(void)
-{
-    unsigned long me = this_thread();
-    for EACH_LINK(link, &all_waiters) {
-        Waiter *waiter = CARRIER(link, Waiter, in_all);
-        mutex_forget_waiters(waiter->mutex, waiter, me);
-    }
-    for EACH_LINK(link, &all_waiters) {
-        Waiter *waiter = CARRIER(link, Waiter, in_all);
-        if (waiter->ident == me) {
-            waiter_waits_on(waiter);
-        }
-    }
-    for (Link *link = all_waiters.next, *next; link != &all_waiters; link = next) {
-        Waiter *waiter = CARRIER(link, Waiter, in_all);
-        next = link->next;
-        if (waiter->ident != me) {
-            waiter_disappear(waiter);
-            waiter_forget(waiter);
-        }
-    }
 }

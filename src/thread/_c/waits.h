@@ -10,6 +10,8 @@ bool mutex_take_offered(Mutex *mutex);
  * exception is set. Signal handlers run during the wait only if it is interruptible. A wait to get back the lock that
  * was given up in Condition.wait is not recorded: it is a part of that wait. */
 WaitOutcome mutex_wait(Mutex *mutex, int64_t timeout_ns, bool interruptible, bool recorded);
+/* Tell the first of those that wait that the mutex is free. */
+void mutex_offer(Mutex *mutex);
 /* Unlock a mutex that somebody waits for: the first of them gets it, or is told. */
 void mutex_release_to_waiters(Mutex *mutex);
 
@@ -18,7 +20,5 @@ void mutex_release_to_waiters(Mutex *mutex);
 Waiter *waiter_begin(Mutex *mutex, bool recorded, bool elsewhere);
 void waiter_leaves(Waiter *waiter);
 void waiter_end(Waiter *waiter, WaitOutcome outcome);
-
-void waits_after_fork(void);
 
 #endif
