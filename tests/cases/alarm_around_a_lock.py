@@ -1,4 +1,4 @@
-"""`with lock:` that the exception of a signal handler interrupts anywhere leaves the lock unlocked."""
+"""A signal handler's exception anywhere inside `with lock:` leaves the lock unlocked."""
 
 import _thread
 import random
@@ -50,7 +50,7 @@ signal.signal(signal.SIGALRM, alarm)
 delays = random.Random(5)
 armed = False
 for round in range(300):
-    # The hold of one in two is timed.
+    # Every other hold is timed.
     telemetry.configure(hold_sampling=1 + round % 2)
     is_reentrant = round % 3 == 0
     lock, spare = threading.RLock() if is_reentrant else threading.Lock(), threading.Lock()

@@ -1,5 +1,5 @@
-"""The exception that a signal handler raises while a thread waits for a lock and gives evidence reaches the program,
-once, whatever code of the telemetry it has interrupted."""
+"""A signal handler's exception during a wait for a lock reaches the program exactly once, even if it interrupts the
+telemetry while that gathers evidence."""
 
 import random
 import signal
@@ -52,7 +52,7 @@ for round in range(250):
     signal.signal(signal.SIGALRM, handlers[round % len(handlers)])
     try:
         signal.setitimer(signal.ITIMER_REAL, random_delays.uniform(0.0001, 0.001))
-        # One that comes right before the thread falls asleep is seen when it wakes up, as with any lock.
+        # A signal that arrives just before the thread falls asleep is noticed when it wakes up, as with any lock.
         for _ in range(1000):
             held.acquire(timeout=0.01)
         sys.exit(f"the alarm was swallowed in round {round}")

@@ -1,7 +1,7 @@
-"""A wait is blamed on all that held the lock meanwhile, each for as long as it did, and the rows add up to the wait.
+"""A wait is blamed on all threads that held the lock meanwhile, in proportion, and the rows add up to the wait.
 
-`quick` holds the lock for a moment, then `slow` does three times for longer. All others came during `quick`. The
-program notes itself when each thread held the lock and when each waited.
+`quick` holds the lock for a moment, and then `slow` holds it three times for longer. All others arrive during `quick`.
+The program itself records when each thread held the lock and when each waited.
 """
 
 import sys
@@ -49,7 +49,7 @@ def impatient(lock, holds, waits, held):
 
 
 def contest(lock):
-    """The seconds that the waits owe to each owner."""
+    """Return the seconds of waiting that each owner caused."""
     holds, waits = [], []
     for _ in range(3):
         held = threading.Event()

@@ -33,7 +33,7 @@ OBSERVED += "assert targets == [('__main__:work', 2)], targets\nassert not telem
 
 
 class Client:
-    """As much of the Debug Adapter Protocol as it takes."""
+    """A minimal client of the Debug Adapter Protocol."""
 
     def __init__(self, port: int) -> None:
         deadline = time.monotonic() + 40
@@ -56,7 +56,7 @@ class Client:
         self.stream.flush()
 
     def receive(self) -> dict[str, Any] | None:
-        """None when the program has ended."""
+        """Return the next message. None if the program has ended."""
         length = 0
         try:
             while line := self.stream.readline().strip():
@@ -84,7 +84,7 @@ def hits_of(client: Client, program: str, line: int) -> int:
 
 
 def run(source: str) -> tuple[int, int]:
-    """Number of hits of the breakpoint, and the exit status."""
+    """Return the number of hits of the breakpoint, and the exit status."""
     program = os.path.join(tempfile.mkdtemp(), "program.py")
     with open(program, "w") as file:
         file.write(source)

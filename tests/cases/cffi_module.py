@@ -1,7 +1,7 @@
-"""Objects that others put into `sys.modules`: of cffi, lazy ones, ones that lie about their class or raise.
+"""Strange objects in `sys.modules`: those of cffi, lazy ones, and ones that lie about their class or raise.
 
-`instrument()`, a snapshot and the coverage in it are as without them, and none of their code runs. Where `cryptography`
-is installed, its own module of cffi is among them.
+They do not affect `instrument()`, snapshots or coverage, and none of their code runs. If `cryptography` is installed,
+its own cffi module is among them.
 """
 
 import contextlib
@@ -15,7 +15,7 @@ asked: list[str] = []
 
 
 class Lib:
-    """Claims to be a module, as cffi's libraries do."""
+    """An object that claims to be a module, as cffi's libraries do."""
 
     __class__ = types.ModuleType  # type: ignore[assignment]
 
@@ -25,7 +25,7 @@ class Lib:
 
 
 class Liar:
-    """Raises whatever it is asked."""
+    """An object that raises at any attribute access."""
 
     def __getattribute__(self, name: str) -> Any:
         asked.append(name)
@@ -41,7 +41,7 @@ class Liar:
 
 
 class Proxy:
-    """Has a class only while a request is served, as proxies of web frameworks do."""
+    """An object that has a class only during a request, like the proxies of web frameworks."""
 
     @property  # type: ignore[misc]
     def __class__(self) -> type:  # type: ignore[override]
@@ -87,7 +87,7 @@ strange: dict[Any, Any] = {
 }
 
 class OldFinder:
-    """Finds no specs, as finders did before Python 3.4. Up to 3.11 they are still asked."""
+    """A finder without specs, as before Python 3.4. Python 3.11 still calls such finders."""
 
     def find_module(self, name: str, path: object = None) -> None:
         return None
@@ -121,6 +121,6 @@ for when in "before", "after":
     sys.modules.update(strange)
     assert look().instrumented, when
     telemetry.uninstrument()
-# `Liar` is compared by nobody, and the others were not asked anything.
+# Nothing has compared `Liar` or accessed the others.
 print("asked:", asked)
 sys.exit(bool(asked))

@@ -1,7 +1,7 @@
-"""Clients have connections to the page open and say nothing when the program ends.
+"""Clients have idle connections to the page when the program ends.
 
-It has to end at once, and the next one gets the port at once. Exit status 0 = right. After prometheus/client_python#155
-and #102.
+It must end at once, and the next program gets the port at once. Exits with status 0 on success.
+After prometheus/client_python#155 and #102.
 """
 
 import os

@@ -1,6 +1,6 @@
-"""Functions of C and wrappers, which are named after what they run and not after their type.
+"""C functions and wrappers as thread targets, named after the function that they run and not after their type.
 
-`lru_cache` stands for Cython, whose functions keep their names in the same way. Source: cython/cython#6379.
+`lru_cache` stands in for Cython, whose functions keep their names in the same way. Source: cython/cython#6379.
 """
 
 import functools
@@ -55,7 +55,7 @@ class Job:
 
 
 class Nameless:
-    """Has names that are none, and raises when it is asked for others."""
+    """A callable with invalid names that raises at access to other attributes."""
 
     __module__: Any = "__main__"
     __wrapped__: Any = property(lambda self: 1 / 0)

@@ -1,7 +1,7 @@
-"""Waits for a connection of a pool are charged to who asked the library for one, by the name that the pool was given.
+"""Waits for a pooled connection are charged to the caller of the library, under the name given to the pool.
 
-A slow one is an event with the stack of the waiter, and a span in the trace of its request. An idle worker, which waits
-for work in a queue of the program, is none. With SQLAlchemy's QueuePool.
+A slow wait is an event with the stack of the waiter, and a span in the trace of its request. An idle worker that waits
+for work in a queue of the program is neither. With SQLAlchemy's QueuePool.
 """
 
 import sys

@@ -1,6 +1,6 @@
 """`disable_created_metrics()` of prometheus_client switches off our `_created` series as well.
 
-Exit status 0 = right. After prometheus/client_python#933 and #973.
+Exits with status 0 on success. After prometheus/client_python#933 and #973.
 """
 
 import sys

@@ -1,7 +1,7 @@
-"""A program becomes a daemon as daemons do: it forks twice, and closes every descriptor.
+"""A program becomes a daemon in the usual way: it forks twice and closes every descriptor.
 
-The daemon serves the page when its parents are gone, and nothing is written into the files that it opens.
-Exit status 0 = right.
+The daemon serves the page once its parents are gone, and we write nothing into the files that it opens.
+Exits with status 0 on success.
 """
 
 import os

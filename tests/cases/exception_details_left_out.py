@@ -1,7 +1,7 @@
-"""With `exception_details` off nothing that is sent has a message or a note of an exception, or a line of source: not
-the page, nor the report, nor what goes by OTLP.
+"""With `exception_details` off, no output has an exception's message or notes or a line of source: neither the page,
+nor the report, nor OTLP.
 
-Exit status 0 = right.
+Exits with status 0 on success.
 """
 
 import gzip

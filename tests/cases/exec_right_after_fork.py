@@ -1,7 +1,7 @@
-"""`subprocess` with a `preexec_fn` forks with Python's hooks and executes another program at once. Nothing of such a
-child stays in PROMETHEUS_MULTIPROC_DIR.
+"""`subprocess` with a `preexec_fn` runs Python's fork hooks and then executes another program at once. Such a child
+leaves nothing in PROMETHEUS_MULTIPROC_DIR.
 
-Exit status 0 = right. The moment is a matter of luck, so there are many children. After benoitc/gunicorn#1327, #1428.
+Exits with status 0 on success. The timing varies, so there are many children. After benoitc/gunicorn#1327, #1428.
 """
 
 import collections

@@ -1,4 +1,4 @@
-"""Another user of code objects' extra slots is never called for code that it stored nothing in, at exit or before."""
+"""Another user of code objects' extra slots is never called for code in which it stored nothing, even at exit."""
 
 import ctypes
 import gc
@@ -40,7 +40,7 @@ for _ in range(3):
     lock_of_a_function_that_goes()
 gc.collect()
 kept()
-# The code is freed when the interpreter ends, after the function above: to call that is a segmentation fault.
+# The code is freed when the interpreter ends, after the function above. Calling that would crash.
 sys.modules["kept"] = kept
 print(f"the function of the other one was called with {calls}")
 sys.exit(bool(calls))

@@ -1,7 +1,7 @@
-"""Failed tasks: nothing keeps their futures alive, those that nobody read are counted exactly, each described once.
+"""Failed tasks: nothing keeps their futures alive, and unread exceptions are counted exactly and described once each.
 
-The exception of a task that is read is not described: its `__str__` is not called. One that is false is an exception
-like others, wherever the interpreter takes it for one.
+An exception that is read is not described, so its `__str__` is not called. A falsy exception counts like any other,
+as far as the interpreter itself handles it.
 """
 
 import gc

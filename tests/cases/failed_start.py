@@ -1,5 +1,5 @@
-"""A thread that could not be started leaves nothing behind once the program lets go of it, and one that is started at a
-second try counts once.
+"""A thread that failed to start leaves nothing behind once the program drops it, and one that starts at the second try
+counts once.
 
 Source: python/cpython#109746, app-sre/qontract-reconcile#1188.
 """

@@ -1,6 +1,6 @@
-"""A finalizer that waits, while the interpreter ends, for what no other thread can give gets PythonFinalizationError.
+"""A finalizer that waits forever at the end of the interpreter gets PythonFinalizationError.
 
-So it does with the interpreter's own locks since 3.15, where the process stood still for ever (gh-123940).
+The interpreter's own locks do the same since 3.15; before, the process hung forever (gh-123940).
 """
 
 import subprocess

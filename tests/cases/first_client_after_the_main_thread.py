@@ -1,6 +1,6 @@
-"""The main thread has come to its end, others go on, and only then the first client asks for the page.
+"""The first client asks for the page after the main thread has ended, while other threads go on.
 
-Exit status 0 = right.
+Exits with status 0 on success.
 """
 
 import os

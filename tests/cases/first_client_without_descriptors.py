@@ -1,6 +1,6 @@
-"""The first client of a page comes while the program has no descriptor left: it is served once there are some.
+"""The first client of a page connects while the program has no descriptors left, and is served once there are some.
 
-Exit status 0 = right.
+Exits with status 0 on success.
 """
 
 import os

@@ -1,6 +1,6 @@
 """Somebody empties PROMETHEUS_MULTIPROC_DIR while a process runs: its numbers are on the page again, and they grow.
 
-Exit status 0 = right. After lablup/backend.ai#10072 and prometheus/client_python#1167.
+Exits with status 0 on success. After lablup/backend.ai#10072 and prometheus/client_python#1167.
 """
 
 import os

@@ -1,7 +1,7 @@
-"""With exporters at work a child comes to its first line about as fast as without: within 20 ms of that and of twice as
-much, in the median of many.
+"""With active exporters, a forked child reaches its first line about as fast as without: the median takes at most twice
+as long plus 20 ms.
 
-Exit status 0 = right. After DataDog/dd-trace-py#18636. `--stock`: without observation.
+Exits with status 0 on success. After DataDog/dd-trace-py#18636. `--stock`: without observation.
 """
 
 import os

@@ -1,6 +1,6 @@
-"""Records that the parent had not yet sent when it forked are sent once: by the parent, and not by the child too.
+"""Records that are unsent at a fork are sent only once, by the parent.
 
-Exit status 0 = right. After DataDog/dd-trace-py#18645.
+Exits with status 0 on success. After DataDog/dd-trace-py#18645.
 """
 
 import collections

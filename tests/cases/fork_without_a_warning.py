@@ -1,7 +1,7 @@
-"""Since 3.12 the interpreter warns of a fork in a process with several threads, and since 3.15 `-W error` makes that an
-exception. A program with a single thread forks as it does without us: the other threads are ours.
+"""A program with a single thread forks without a warning, even if we have threads. Since 3.12 the interpreter warns of
+forks in a process with several threads, and since 3.15 `-W error` turns that into an exception.
 
-Exit status 0 = right. After mitogen-hq/mitogen#1112 and uqfoundation/multiprocess#166.
+Exits with status 0 on success. After mitogen-hq/mitogen#1112 and uqfoundation/multiprocess#166.
 """
 
 import os
@@ -48,7 +48,7 @@ def run(*command: str, **variables: str) -> tuple[int, str, bool]:
 
 AS_ERRORS = "-W", "error:This process:DeprecationWarning"
 OBSERVED = {"THREAD_TELEMETRY": "1", "THREAD_TELEMETRY_PORT": "0", "THREAD_TELEMETRY_EXPORT_INTERVAL": "0.01"}
-# Nobody listens there.
+# Nothing listens there.
 OTLP = OBSERVED | {"THREAD_TELEMETRY_EXPORTERS": "otlp,prometheus", "OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:1"}
 ways = {
     "run": run("-m", "thread", "run", "--exporter", "console"),

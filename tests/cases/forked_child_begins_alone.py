@@ -1,7 +1,7 @@
-"""Children forked from a process whose page nobody has asked for yet.
+"""Children forked from a process before the first client has asked for its page.
 
-One that ends soon has no thread but its own. One that goes on to wait takes the page over when its parent has ended.
-Exit status 0 = right.
+A child that ends soon has only its own thread. A child that lives on takes over the page when its parent has ended.
+Exits with status 0 on success.
 """
 
 import os

@@ -1,7 +1,7 @@
-"""Looking at what the owner of a lock does never stops the process, whatever garbage there is.
+"""Looking at the stack of a lock's owner never hangs the process, whatever garbage there is.
 
-Up to 3.11 `sys._current_frames()` makes objects while it holds a lock of the interpreter. That may start the collector,
-and if a thread-local object is garbage by then, the collector wants the same lock. Source:
+Up to 3.11, `sys._current_frames()` creates objects while it holds a lock of the interpreter. That may start the garbage
+collector, which needs the same lock if a thread-local object is garbage. Source:
 newrelic/newrelic-python-agent#1299, python/cpython#106883.
 """
 

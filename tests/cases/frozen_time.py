@@ -1,6 +1,6 @@
-"""Tests that stop the time: time-outs of semaphores, locks, queues and events go on, and so do exports and their dates.
+"""Frozen time in a program's tests: timeouts of semaphores, locks, queues and events still expire, and exports go on.
 
-Source: spulec/freezegun#129, DataDog/dd-trace-py#11406. With freezegun and time-machine, which do it in different ways.
+Source: spulec/freezegun#129, DataDog/dd-trace-py#11406. With freezegun and time-machine, which work differently.
 """
 
 import contextlib

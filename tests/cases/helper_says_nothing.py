@@ -1,7 +1,7 @@
-"""An observed service calls a Python helper and reads what it says, on both streams.
+"""An observed service calls a Python helper and reads both its output streams.
 
-The helper inherits THREAD_TELEMETRY=1 and says what it says without. Source: django-commons/django-prometheus#407,
-PostHog/posthog#56109.
+The helper inherits THREAD_TELEMETRY=1, and its output is the same as without. Source:
+django-commons/django-prometheus#407, PostHog/posthog#56109.
 """
 import os
 import socket

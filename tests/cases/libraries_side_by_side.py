@@ -1,6 +1,6 @@
-"""Another library that wraps `Thread.start`, `Thread.run` and `ThreadPoolExecutor.submit`, before us or after us.
+"""Another library wraps `Thread.start`, `Thread.run` and `ThreadPoolExecutor.submit`, before us or after us.
 
-Taken away in the middle. Functions get their arguments, results come back, and each exception is counted once.
+One of us is removed in between. Functions get their arguments, results come back, and each exception counts once.
 Source: getsentry/sentry-python#2076, #982.
 """
 

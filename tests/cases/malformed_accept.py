@@ -1,6 +1,6 @@
 """A client may ask for any format. It gets a page in some format or a refusal, and the program's stderr gets nothing.
 
-Exit status 0 = right. After prometheus/client_python#1102.
+Exits with status 0 on success. After prometheus/client_python#1102.
 """
 
 import http.client

@@ -1,7 +1,7 @@
 """The ASGI application serves OpenMetrics for its Accept header, as the WSGI one does.
 
 With the content type of version 1.0.0 and `# EOF` once at the end; HEAD has the same headers and no body; each family
-has one TYPE and one HELP. Exit status 0 = right. After prometheus/client_python#861 and #901.
+has one TYPE and one HELP. Exits with status 0 on success. After prometheus/client_python#861 and #901.
 """
 
 import asyncio

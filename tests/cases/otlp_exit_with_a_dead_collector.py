@@ -1,4 +1,4 @@
-"""A program ends within `export_timeout` where nobody answers, here 1 s (dd-trace-py 19915), and says one line."""
+"""A program whose collector is dead ends within `export_timeout`, here 1 s, and logs one line (dd-trace-py 19915)."""
 
 import http.server
 import os
@@ -45,5 +45,5 @@ took = {
     "silence": seconds(f"http://127.0.0.1:{silent.getsockname()[1]}", lines=1),
 }
 print({what: round(each, 2) for what, each in took.items()})
-# A busy machine may take 2 s more.
+# Allow 2 s more on a busy machine.
 sys.exit(max(took["refused"], took["silence"]) > took["an answer"] + 1 + 2)

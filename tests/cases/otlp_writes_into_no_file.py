@@ -1,7 +1,7 @@
 """A program that becomes a daemon closes every descriptor that it does not know, and its own files get those numbers.
-The exporter `otlp` closes none of them and writes into none.
+The exporter `otlp` never closes these files or writes to them.
 
-Exit status 0 = right. After globus/globus-compute#2106 and tox-dev/filelock#633.
+Exits with status 0 on success. After globus/globus-compute#2106 and tox-dev/filelock#633.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""A program has a module `thread.py` beside its script, and imports its own one, as it does unobserved.
+"""A program with its own module `thread.py` beside its script imports that one, as it does unobserved.
 
 With THREAD_TELEMETRY=1 in the environment, and under `python -m thread run`, from any folder. Source:
 DataDog/dd-trace-py#5716, python/cpython#95754.

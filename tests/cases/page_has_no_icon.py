@@ -1,6 +1,6 @@
-"""A browser that looks at the page asks for /favicon.ico as well, and must not have all metrics written a second time.
+"""A browser asks for /favicon.ico as well, and that must not write all metrics a second time.
 
-Exit status 0 = right. After prometheus/client_python#631.
+Exits with status 0 on success. After prometheus/client_python#631.
 """
 
 import sys

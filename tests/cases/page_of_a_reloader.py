@@ -1,6 +1,6 @@
 """A development server with a reloader runs the service in a child, and only watches files itself.
 
-The page is that of the process that does the work. Source: open-telemetry/opentelemetry-python-contrib#546,
+The page shows the process that does the work. Source: open-telemetry/opentelemetry-python-contrib#546,
 powerfulseal/powerfulseal#191, prometheus/client_python#98.
 """
 import os

@@ -1,6 +1,6 @@
-"""The program has no descriptor left and a client connects: the server does not spin, and answers once there is one.
+"""A client connects while the program has no descriptors left: the server does not spin, and answers once there is one.
 
-Exit status 0 = right.
+Exits with status 0 on success.
 """
 
 import os

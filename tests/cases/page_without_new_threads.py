@@ -1,4 +1,4 @@
-"""No thread can be started any more, and clients say nothing: the page goes on answering. Exit status 0 = right."""
+"""The page answers while no thread can be started and other clients are idle. Exits with status 0 on success."""
 
 import socket
 import sys

@@ -1,7 +1,7 @@
-"""A process of `multiprocessing` ends by `os._exit`, without the interpreter's own end. What it recorded is exported
-all the same, its last threads included, however it was started and wherever observation began in it.
+"""A process of `multiprocessing` ends with `os._exit`, without the interpreter's usual shutdown. Its records are still
+exported, including its last threads, however it was started and wherever observation began.
 
-Exit status 0 = right.
+Exits with status 0 on success.
 """
 
 import concurrent.futures
@@ -17,7 +17,7 @@ ACQUISITIONS = 93
 
 
 class Logging:
-    """Writes a line at the end, as an exporter does that sends the last of it from each process."""
+    """An exporter that writes a line at the end of each process."""
 
     def export(self, snapshot, events):
         self.acquisitions = sum(lock.acquisitions for lock in snapshot.locks if lock.name == "counted")
@@ -93,7 +93,7 @@ def main():
             wrong[method] = found
     print("wrong:", wrong or "nothing", flush=True)
     if not wrong and not late:
-        # Once more, where observation begins in the children alone.
+        # Once more, with observation only in the children.
         os.execv(sys.executable, [sys.executable, __file__, "late"])
     sys.exit(bool(wrong))
 

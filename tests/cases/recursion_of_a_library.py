@@ -1,4 +1,4 @@
-"""A wait and a creation below a very deep recursion of a library look up a bounded part of the stack only."""
+"""A wait or a creation below a very deep recursion of a library looks at only a bounded part of the stack."""
 
 import sys
 import threading
@@ -14,7 +14,7 @@ held = threading.Lock()
 held.acquire()
 costs = {}
 namespace = {"threading": threading, "held": held, "thread_time": time.thread_time, "costs": costs}
-# Code that is generated at run time is charged to its caller, as that of a library is.
+# Code generated at run time is charged to its caller, like that of a library.
 source = """
 def recurse(depth, left):
     if left:
@@ -33,5 +33,5 @@ for depth in 600, DEPTH:
     thread.start()
     thread.join()
 print(costs)
-# Forty times the frames: without a bound forty times the cost.
+# There are forty times as many frames, which without a bound would cost forty times as much.
 sys.exit(not costs[DEPTH] < 8 * costs[600])

@@ -1,7 +1,7 @@
-"""Two services of one user want the same port, each with a folder of its own: the second says that it cannot have it.
+"""Two services of one user want the same port, each with its own folder: the second logs that it cannot have the port.
 
 No scrape shows the numbers of the second, and when the first is gone, the second gets the port at its next export.
-Exit status 0 = right.
+Exits with status 0 on success.
 """
 
 import os

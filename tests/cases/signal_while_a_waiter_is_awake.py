@@ -1,7 +1,7 @@
-"""A signal is answered at once when it arrives while the thread that waits for a lock is awake to gather evidence.
+"""A signal is handled at once if it arrives while a waiting thread is awake to gather evidence.
 
-Deep stacks make that take long, so that some of the signals meet it. What has not been answered when the lock is given
-back was lost.
+Deep stacks make that slow, so that some of the signals hit this moment. A signal still unhandled when the lock is
+released was lost.
 """
 
 import random
@@ -41,7 +41,7 @@ def deep(function, depth=DEPTH):
 
 
 def is_answered(lock, delay):
-    """Wait for a lock that another thread holds, and be woken by a signal after a while."""
+    """Wait for a lock that another thread holds, until a signal arrives."""
     held, over = threading.Event(), threading.Event()
 
     def hold():

@@ -1,6 +1,6 @@
-"""Processes share a port. One is stopped, one holds the GIL in a long call into C: the others answer for them.
+"""Processes share a port. If one is stopped, or holds the GIL in a long call into C, the others answer.
 
-Exit status 0 = right.
+Exits with status 0 on success.
 """
 
 import os
@@ -44,7 +44,7 @@ def start() -> subprocess.Popen:
 
 
 def stop(process: subprocess.Popen) -> None:
-    """Stop every thread of a process: until it has noticed, one of them may still accept a client."""
+    """Stop every thread of a process. Until all have stopped, one may still accept a client."""
     process.send_signal(signal.SIGSTOP)
     while any(status_of(task) != "T" for task in os.listdir(f"/proc/{process.pid}/task")):
         time.sleep(0.001)
@@ -65,7 +65,7 @@ def failed(scrapes: int) -> int:
     return failures
 
 
-# The first to come leads.
+# The first process leads.
 processes = [start() for _ in range(4)]
 results = {"all": failed(3)}
 stop(processes[0])

@@ -1,6 +1,6 @@
-"""`Thread.run` wrapped by another library, before observation begins or after it: each thread keeps its target's name.
+"""Threads keep their targets' names if another library wraps `Thread.run`, before observation begins or after it.
 
-Source: open-telemetry/opentelemetry-python-contrib#2253. With wrapt, as its instrumentation for threads does it.
+Source: open-telemetry/opentelemetry-python-contrib#2253. With wrapt, like its instrumentation for threads.
 """
 
 import sys

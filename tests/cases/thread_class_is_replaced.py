@@ -1,6 +1,6 @@
 """Replacements for `threading.Thread` and `threading.Lock`, during observation and when it ends.
 
-Nothing is raised, and what was there before is back where it was. Source: bloomberg/memray#910.
+Nothing raises, and the originals are restored. Source: bloomberg/memray#910.
 """
 
 import _thread
@@ -27,7 +27,7 @@ telemetry.instrument()
 wrong = []
 stand_ins: Any = mock.MagicMock(), type("Fake", (), {}), type("Other", (threading.Thread,), {})
 for stand_in in stand_ins:
-    # The thread and its starter need a lock that excludes: a plain mock would lose the wake-up that they wait for.
+    # The thread and its starter need a working lock: a plain mock would lose the wake-up that they wait for.
     lock = mock.MagicMock(side_effect=_thread.allocate_lock)
     with mock.patch("threading.Thread", stand_in), mock.patch("threading.Lock", lock):
         try:

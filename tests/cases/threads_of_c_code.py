@@ -1,4 +1,4 @@
-"""Threads that C code makes use observed locks, wait and end: they are counted like others, and gone afterwards.
+"""Threads made by C code use observed locks, wait and end. They count like others and leave nothing behind.
 
 Source: python/cpython#130522.
 """

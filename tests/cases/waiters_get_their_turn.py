@@ -1,4 +1,4 @@
-"""A waiter gets the lock soon behind a thread that takes it again at once, as with the interpreter's own lock."""
+"""A waiter soon gets a lock that its owner takes again at once, as with the interpreter's own lock."""
 
 import statistics
 import sys

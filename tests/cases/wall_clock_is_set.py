@@ -1,4 +1,4 @@
-"""The wall clock is set back by an hour and forward by a day: exports go on at their interval.
+"""Exports keep their interval when the wall clock is set back by an hour or forward by a day.
 
 Source: openai/openai-agents-python#4057.
 """

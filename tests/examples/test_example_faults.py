@@ -1,4 +1,4 @@
-"""The service with faults on demand. Which alert sees which fault is tested with a real Prometheus."""
+"""The service with faults on demand. Tests with a real Prometheus check the alert for each fault."""
 
 from __future__ import annotations
 

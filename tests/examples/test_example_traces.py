@@ -1,4 +1,4 @@
-"""The example shop traces its requests, and one of them can be read as a tree without any tracing backend."""
+"""The example shop traces its requests and shows one as a tree, without a tracing backend."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def receiver(trace_receiver: ModuleType) -> Iterator[Any]:
 
 
 class Recording:
-    """Spans as the shop and the exporter `otlp` send them, at times in milliseconds; sent when they end."""
+    """A source of spans like those of the shop and the exporter `otlp`, with times in milliseconds."""
 
     def __init__(self, receiver: Any) -> None:
         exporter = OTLPSpanExporter(f"{receiver.endpoint}/v1/traces", compression=Compression.Gzip)
@@ -103,7 +103,7 @@ class Recording:
         return self.span("lock wait shop.cache:Cache._guard", start, end, parent, links=(link,), **attributes)
 
     def refresh(self, start: float, parent: Span | None = None) -> Span:
-        """A refresh of the catalogue that takes 200 ms. Returns the third of its statements."""
+        """Send a refresh of the catalogue that takes 200 ms. Returns its third statement."""
         refresh = self.span("refresh catalogue", start, start + 200, parent)
         self.span("SELECT products", start, start + 20, refresh)
         statements = [self.span("SELECT prices", start + n, start + n + 20, refresh) for n in range(20, 200, 20)]
@@ -132,8 +132,8 @@ def test_requests_are_named_by_what_they_ask_for_and_not_by_who_asks(receiver: A
         shop.ask("BREW", "/health")
         assert shop.end(signal.SIGTERM) == (0, "")
     requests = [span.name for span in receiver.spans() if span.is_request]
-    # The first one is the fixture's, when it waits for the shop to answer. A span may end after the next has begun,
-    # since customers have their answers by then.
+    # The first span is the fixture's, from waiting for the shop to answer. A span may end after the next has begun,
+    # because the customer has the answer by then.
     named = ["GET /health", *["GET /products/{sku}"] * 3, "GET /baskets/{customer}", "GET", "HTTP /health"]
     assert sorted(requests) == sorted(named)
 
@@ -191,7 +191,7 @@ def test_each_worker_of_gunicorn_sends_the_traces_of_its_own(tmp_path: Path, wai
         gunicorn = subprocess.Popen(
             [*command, "--no-control-socket", "-b", f"127.0.0.1:{port}", "shop.wsgi:application"],
             cwd=EXAMPLES,
-            # It leaves files of state behind in the home.
+            # It leaves state files in the home folder.
             env=os.environ
             | PROMPTLY
             | {"HOME": str(tmp_path), "SHOP_DATABASE": str(tmp_path / "shop.sqlite")}
@@ -207,7 +207,7 @@ def test_each_worker_of_gunicorn_sends_the_traces_of_its_own(tmp_path: Path, wai
             gunicorn.terminate()
             _, log = gunicorn.communicate(timeout=30)
             assert gunicorn.returncode == 0, log
-            # What was not sent by then is sent at the end of the worker.
+            # The worker sends the rest at its end.
             assert senders("GET /products/{sku}") < senders("refresh catalogue"), log
         finally:
             watchdog.cancel()

@@ -1,4 +1,4 @@
-"""The examples do what their README says: the shop by itself, its customers, and both of them under observation."""
+"""The examples do what their README says: the shop alone, its customers, and both under observation."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ pytest.importorskip("waitress")
 
 @pytest.fixture(scope="module")
 def shop() -> Iterator[Shop]:
-    """A shop that several tests send requests to; each with customers of its own."""
+    """Run a shop that several tests share; each has its own customers."""
     with running_shop() as shop:
         yield shop
 
@@ -268,7 +268,7 @@ def test_the_demo_names_the_hot_lock_and_the_dead_worker(wait_until: WaitUntil) 
     needs_exporters()
     with socket.socket() as taken:
         taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        # Another run of this test may have it at the moment.
+        # Another run of this test may be using it.
         wait_until(partial(can_listen, taken, 9464), timeout=60.0)
         demo = run_example("demo.py", DEMO_SECONDS="4")
 
@@ -320,7 +320,7 @@ def test_a_service_that_does_not_start_ends_the_demo_with_one_clear_line(tmp_pat
     (tmp_path / "waitress.py").write_text("raise ImportError")
     path = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep)
 
-    # In less time than the demo gives a service that is still starting.
+    # Sooner than the demo gives up on a service that is still starting.
     demo = run_example("demo.py", timeout=20, DEMO_SECONDS="4", PYTHONPATH=path)
 
     assert demo.returncode == 1

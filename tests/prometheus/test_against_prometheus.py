@@ -1,4 +1,4 @@
-"""Queries of the dashboards and the rules, run by a real Prometheus that scrapes a service of several processes."""
+"""Queries of dashboards and rules, run by a real Prometheus that scrapes a service of several processes."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def observed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ObservedShop]
 
 
 def has_a_number(observed: ObservedShop, expression: str) -> bool:
-    """True if there is something to show. NaN is nothing: it is a share or a quantile of nothing."""
+    """True if there is something to show. NaN, a share or quantile of nothing, does not count."""
     return any(not math.isnan(sample.value) for sample in observed.prometheus.query(expression))
 
 
@@ -70,7 +70,7 @@ def test_each_recording_rule_records(observed: ObservedShop, wait_until: WaitUnt
 
 @pytest.mark.parametrize("alert", ALERTS, ids=alert_rules.name_of)
 def test_each_alert_has_numbers_to_watch(observed: ObservedShop, wait_until: WaitUntil, alert: dict[str, Any]) -> None:
-    """The data of every alert are there; test_alerts.py shows that each is raised by its fault."""
+    """Check that every alert has data; test_alerts.py shows that each fires on its fault."""
     watched = compared(alert["expr"])
     assert watched
     wait_until(lambda: all(has_a_number(observed, expression) for expression in watched), 90)
@@ -78,5 +78,5 @@ def test_each_alert_has_numbers_to_watch(observed: ObservedShop, wait_until: Wai
 
 def test_promtool_finds_the_page_of_metrics_right(observed: ObservedShop) -> None:
     checked = promtool("check", "metrics", text=observed.shop.metrics())
-    # The name is the translation of python.thread.count, as jvm.thread.count is translated.
+    # The name is the translation of python.thread.count, like that of jvm.thread.count.
     assert [line for line in checked.stderr.splitlines() if not line.startswith("python_thread_count non-hist")] == []

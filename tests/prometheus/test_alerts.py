@@ -1,4 +1,4 @@
-"""Each alert fires on the fault that it is for, in a service that really has it, and nothing fires on a healthy one."""
+"""Each alert fires on its fault, in a service that really has the fault, and no alert fires on a healthy one."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from prometheus_server import Prometheus, running_prometheus
 pytestmark = pytest.mark.prometheus
 
 FASTER = 60
-"""A minute of the rules is a second of this test."""
+"""Time factor: a minute in the rules is a second in this test."""
 
 FAULTS = {
     "convoy": "PythonLockConvoy",
@@ -47,7 +47,7 @@ threading.Event().wait()
 
 @contextmanager
 def running(arguments: tuple[str, ...], errors: Path) -> Iterator[None]:
-    """A program that has to end at Ctrl-C, and what it writes to stderr in a file."""
+    """Run a program that must end at Ctrl-C, with its stderr in a file."""
     with (
         errors.open("w") as stderr,
         subprocess.Popen([sys.executable, *arguments], stdout=subprocess.DEVNULL, stderr=stderr) as process,
@@ -61,7 +61,7 @@ def running(arguments: tuple[str, ...], errors: Path) -> Iterator[None]:
 
 
 def address(errors: Path) -> str | None:
-    """Address of a program's metrics page, once it has said so."""
+    """Return the address of a program's metrics page, once it has printed it."""
     found = re.search(r"http://(\S+)/metrics", errors.read_text())
     return found and found[1]
 
@@ -83,7 +83,7 @@ def configure(folder: Path, addresses: dict[str, str]) -> None:
 
 
 def fired(prometheus: Prometheus) -> dict[str, set[str]]:
-    """The alerts that have fired for each job at any time, and that did so for its only instance at most once."""
+    """Return the alerts that have ever fired for each job, each at most once for its only instance."""
     found: dict[str, set[str]] = defaultdict(set)
     for sample in prometheus.query('count by (job, alertname) (count_over_time(ALERTS{alertstate="firing"}[10m]))'):
         assert sample.value == 1, f"{sample.labels} is more than one page"

@@ -1,4 +1,4 @@
-"""The files in dashboards/ and docker-compose.yml, as the programs that they are for check them."""
+"""The files in dashboards/ and docker-compose.yml pass the checks of the programs that read them."""
 
 from __future__ import annotations
 

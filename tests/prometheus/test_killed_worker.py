@@ -1,4 +1,4 @@
-"""A worker that is killed while Prometheus scrapes: nothing that was counted is lost, and nothing is counted twice."""
+"""If a worker is killed while Prometheus scrapes, no counts are lost and nothing is counted twice."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ pytestmark = [pytest.mark.prometheus, pytest.mark.timeout(300)]
 
 
 def counters() -> list[str]:
-    """The names of all series that may only grow."""
+    """Return the names of all series that may only grow."""
     parts = {"counter": ("",), "histogram": ("_bucket", "_count", "_sum")}
     return [metric.prometheus_name + part for metric in METRICS for part in parts.get(metric.instrument, ())]
 
 
 def falls(prometheus: Prometheus) -> list[tuple[str, Sample]]:
-    """The series that fell since the beginning. To Prometheus each fall is a restart from zero."""
+    """Return the series that have ever fallen. To Prometheus, each fall is a restart from zero."""
     return [(name, sample) for name in counters() for sample in prometheus.query(f"resets({name}[10m]) > 0")]
 
 
@@ -32,7 +32,7 @@ def lookups(prometheus: Prometheus) -> float:
 
 
 def kill_one(observed: ObservedShop, wait_until: WaitUntil) -> None:
-    """Kill a worker, and go on until another has taken its place and served some pages."""
+    """Kill a worker, and wait until another one has replaced it and served some pages."""
     before = lookups(observed.prometheus)
     victim = observed.shop.workers()[0]
     os.kill(victim, signal.SIGKILL)

@@ -1,4 +1,4 @@
-"""The Prometheus that tests run: it starts, answers, and ends."""
+"""The Prometheus server of the tests starts, answers and ends."""
 
 from __future__ import annotations
 

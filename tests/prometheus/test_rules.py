@@ -1,4 +1,4 @@
-"""Unit tests of promtool for the rules: each alert fires on its fault, not on less, and ends."""
+"""The rules pass promtool's unit tests: each alert fires on its fault, not on less, and ends."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ class Prices:
 
 
 def load_prices() -> dict[str, int]:
-    """The guilty one: it is slow, and called with the lock held."""
+    """Load the prices slowly. This is the culprit, called with the lock held."""
     time.sleep(0.03)
     return {"coffee": 4}
 

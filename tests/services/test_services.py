@@ -1,4 +1,4 @@
-"""Real services, started by the words of docs/services.md, each with a contended lock or pool that has to be named."""
+"""Real services, started as in docs/services.md. Each has a contended lock or pool that must be named."""
 
 from __future__ import annotations
 
@@ -26,21 +26,21 @@ from servers import free_port, postgresql, redis
 
 HERE = Path(__file__).parent
 PATIENCE = 40.0
-"""Seconds that a service has to start and to show what it should, on a busy machine."""
+"""Seconds a service has to start and show its metrics, on a busy machine."""
 
 pytestmark = pytest.mark.services
 
 
 @dataclass(frozen=True)
 class Service:
-    """A program in a folder here, and which libraries and servers it needs."""
+    """A program in a folder here, with the libraries and servers it needs."""
 
     folder: str
     needs: tuple[str, ...] = ()
     database: bool = False
     broker: bool = False
     serves: bool = True
-    """True if it takes requests over HTTP."""
+    """True if it serves HTTP requests."""
 
 
 SERVICES = {
@@ -68,12 +68,12 @@ POOLS = {
     "psycopg-pool": Service("psycopg_batch", ("psycopg_pool",), database=True, serves=False),
 }
 POOL_NAMES = {"sqlalchemy": r"sqlalchemy\.", "psycopg-pool": "orders-db"}
-"""Creation site, or the name given by `telemetry.named`."""
+"""Pattern for a creation site, or for a name given with `telemetry.named`."""
 
 
 @dataclass
 class Running:
-    """A service that runs, in a folder of its own."""
+    """A running service in its own folder."""
 
     folder: Path
     command: str
@@ -91,7 +91,7 @@ class Running:
         environment["THREAD_TELEMETRY_PORT"] = str(self.page)
         environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"
         environment["PYTHONPATH"] = str(self.folder)
-        # Ten seconds, unless told otherwise, are long for a test.
+        # The default of ten seconds is long for a test.
         environment["THREAD_TELEMETRY_EXPORT_INTERVAL"] = "0.5"
         environment["HOME"] = str(self.folder)
         with (self.folder / "log").open("w") as log:
@@ -107,14 +107,14 @@ class Running:
             try:
                 yield process
             finally:
-                # All of its processes: those that others started as well.
+                # All of its processes, including grandchildren.
                 with suppress(ProcessLookupError):
                     os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
 
 
 def documented(name: str, language: str = "console") -> str:
-    """Block of the documentation with a name, empty if there is none in this language."""
+    """Return a named block of the documentation, or nothing if there is none in this language."""
     blocks = [block for block in code_blocks(DOCS / "services.md") if block.flags == (name,)]
     return "".join(block.text for block in blocks if block.language == language)
 
@@ -188,7 +188,7 @@ def put_load_on(running: Running, *paths: str) -> None:
 
 
 def values(page: str, metric: str, *labels: str) -> dict[str, float]:
-    """The values of a metric by these labels."""
+    """Return the values of a metric by these labels."""
     return {
         " ".join(sample.labels[label] for label in labels): sample.value
         for family in text_string_to_metric_families(page)

@@ -1,4 +1,4 @@
-"""The rules in dashboards/rules, as tests read them."""
+"""Access to the rules in dashboards/rules."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def name_of(rule: dict[str, Any]) -> str:
 
 
 def faster(factor: int) -> dict[str, Any]:
-    """The rules with all time divided by a factor: `for`, windows, offsets, and the age of a wait."""
+    """Divide all times in the rules by a factor: `for`, windows, offsets, and the age of a wait."""
     groups = copy.deepcopy(GROUPS)
     for rule in (rule for group in groups for rule in group["rules"]):
         for key in {"expr", "for", "keep_firing_for"} & rule.keys():

@@ -1,4 +1,4 @@
-"""docker-compose.yml and the files that it mounts, as tests read them."""
+"""Access to docker-compose.yml and the files that it mounts."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 
 
 def mounts(service: dict[str, Any]) -> Iterator[tuple[Path, Path]]:
-    """The folders of the repository in a container, and where they are there."""
+    """Return the folders of the repository that a container mounts, with their paths there."""
     for volume in service.get("volumes", []):
         source, target, *_ = volume.split(":")
         if source.startswith("."):

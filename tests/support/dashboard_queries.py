@@ -16,7 +16,7 @@ VARIABLE = re.compile(r"\$(?:(\w+)|\{(\w+)(?::\w+)?\})")
 
 @dataclass(frozen=True)
 class DashboardQuery:
-    """One expression of one panel."""
+    """An expression of a panel."""
 
     dashboard: str
     panel: str
@@ -28,18 +28,18 @@ class DashboardQuery:
 
 @cache
 def dashboards() -> dict[str, Any]:
-    """The committed dashboards by the names of their files, as parsed JSON that nobody may change."""
+    """Return the committed dashboards by file name, as parsed JSON that must not be changed."""
     return {path.name: json.loads(path.read_text(encoding="utf-8")) for path in sorted(FOLDER.glob("*.json"))}
 
 
 def panels(dashboard: dict[str, Any]) -> list[dict[str, Any]]:
-    """The panels that show something, those in collapsed rows as well."""
+    """Yield the panels with data, including those in collapsed rows."""
     every = [panel for outer in dashboard["panels"] for panel in (outer, *outer.get("panels", ()))]
     return [panel for panel in every if panel["type"] != "row"]
 
 
 def written_queries() -> list[DashboardQuery]:
-    """The expressions as they are written, with Grafana's variables."""
+    """Yield the expressions as written, with Grafana's variables."""
     return [
         DashboardQuery(name, panel["title"], target["expr"])
         for name, dashboard in dashboards().items()

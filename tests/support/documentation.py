@@ -1,4 +1,4 @@
-"""The Markdown files of the repository, as tests read them."""
+"""Access to the Markdown files of the repository."""
 
 from __future__ import annotations
 
@@ -42,19 +42,19 @@ class CodeBlock:
 
 
 def markdown_files() -> list[Path]:
-    """All of them but what others wrote."""
+    """Return all Markdown files that we wrote ourselves."""
     found = (path for pattern in ("*.md", "*/*.md", "*/*/*.md") for path in ROOT.glob(pattern))
     return sorted(path for path in found if not path.relative_to(ROOT).parts[0].startswith(".venv"))
 
 
 def prose(file: Path) -> str:
-    """The text without blocks of code."""
+    """Remove code blocks from a text."""
     return _COMMENT.sub("", _FENCED.sub("", file.read_text(encoding="utf-8")))
 
 
 def links(file: Path) -> list[Link]:
-    """Links into the repository."""
-    # What stands in backquotes is no link, but the text of one may.
+    """Find links into the repository."""
+    # Text in backquotes is not a link, but the text of a link may be in backquotes.
     text = re.sub(r"(?<!\[)`[^`\n]*`(?!\])", "", prose(file))
     every = (Link(file, found["text"], found["target"]) for found in _LINK.finditer(text))
     return [link for link in every if not re.match(r"[a-z]+:", link.target)]
@@ -66,7 +66,7 @@ def images(file: Path) -> list[Link]:
 
 @cache
 def anchors(file: Path) -> frozenset[str]:
-    """Anchor of a heading, as code hosts make it from the text."""
+    """Make the anchor of a heading as code hosts do."""
     seen: Counter[str] = Counter()
     names = set()
     for heading in _HEADING.finditer(prose(file)):
@@ -78,7 +78,7 @@ def anchors(file: Path) -> frozenset[str]:
 
 
 def problem(link: Link) -> str | None:
-    """Reason why a link is wrong, None if it is right."""
+    """Return the reason why a link is broken. None if it is not."""
     path, _, anchor = unquote(link.target).partition("#")
     target = (link.file.parent / path).resolve() if path else link.file
     if not target.exists():
@@ -96,7 +96,7 @@ def code_blocks(file: Path) -> Iterator[CodeBlock]:
 
 
 def tables(file: Path) -> Iterator[list[list[str]]]:
-    """The cells of each table, row by row, the heading first."""
+    """Return the cells of each table, row by row, beginning with the heading."""
     for block in re.findall(r"(?:^\|.*\|\n)+", prose(file), re.M):
         lines = [re.split(r"(?<!\\)\|", line.strip("|")) for line in block.splitlines()]
         yield [[cell.strip() for cell in line] for line in lines if set("".join(line)) - set("- :")]

@@ -1,4 +1,4 @@
-"""The examples, as tests run them."""
+"""Helpers that run the examples."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ EXAMPLES = Path(__file__).parent.parent.parent / "examples"
 
 @dataclass
 class Shop:
-    """The service in a process of its own."""
+    """Run the service in a process of its own."""
 
     process: subprocess.Popen[str]
     port: int
@@ -91,7 +91,7 @@ def run_example(
 
 
 def load_example(name: str) -> ModuleType:
-    """The module of that name, for all who import it from now on."""
+    """Load a module of the examples, for all later imports."""
     spec = importlib.util.spec_from_file_location(name, EXAMPLES / f"{name}.py")
     assert spec is not None
     assert spec.loader is not None

@@ -1,4 +1,4 @@
-"""A real gunicorn, as tests run it."""
+"""A real gunicorn for tests."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ def gunicorn(folder: Path, service: str, *options: str, complaints: str = "", **
     with subprocess.Popen(
         [*command, "--bind", "127.0.0.1:0", "--graceful-timeout", "30", "--no-control-socket", "service:app"],
         cwd=folder,
-        # It leaves sockets and files of state behind in the home.
+        # It leaves sockets and state files in the home folder.
         env=os.environ | {"THREAD_TELEMETRY": "1", "HOME": str(folder)} | environment,
         stderr=subprocess.PIPE,
         text=True,
     ) as process:
-        # Whatever hangs is ended, and so are the loops that read from it.
+        # This ends a hanging gunicorn, and the loops that read from it.
         watchdog = threading.Timer(90, process.kill)
         watchdog.start()
         try:

@@ -1,4 +1,4 @@
-"""Snapshots made by hand, of the real public classes, for tests of what is done with them."""
+"""Handmade snapshots of the real public classes, for tests of exporters."""
 
 from __future__ import annotations
 
@@ -122,7 +122,7 @@ def thread_finished() -> ThreadFinished:
 
 
 def snapshot_of_a_shop() -> Snapshot:
-    """Something of everything."""
+    """Make a snapshot with a bit of everything."""
     return Snapshot(
         taken_at=NOON,
         locks=(

@@ -18,7 +18,7 @@ class Interruption(Exception):
 
 @contextmanager
 def interrupted_soon() -> Iterator[None]:
-    """The wait inside is interrupted by an exception, or the test fails."""
+    """Interrupt the wait inside with an exception, or fail the test."""
 
     def interrupt(signum: int, frame: FrameType | None) -> None:
         raise Interruption
@@ -35,7 +35,7 @@ def interrupted_soon() -> Iterator[None]:
 
 
 def interrupted_by(exception: type[BaseException]) -> None:
-    """Raise what a signal handler raises right here."""
+    """Raise the exception of a signal handler right here."""
 
     def interrupt(signum: int, frame: FrameType | None) -> None:
         raise exception

@@ -1,4 +1,4 @@
-"""The shop in several processes, under load, with a Prometheus that scrapes it every second."""
+"""The shop in several processes, under load, scraped by a Prometheus every second."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A real receiver of OTLP over HTTP, for tests of what arrives on the wire."""
+"""A real OTLP/HTTP receiver, for tests of the data on the wire."""
 
 from __future__ import annotations
 
@@ -43,15 +43,15 @@ class OtlpReceiver:
 
     def __init__(self) -> None:
         self.status = 200
-        """The answer to every request."""
+        """Status code of every answer."""
         self.delay = 0.0
-        """Seconds before the answer; cut short when the receiver is closed."""
+        """Delay of each answer in seconds; cut short when the receiver closes."""
         self.attempts = 0
-        """Number of requests, whatever their answers."""
+        """Number of requests, whether accepted or refused."""
         self.requests: list[Request] = []
         """Accepted requests, oldest first."""
         self.headers: list[tuple[str, Message]] = []
-        """The path and the headers of each that was accepted."""
+        """Path and headers of each accepted request."""
         self._closed = threading.Event()
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         self._server.daemon_threads = True
@@ -70,7 +70,7 @@ class OtlpReceiver:
 
     @property
     def endpoint(self) -> str:
-        """For `OTEL_EXPORTER_OTLP_ENDPOINT`: without a slash at its end, and without the path of a signal."""
+        """URL for `OTEL_EXPORTER_OTLP_ENDPOINT`, without a final slash and without the path of a signal."""
         return f"http://127.0.0.1:{self._server.server_address[1]}"
 
     def spans(self) -> list[tuple[Resource, InstrumentationScope, Span]]:
@@ -101,7 +101,7 @@ class OtlpReceiver:
         ]
 
     def schema_urls(self) -> dict[str, str]:
-        """The schema URL that each scope was last received with."""
+        """Return the last received schema URL of each scope."""
         found = {}
         for request in list(self.requests):
             if isinstance(request, ExportTraceServiceRequest):
@@ -127,7 +127,7 @@ class OtlpReceiver:
                 receiver.attempts += 1
                 if self.headers.get("Content-Encoding") == "gzip":
                     body = gzip.decompress(body)
-                # A whole endpoint may be given for one signal, below the path of which it stands.
+                # The endpoint of a single signal may have any path before the signal's own.
                 request, response = SIGNALS[self.path[self.path.rindex("/v1/") :]]
                 status = receiver.status
                 if receiver.delay and receiver._closed.wait(receiver.delay):
@@ -149,7 +149,7 @@ class OtlpReceiver:
 
 
 def attributes_of(carrier: object) -> dict[str, str | int | float | bool | None]:
-    """The attributes of a resource, a span, a data point …, as Python has them."""
+    """Convert the attributes of a resource, span or data point to Python values."""
     return {each.key: _value(each.value) for each in getattr(carrier, "attributes", [])}
 
 

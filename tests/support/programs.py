@@ -1,4 +1,4 @@
-"""Runs programs in interpreters of their own, for what a test cannot do to the one that it runs in."""
+"""Helpers that run programs in interpreters of their own, for things that would disturb the test's own interpreter."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from textwrap import dedent
 
 
 def run(source: str, *arguments: str, timeout: float = 60.0, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run a program given as text. It ends by itself, or the test fails after `timeout` seconds."""
+    """Run a program given as text. The test fails if it has not ended after `timeout` seconds."""
     # The interpreter warns of every fork of a process with threads.
     warnings = "ignore:This process:DeprecationWarning"
     return subprocess.run(
@@ -22,7 +22,7 @@ def run(source: str, *arguments: str, timeout: float = 60.0, **environment: str)
 
 
 def output_of(source: str, *arguments: str, timeout: float = 60.0, **environment: str) -> list[str]:
-    """The lines that a program prints, which has to succeed and be silent on stderr."""
+    """Return the lines that a program prints. It must succeed and write nothing to stderr."""
     finished = run(source, *arguments, timeout=timeout, **environment)
     assert (finished.returncode, finished.stderr) == (0, ""), finished.stderr
     return finished.stdout.splitlines()

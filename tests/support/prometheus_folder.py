@@ -1,4 +1,4 @@
-"""The configuration of this repository for another Prometheus than that of docker-compose.yml."""
+"""This repository's configuration, adapted for a Prometheus outside docker-compose.yml."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import yaml
 from compose_file import DASHBOARDS
 
 FASTER = 60
-"""A minute of the rules is a second of a test."""
+"""Time factor: a minute in the rules is a second in a test."""
 
 
 def prometheus_folder(folder: Path, targets: list[str]) -> Path:

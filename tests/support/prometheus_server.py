@@ -1,4 +1,4 @@
-"""A real Prometheus, as tests run it."""
+"""A real Prometheus for tests."""
 
 from __future__ import annotations
 
@@ -21,67 +21,67 @@ from urllib.parse import urlencode
 from required_tools import tool
 
 _START = 30.0
-"""Seconds within which it has to be ready, on a busy machine too."""
+"""Seconds it has to become ready, even on a busy machine."""
 
 
 class PrometheusError(Exception):
-    """Prometheus refused a request; the text is its own."""
+    """A request that Prometheus refused, with its own explanation."""
 
 
 @dataclass(frozen=True)
 class Sample:
-    """One series of an answer, with its value at the time that was asked for."""
+    """A series of an answer, with its value at the requested time."""
 
     labels: dict[str, str]
     value: float
 
 
 class Prometheus:
-    """The HTTP API of a Prometheus that runs. Every call raises PrometheusError when the request is refused."""
+    """The HTTP API of a running Prometheus. Every call raises PrometheusError if the request is refused."""
 
     def __init__(self, url: str) -> None:
         self.url = url
 
     def query(self, expression: str, at: float | None = None) -> list[Sample]:
-        """Value of an expression now, or at a Unix time. No series is an empty list, a scalar is one sample."""
+        """Evaluate an expression now or at a Unix time. A scalar is one sample."""
         result = self._get("query", query=expression, **({} if at is None else {"time": at}))
         if result["resultType"] == "scalar":
             return [Sample({}, float(result["result"][1]))]
         return [Sample(each["metric"], float(each["value"][1])) for each in result["result"]]
 
     def value(self, expression: str) -> float:
-        """The one value that an expression yields, NaN when it yields none."""
+        """Return the only value of an expression; NaN if it has none."""
         samples = self.query(expression)
         assert len(samples) <= 1, f"expected one series of {expression!r}, got {samples}"
         return samples[0].value if samples else math.nan
 
     def query_range(self, expression: str, start: float, end: float, step: float) -> list[list[tuple[float, float]]]:
-        """The times and values of each series between two Unix times, `step` seconds apart."""
+        """Return times and values of each series between two Unix times, `step` seconds apart."""
         result = self._get("query_range", query=expression, start=start, end=end, step=step)["result"]
         return [[(at, float(value)) for at, value in each["values"]] for each in result]
 
     def series(self, *matchers: str) -> list[dict[str, str]]:
-        """The labels of all series that match one of the selectors."""
+        """Return the labels of all series that match one of the selectors."""
         found: list[dict[str, str]] = self._get("series", **{"match[]": matchers})
         return found
 
     def exemplars(self, expression: str) -> list[dict[str, Any]]:
-        """The exemplars of the last hour, for each series its labels and a list."""
+        """Return the exemplars of the last hour: for each series, its labels and a list."""
         now = time.time()
         found: list[dict[str, Any]] = self._get("query_exemplars", query=expression, start=now - 3600, end=now + 1)
         return found
 
     def alerts(self) -> list[dict[str, Any]]:
-        """The alerts that are pending or firing."""
+        """Return pending and firing alerts."""
         alerts: list[dict[str, Any]] = self._get("alerts")["alerts"]
         return alerts
 
     def rules(self) -> list[dict[str, Any]]:
-        """The rules of all groups, recording and alerting, with their health and last error."""
+        """Return the recording and alerting rules of all groups, with their health and last error."""
         return [rule for group in self._get("rules")["groups"] for rule in group["rules"]]
 
     def targets(self) -> list[dict[str, Any]]:
-        """Scrape targets, with the health and the last error of each."""
+        """Return the scrape targets with their health and last error."""
         targets: list[dict[str, Any]] = self._get("targets")["activeTargets"]
         return targets
 
@@ -137,7 +137,7 @@ def _read(process: subprocess.Popen[str], log: list[str]) -> None:
 
 
 def _wait_until_ready(process: subprocess.Popen[str], log: list[str]) -> str:
-    """Its address. The port is one that it chose itself, so nobody else can take it first."""
+    """Find its address. It chose the port itself, so nobody else can take it first."""
     deadline = time.monotonic() + _START
     while time.monotonic() < deadline and process.poll() is None:
         listening = re.search(r'msg="Listening on" address=(\S+)', "".join(list(log)))

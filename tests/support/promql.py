@@ -1,4 +1,4 @@
-"""Parts of an expression in PromQL."""
+"""Parts of a PromQL expression."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ def children(node: Any) -> list[Any]:
 
 
 def walk(node: Any, above: Path = ()) -> Iterator[tuple[Any, Path]]:
-    """Every node below and what is above it, the outermost first."""
+    """Yield every node below, with its ancestors, outermost first."""
     yield node, above
     for child in children(node):
         yield from walk(child, (*above, node))
 
 
 def parse(expression: str) -> Any:
-    """The outermost node. Raises ValueError for what is no PromQL."""
+    """Parse an expression and return its root. Raises ValueError if it is not PromQL."""
     return promql_parser.parse(expression)
 
 
@@ -50,13 +50,13 @@ def selectors(node: Any) -> list[tuple[VectorSelector, Path]]:
 
 
 def made_labels(node: Any) -> set[str]:
-    """Labels that the expression makes itself."""
+    """Return the labels that the expression makes itself."""
     calls = [found for found, _ in walk(node) if isinstance(found, Call)]
     return {call.args[1].val for call in calls if call.func.name in ("label_join", "label_replace")}
 
 
 def used_labels(node: Any) -> Iterator[tuple[str, Any]]:
-    """Labels that the expression needs, each with the part of the expression that has to have it."""
+    """Yield the labels that the expression needs, each with the part that must have it."""
     for found, _ in walk(node):
         if isinstance(found, VectorSelector):
             yield from ((matcher.name, found) for matcher in found.matchers.matchers)

@@ -9,7 +9,7 @@ from thread.telemetry import Event, Snapshot
 
 
 class RecordingExporter:
-    """Keeps what it is given."""
+    """An exporter that keeps everything it gets."""
 
     def __init__(self) -> None:
         self.snapshots: list[Snapshot] = []
@@ -26,7 +26,7 @@ class RecordingExporter:
 
 
 class HangingExporter(RecordingExporter):
-    """Does not return from `export` before its gate is open."""
+    """An exporter whose `export` returns only once its gate is open."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -40,7 +40,7 @@ class HangingExporter(RecordingExporter):
 
 
 class FailingExporter(RecordingExporter):
-    """Raises whenever it is called."""
+    """An exporter whose every call raises."""
 
     def __init__(self, error: BaseException | None = None) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Programs that come from outside the virtual environment. Where one is missing, what wants it is skipped or fails."""
+"""Programs from outside the virtual environment. Tests that need a missing one are skipped or fail."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _REQUIRED = os.environ.get("THREAD_TELEMETRY_REQUIRE_PROMETHEUS", "") not in (""
 
 
 def tool(name: str, package: str) -> str:
-    """The path of a program, from the Debian package of that name.
+    """Return the path of a program, from the Debian package of that name.
 
     Without it the test is skipped, and fails under `THREAD_TELEMETRY_REQUIRE_PROMETHEUS=1`.
     """

@@ -1,4 +1,4 @@
-"""Servers that services need, started for tests on free ports of 127.0.0.1, with data in a folder of the test."""
+"""Servers that services need, on free ports of 127.0.0.1 and with their data in the test's folder."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def free_port() -> int:
 
 @contextmanager
 def postgresql(folder: Path) -> Iterator[dict[str, str]]:
-    """A server that trusts everybody; the standard variables that lead to it."""
+    """Run a server that trusts everybody. Yields the standard variables for its clients."""
     initdb = _tool("initdb", "/usr/lib/postgresql/*/bin/initdb")
     user = getpass.getuser()
     data = folder / "data"
@@ -33,7 +33,7 @@ def postgresql(folder: Path) -> Iterator[dict[str, str]]:
         for each in (folder, *folder.parents[:2]):
             each.chmod(0o755)
         shutil.chown(folder, as_user)
-    # Quick, and not durable.
+    # Fast but not durable.
     options = "-c fsync=off -c full_page_writes=off -c synchronous_commit=off"
     port = free_port()
     run = {"user": as_user, "check": True, "stdout": subprocess.DEVNULL, "cwd": folder, "timeout": 60}
@@ -51,7 +51,7 @@ def postgresql(folder: Path) -> Iterator[dict[str, str]]:
 
 @contextmanager
 def redis(folder: Path) -> Iterator[str]:
-    """The address of a server for one test."""
+    """Run a server for one test. Yields its address."""
     port = free_port()
     command = [_tool("redis-server"), "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", folder]
     server = subprocess.Popen(command, stdout=subprocess.DEVNULL)

@@ -1,4 +1,4 @@
-"""The shop as a service of several processes, and customers for it, as tests run them."""
+"""The shop as a service of several processes, with customers."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from pathlib import Path
 from example_programs import EXAMPLES, free_port
 
 _START = 60.0
-"""Seconds within which the service has to answer, on a busy machine too."""
+"""Seconds the service has to answer, even on a busy machine."""
 
 
 @dataclass
 class ShopWorkers:
-    """gunicorn and its workers, which serve the shop and together one page of metrics."""
+    """gunicorn and its workers, which serve the shop and share a metrics page."""
 
     gunicorn: subprocess.Popen[str]
     port: int
@@ -33,19 +33,19 @@ class ShopWorkers:
         return f"http://127.0.0.1:{self.port}"
 
     def metrics(self) -> str:
-        """The page of all processes, in the text format of Prometheus."""
+        """Fetch the page of all processes in Prometheus's text format."""
         with urllib.request.urlopen(f"http://127.0.0.1:{self.metrics_port}/metrics", timeout=30) as page:
             return str(page.read().decode())
 
     def workers(self) -> list[int]:
-        """The processes that serve requests now."""
+        """Return the processes that currently serve requests."""
         children = Path(f"/proc/{self.gunicorn.pid}/task/{self.gunicorn.pid}/children").read_text()
         return [int(child) for child in children.split()]
 
 
 @contextmanager
 def running_shop_workers(folder: Path, **environment: str) -> Iterator[ShopWorkers]:
-    """Two workers with four threads each, which write their metrics to a folder of `folder` twice a second."""
+    """Run two workers with four threads each, which write their metrics twice a second to a folder inside `folder`."""
     shared = folder / "metrics"
     shared.mkdir()
     port, metrics_port = free_port(), free_port()
@@ -58,7 +58,7 @@ def running_shop_workers(folder: Path, **environment: str) -> Iterator[ShopWorke
         "THREAD_TELEMETRY_PORT": str(metrics_port),
         "PROMETHEUS_MULTIPROC_DIR": str(shared),
         "SHOP_DATABASE": str(folder / "shop.sqlite"),
-        # gunicorn leaves files of state behind there.
+        # gunicorn leaves state files there.
         "HOME": str(folder),
     }
     log = folder / "gunicorn.log"
@@ -82,7 +82,7 @@ def running_shop_workers(folder: Path, **environment: str) -> Iterator[ShopWorke
 
 @contextmanager
 def customers(url: str, rate: float = 30, seconds: float = 600) -> Iterator[None]:
-    """The load of the examples on a shop, until the end of the block or of so many seconds."""
+    """Put the examples' load on a shop, until the end of the block or for the given seconds."""
     options = ["--url", url, "--rate", f"{rate:g}", "--seconds", f"{seconds:g}"]
     process = subprocess.Popen(
         [sys.executable, str(EXAMPLES / "load.py"), *options], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL

@@ -1,4 +1,4 @@
-"""APScheduler runs its jobs and ends, and it is seen what its threads do."""
+"""APScheduler runs its jobs and ends, and its threads' work is recorded."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ PROGRAM = """
         scheduler.add_job(once, args=[number], misfire_grace_time=None)
     scheduler.add_job(fail, misfire_grace_time=None)
     scheduler.add_job(ticks.release, "interval", seconds=0.01, misfire_grace_time=None)
-    # One that is still at work when its next turn comes is not run a second time.
+    # A job that is still running at its next turn does not run a second time.
     scheduler.add_job(gate.wait, "interval", args=[60], seconds=0.01, id="slow", misfire_grace_time=None)
     print([ticks.acquire(timeout=30) for _ in range(5)], [each.wait(30) for each in (all_ran, failed, held_back)])
     scheduler.remove_job("slow")

@@ -1,4 +1,4 @@
-"""A child counts from zero and works, whatever the parent's threads were doing when it was forked."""
+"""A forked child counts from zero and works, whatever the parent's threads are doing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pools of HTTP connections that threads share keep to their size, and it is seen how long they were waited for."""
+"""Shared pools of HTTP connections keep to their size, and waits for them are recorded."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ SERVER = """
                 connections += 1
 
         def do_GET(self):
-            # The first ones answer together, so that a client with two connections makes both of them.
+            # The first ones answer together, so that a client with two connections opens both.
             global inside, most
             with changed:
                 inside += 1

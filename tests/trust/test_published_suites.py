@@ -1,4 +1,4 @@
-"""The interpreter's own suites, unmodified, under observation from start-up: no test fails that passes without it."""
+"""The interpreter's own suites, unmodified, fail no test under observation that they pass without it."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ SUITES = (
 THOSE_THERE = [suite for suite in SUITES if find_spec(f"test.{suite}") is not None]
 
 KNOWN_TO_BE_OBSERVED: dict[str, str] = {}
-"""Tests that fail because they can tell that they are observed, and why that is right. Five at most."""
+"""Tests that fail because they detect the observation, with the reason why that is right. At most five."""
 
 def environment(*, observed: bool) -> dict[str, str]:
     return os.environ | {"THREAD_TELEMETRY": str(int(observed)), "THREAD_TELEMETRY_EXPORTERS": "none"}
 
 
 def run(tests: Iterable[str], *, observed: bool) -> tuple[set[str], str]:
-    """The tests that failed, and what was printed if anything went wrong."""
+    """Run a suite. Returns the failed tests, and the output if anything went wrong."""
     command = [sys.executable, "-m", "test", "-j2", "-v", "-u", "all,-gui,-audio,-largefile,-cpu,-urlfetch,-walltime"]
     done = subprocess.run(
         [*command, *tests],
@@ -76,11 +76,11 @@ def test_no_test_fails_that_passes_without_observation() -> None:
     failures, output = run(THOSE_THERE, observed=True)
     if not output:
         return
-    # What fails without us as well has other reasons: a user who may do everything, a machine without a network.
+    # Tests that fail without us as well have other reasons, such as running as root or without a network.
     usual, usual_output = run(THOSE_THERE, observed=False)
     failures -= usual | set(KNOWN_TO_BE_OBSERVED)
     if failures:
-        # Tests of threads now and then fail by chance on a busy machine.
+        # Tests of threads sometimes fail by chance on a busy machine.
         again, output = run(THOSE_THERE, observed=True)
         failures &= again
     assert not failures, output[-20_000:]

@@ -1,4 +1,4 @@
-"""The recorder is entered again from anywhere: by finalizers, signal handlers, exporters and what they log."""
+"""The recorder can be re-entered from anywhere: by finalizers, signal handlers, exporters and their logging."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ PROGRAM = """
     simple = queue.SimpleQueue()
 
     def use_everything(entered_from):
-        # Locks of its own, so that the program itself cannot wait for itself.
+        # Separate locks, so that the program cannot deadlock by itself.
         rounds[entered_from] += 1
         for lock in threading.Lock(), threading.RLock(), threading.Semaphore(1):
             with lock:
@@ -63,7 +63,7 @@ PROGRAM = """
     contender.start()
     while min(rounds[each] for each in ("finalizer", "exporter", "signal handler")) < 10_000:
         signal.setitimer(signal.ITIMER_REAL, 0.0002)
-        # While one thread finalizes, another collects nothing: what it drops meanwhile must not pile up.
+        # While one thread finalizes, others collect nothing. Their garbage must not pile up.
         if Finalized.created - rounds["finalizer"] < 100:
             Finalized()
         gc.collect(0)  # What other threads allocate meanwhile starts collections in the midst of anything, too.

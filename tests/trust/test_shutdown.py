@@ -1,4 +1,4 @@
-"""The interpreter ends well while daemon threads wait for whatever there is to wait for."""
+"""The interpreter ends cleanly while daemon threads are waiting for things of every kind."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""SQLAlchemy's pool lends no more connections than it may, and it is seen how long they were waited for."""
+"""SQLAlchemy's pool keeps to its size, and waits for its connections are recorded."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ PROGRAM = """
             list(clients.map(add, range(80)))
         with patient.connect() as connection:
             print(connection.scalar(text("select pears from stock")), len(lent), most <= 3)
-        # A full pool, and one whose last place is given back while another thread waits for it.
+        # A full pool, and one whose last connection is returned while another thread waits for it.
         held = [patient.connect() for _ in range(3)]
         with ThreadPoolExecutor(1, thread_name_prefix="waiting") as waiting:
             got = waiting.submit(lambda: patient.connect().close())

@@ -1,4 +1,4 @@
-"""Other interpreters of the process go on as before."""
+"""Subinterpreters of the process are not affected."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ pytestmark = pytest.mark.skipif(sys.version_info < (3, 12), reason="subinterpret
 
 MODULE = "_interpreters" if sys.version_info >= (3, 13) else "_xxsubinterpreters"
 
-# The executors of 3.12 crash in such an interpreter by themselves.
+# Python 3.12's executors crash in a subinterpreter even without us.
 EXECUTOR = """
 from concurrent.futures import ThreadPoolExecutor
 with ThreadPoolExecutor(1) as pool:

@@ -1,4 +1,4 @@
-"""Flask on a threaded server, and a threaded worker of gunicorn, answer as always, and it is seen what they do."""
+"""Flask on a threaded server, and a threaded gunicorn worker, answer as usual, and their work is recorded."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ SERVICE = """
     inside = most = served = 0
 
     def meet():
-        # Answers when there were two requests at once, which takes two threads of one worker.
+        # Answers once two requests are there at the same time, which takes two threads of one worker.
         global inside, most
         with changed:
             inside += 1
@@ -143,7 +143,7 @@ def test_threads_of_gunicorn_workers_answer_and_are_observed(tmp_path: Path, opt
         return worker, body
 
     def meet() -> None:
-        # Which worker takes a request is chance; who came alone waits for a second one.
+        # Any worker may take a request, and a request that comes alone waits for a second one.
         while len(met) < 2:
             worker, together = ask("/meet")
             assert together

@@ -1,4 +1,4 @@
-"""The exporters' clocks go on where a test has stopped the time."""
+"""The exporters' clocks go on when a test freezes time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The current span in a thread that was started in a span, seen through the API of OpenTelemetry alone."""
+"""The current span in a thread that was started in a span, seen through OpenTelemetry's API alone."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ STARTS = pytest.mark.parametrize("start", [start_raw, start_interpreters, start_
 
 
 class Look:
-    """Run in a thread: the current span, each time that it is asked to look again."""
+    """A thread that reports its current span whenever it is told to look."""
 
     def __init__(self) -> None:
         self.seen: list[SpanContext] = []
@@ -79,7 +79,7 @@ class Look:
 
 
 def finished(wait_until: WaitUntil, ident: int) -> ThreadFinished:
-    """The end of the thread of that ident."""
+    """Wait for the event of the end of a thread."""
     found: list[ThreadFinished] = []
 
     def came() -> list[ThreadFinished]:

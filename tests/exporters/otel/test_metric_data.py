@@ -38,7 +38,7 @@ def receiver() -> Iterator[OtlpReceiver]:
 
 
 class Destination:
-    """Data on the wire for snapshots taken one second apart."""
+    """Encode snapshots taken one second apart, as on the wire."""
 
     def __init__(self, receiver: OtlpReceiver, temporality: Temporality = "cumulative", exponential: bool = False):
         self.receiver = receiver
@@ -76,7 +76,7 @@ def with_locks(*locks: LockStats) -> Snapshot:
 
 
 def exponential_counts(point: Any) -> dict[int, int]:
-    """By the exponent of the upper bound of each bucket."""
+    """Return the counts by the exponent of each bucket's upper bound."""
     assert point.scale == 0
     assert point.zero_count == 0
     return {point.positive.offset + 1 + i: count for i, count in enumerate(point.positive.bucket_counts) if count}
@@ -328,7 +328,7 @@ def test_a_forked_child_starts_from_zero_and_from_its_own_beginning(temporality:
             os.wait()
         else:
             after = time.time_ns()
-            # More than its parent had counted: it does not show by the value that it is another process.
+            # More than its parent had counted, so the value does not show that this is another process.
             of_child = point(6)
             print(of_child.value, before <= of_child.start_time_unix_nano <= after, flush=True)
             os._exit(0)

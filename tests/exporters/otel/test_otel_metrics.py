@@ -39,7 +39,7 @@ def names_in(receiver: OtlpReceiver, scope: str = NAME) -> list[str]:
 
 
 def run_instrumented(source: str, receiver: OtlpReceiver, **environment: str) -> None:
-    """Run a program under the automatic configuration of the SDK. It succeeds and is silent on stderr."""
+    """Run a program under the SDK's automatic configuration. It must succeed and write nothing to stderr."""
     command = [Path(sys.executable).with_name("opentelemetry-instrument"), sys.executable, "-c", dedent(source)]
     standard = {
         "OTEL_METRICS_EXPORTER": "thread_otlp",

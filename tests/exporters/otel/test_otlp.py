@@ -1,4 +1,4 @@
-"""The exporter `otlp`, with a receiver of real OTLP."""
+"""The exporter `otlp`, with a real OTLP receiver."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def receiver(monkeypatch: pytest.MonkeyPatch, core: ModuleType, wait_until: Wait
         monkeypatch.setenv("OTEL_SERVICE_NAME", "shop")
         yield receiver
         public.stop()
-        # A worker that was left behind tries for as long as the time-out lets it.
+        # A leftover worker would retry until its timeout.
         wait_until(lambda: core.untracked_count() == 0)
 
 
@@ -38,7 +38,7 @@ def spans_of(receiver: OtlpReceiver, prefix: str) -> list[Any]:
 
 
 def wait_for_a_lock(core: ModuleType, wait_until: WaitUntil, seconds: float = 0.02) -> tuple[float, float, Any, Any]:
-    """A wait of at least so long: when the lock was wanted and had, and the spans of the waiter and of the owner."""
+    """Make a wait of at least this length. Returns its start and end, and the spans of the waiter and the owner."""
     tracer = TracerProvider().get_tracer("shop")
     guard = threading.Lock()
     held = threading.Event()
@@ -233,7 +233,7 @@ def test_a_receiver_that_does_not_answer_holds_nobody_up(
     for each in threads:
         each.join(30)
         assert not each.is_alive()
-    # Every slow wait is in the queue, which is bounded, or counted.
+    # Every slow wait is in the bounded queue, or counted as dropped.
     threading.Thread(target=int).start()
     began = time.monotonic()
     telemetry.stop(0.5)
@@ -274,7 +274,7 @@ def test_every_slow_wait_is_a_span_or_counted_as_dropped(
     others = len(spans_of(receiver, "lock wait")) - len(spans)
     assert stats.acquisitions == 2 * rounds
     assert len(spans) + recorded.dropped_events + others >= slow == 200
-    # A wait is a slow one by its evidence alone: those that a busy machine made slow are spans or drops as well.
+    # A busy machine may make other waits slow, too. They become spans or drops as well.
     assert len(spans) + recorded.dropped_events >= slow
 
 

@@ -1,4 +1,4 @@
-"""The end of a program whose receiver is dead, slow or refuses: at most `export_timeout` later, with one line."""
+"""A program whose receiver is dead, slow or refusing ends within `export_timeout`, with one line in the log."""
 
 from __future__ import annotations
 
@@ -49,14 +49,14 @@ def refused() -> Iterator[str]:
 
 @contextmanager
 def silent() -> Iterator[str]:
-    """Takes connections and never answers."""
+    """A receiver that accepts connections and never answers."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         yield f"http://127.0.0.1:{listener.getsockname()[1]}"
 
 
 @contextmanager
 def black_hole() -> Iterator[str]:
-    """Does not even take connections: its queue of them is full."""
+    """A receiver that does not even accept connections, because its backlog is full."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen(0)
@@ -108,7 +108,7 @@ TROUBLES = {
 
 
 def some_at_once(*usual: str) -> list[object]:
-    """The stand-ins, which take the slow road to the same result."""
+    """Parametrize over all stand-ins, and mark all but the usual ones as slow."""
     return [name if name in usual else pytest.param(name, marks=pytest.mark.slow) for name in TROUBLES]
 
 
@@ -130,7 +130,7 @@ def check_the_end(trouble: str, interval: float, worked: float) -> None:
     assert line.startswith("the exporter otlp"), line
     assert "logged" in line or "end in time" in line
     took = float(done.stdout.split()[1])
-    # A busy machine is late, but not by the time-out of the SDK, which is ten times as long for each signal.
+    # A busy machine is late, but not as late as the SDK's timeout, which is ten times as long for each signal.
     assert took < LIMIT + 3
 
 

@@ -1,4 +1,4 @@
-"""The standard variables of OpenTelemetry: each holds for the exporter `otlp`, or a line says that it does not."""
+"""The exporter `otlp` follows each of OpenTelemetry's standard variables, or logs one line that it does not."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def receiver(monkeypatch: pytest.MonkeyPatch, core: ModuleType) -> Iterator[Otlp
 
 
 def send_everything() -> None:
-    """A span, a log record and metrics, in one export."""
+    """Export a span, a log record and metrics at once."""
     exporter = OtlpExporter()
     failure = UnhandledException(
         at=time.time(),
@@ -140,7 +140,7 @@ def test_metrics_keep_to_the_interval_that_the_environment_gives(
         exporter.export(public.snapshot(), [slow_wait(lock=f"{HOT}{number}")])
     sent = [path for path, _ in receiver.headers]
     assert (sent.count("/v1/metrics"), sent.count("/v1/traces")) == (1, 3)
-    # What was counted since comes with the last export.
+    # The last export has everything counted since.
     exporter.finish_by(time.monotonic() + 5)
     exporter.export(public.snapshot(), ())
     assert [path for path, _ in receiver.headers].count("/v1/metrics") == 2

@@ -1,4 +1,4 @@
-"""gunicorn forks its workers while the exporter of the master is at work: each worker sends its own data from zero."""
+"""gunicorn forks workers while the master's exporter is running: each worker sends its own data, from zero."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ SERVICE = """
 
 
 def serve(folder: Path, receiver: OtlpReceiver) -> Counter[int]:
-    """Number of requests that each worker has answered, until two of them have; then they are ended."""
+    """Send requests until two workers have answered. Returns the number per worker after their end."""
     served: Counter[int] = Counter()
     with gunicorn(
         folder,
@@ -75,7 +75,7 @@ def test_each_worker_sends_its_own_data_from_zero(tmp_path: Path) -> None:
                         started[attributes_of(resource)["service.instance.id"]] = point.as_int
     [parent] = [instance for instance, names in spans.items() if "thread service:before_the_fork" in names]
     assert sorted(started.values()) == sorted(served.values())
-    # Of many threads a second of one target, only some have a span.
+    # Only some threads of one target have a span if there are many per second.
     workers = {instance: names["thread service:work"] for instance, names in spans.items() if instance != parent}
     assert workers.keys() == started.keys()
     assert all(0 < workers[instance] <= count for instance, count in started.items())

@@ -22,19 +22,19 @@ SLOW_NS = 10_000_000
 
 
 class Traces:
-    """The spans that came, by their identifiers."""
+    """The received spans, by their identifiers."""
 
     def __init__(self, receiver: OtlpReceiver) -> None:
         self._spans = {span.span_id: span for _, _, span in receiver.spans()}
 
     def request_of(self, span: Any) -> Any:
-        """The request that a span is a part of, None if that did not come or there is none."""
+        """Return the request that a span belongs to. None if there is none or it was not received."""
         while span is not None and span.kind != span.SPAN_KIND_SERVER:
             span = self._spans.get(span.parent_span_id)
         return span
 
     def waits_for_a_request(self) -> list[tuple[Any, Any, Any]]:
-        """Waits for the guard: the wait, the request that waited, and the span of another request that it links to."""
+        """Find waits for the guard: the wait, its request, and the span of another request that it links to."""
         found = []
         for wait in self._spans.values():
             owner = self._spans.get(wait.links[0].span_id) if wait.name == GUARD and wait.links else None
@@ -44,7 +44,7 @@ class Traces:
         return found
 
     def refresh_of(self, span: Any) -> Any:
-        """The `refresh catalogue` that a span is a part of: the guard is held for all of it."""
+        """Return the `refresh catalogue` that a span belongs to. The guard is held during all of it."""
         while span is not None and span.name != "refresh catalogue":
             span = self._spans.get(span.parent_span_id)
         return span
@@ -90,7 +90,7 @@ def test_a_request_that_waits_is_linked_to_a_request_that_held_the_lock_then(
         assert waiting.start_time_unix_nano <= wait.start_time_unix_nano
         assert wait.end_time_unix_nano <= waiting.end_time_unix_nano
         assert attributes_of(wait)["python.lock.owner.function.name"] == "shop.storage.Connection.query"
-        # When the owner was looked at, or a little later on a busy machine, it was in the midst of a refresh.
+        # The owner was in the middle of a refresh when it was looked at, or a little later on a busy machine.
         looked_at = wait.start_time_unix_nano + SLOW_NS
         refresh = traces.refresh_of(owner)
         assert refresh is not None

@@ -1,4 +1,4 @@
-"""Spans of waits and threads, built by the real SDK out of events."""
+"""Spans of waits and threads, built from events with the real SDK."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ RAISED = UnhandledException(
 
 
 class Backend:
-    """The list in which the builder's spans and log records end."""
+    """A backend that collects the builder's spans and log records in a list."""
 
     def __init__(self, **options: Any) -> None:
         self._spans, self._records = InMemorySpanExporter(), InMemoryLogRecordExporter()

@@ -24,7 +24,7 @@ from thread_exporters.otlp import OtlpExporter
 
 @pytest.fixture
 def traced(core: ModuleType) -> Iterator[InMemorySpanExporter]:
-    """The spans of all requests that are traced."""
+    """Collect the spans of all traced requests."""
     spans = InMemorySpanExporter()
     provider = TracerProvider()
     provider.add_span_processor(SimpleSpanProcessor(spans))
@@ -59,7 +59,7 @@ def test_requests_of_the_exporter_are_not(traced: InMemorySpanExporter, receiver
 def test_requests_of_the_exporter_are_not_taken_for_the_programs_by_its_tests(
     core: ModuleType, receiver: OtlpReceiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As `responses` and `requests_mock` replace them."""
+    """Replace adapters the way `responses` and `requests_mock` do."""
     seen: list[object] = []
     monkeypatch.setattr(requests.adapters.HTTPAdapter, "send", lambda *arguments, **options: seen.append(arguments))
     monkeypatch.setattr(requests.Session, "get_adapter", lambda *arguments, **options: seen.append(arguments))

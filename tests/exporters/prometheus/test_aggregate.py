@@ -1,4 +1,4 @@
-"""Our own pages of several processes: the same numbers as prometheus_client's, and what those have not."""
+"""Our own pages for several processes have the same numbers as prometheus_client's, and exemplars."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def test_an_empty_folder_is_a_page_without_series(tmp_path: Path) -> None:
 
 def test_metrics_of_the_application_are_on_the_page_once(tmp_path: Path) -> None:
     ProcessFiles(str(tmp_path), client_files=True).write(snapshot_of_a_shop(), Exemplars())
-    # As prometheus_client names the files of its own metrics.
+    # prometheus_client's names for the files of its own metrics.
     for path in tmp_path.glob("counter_thread-*.db"):
         path.rename(tmp_path / "counter_4711.db")
     page = metrics_page(registry_of_all(str(tmp_path)))[0].decode()
@@ -85,7 +85,7 @@ def test_counters_were_created_when_the_first_process_began(tmp_path: Path) -> N
 
 @pytest.fixture
 def read(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The names of the files that are read."""
+    """Record the names of the files that are read."""
     names: list[str] = []
     read = Folder.read
     monkeypatch.setattr(Folder, "read", lambda folder, name: [names.append(name), read(folder, name)][1])
@@ -98,7 +98,7 @@ def value(everything: AllProcesses, name: str) -> float:
 
 
 def leave(files: ProcessFiles) -> None:
-    """End a process without a word, as if it were killed."""
+    """End a process abruptly, as if it were killed."""
     assert files._lock is not None
     files._lock.release()
 

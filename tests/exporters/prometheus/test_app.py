@@ -22,7 +22,7 @@ Ask = Callable[..., Answer]
 
 @pytest.fixture
 def registry(monkeypatch: pytest.MonkeyPatch) -> Iterator[CollectorRegistry]:
-    """With a metric of the application and those of thread.telemetry."""
+    """Make a registry with a metric of the application and those of thread.telemetry."""
     monkeypatch.setattr(telemetry, "snapshot", snapshot_of_a_shop)
     registry = CollectorRegistry(auto_describe=True)
     Counter("orders", "Orders taken.", registry=registry).inc(3)

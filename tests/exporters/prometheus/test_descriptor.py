@@ -1,4 +1,4 @@
-"""A file that the program has opened under the number of one of our descriptors is left alone."""
+"""A file that has taken the number of one of our descriptors is left alone."""
 
 from __future__ import annotations
 

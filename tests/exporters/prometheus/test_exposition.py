@@ -1,4 +1,4 @@
-"""The page that is written fast is the one that prometheus_client writes."""
+"""Our fast page is identical to the one that prometheus_client writes."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def awkward_snapshot() -> Snapshot:
 
 
 def pages(encoder: Callable[[Any], bytes], collector: ThreadCollector) -> tuple[str, str]:
-    """The page of prometheus_client, and ours."""
+    """Return prometheus_client's page and ours."""
     registry = CollectorRegistry()
     registry.register(collector)
     theirs = encoder(registry).decode()

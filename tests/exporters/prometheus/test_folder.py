@@ -1,4 +1,4 @@
-"""The folder that several processes share, and what may be left in it by accident or by others."""
+"""The folder that several processes share, and the things that accidents or other users may leave in it."""
 
 from __future__ import annotations
 
@@ -381,7 +381,7 @@ def test_descriptors_that_the_program_took_over_are_its_own(tmp_path: Path) -> N
 
 
 def left_by(folder: Path, index: int, snapshot: Snapshot) -> None:
-    """The files of a process that was killed."""
+    """Write the files of a process that was killed."""
     identity = f"thread-{GONE}-{index:x}"
     exemplars = Exemplars()
     exemplars.observe([slow_wait(0.3, started_at=NOON + index, span=SpanContext(index + 1, 2, 1))])

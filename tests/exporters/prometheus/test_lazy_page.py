@@ -1,4 +1,4 @@
-"""The port of a page that nobody has asked for: cheap, quiet in children, and given to the child that does the work."""
+"""A page before its first client: cheap, quiet in children, and passed on to the child that does the work."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ Start = Callable[..., "subprocess.Popen[str]"]
 
 @pytest.fixture
 def start(tmp_path: Path, port: int) -> Iterator[Start]:
-    """Starts a program, observed, whose metrics are on `port`."""
+    """Start an observed program with its metrics on `port`."""
     started: list[subprocess.Popen[str]] = []
 
     def start(program: str, *arguments: str, **environment: str) -> subprocess.Popen[str]:

@@ -1,4 +1,4 @@
-"""Several processes, one page: their counters are added, and the gauges of those that are gone are not."""
+"""One page for several processes: it adds up all counters, but only the gauges of living processes."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ WORKER = """
 
 @contextmanager
 def worker(folder: Path, source: str) -> Iterator[subprocess.Popen[str]]:
-    """Another process that has `files` in the folder; `say` prints and then waits for a line."""
+    """Start another process with `files` in the folder; its `say` prints and then waits for a line."""
     program = textwrap.dedent(WORKER).format(path=[SUPPORT]) + textwrap.dedent(source)
     with subprocess.Popen(
         [sys.executable, "-c", program, str(folder)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
@@ -89,12 +89,12 @@ def samples_of(families: Iterator[Metric]) -> Samples:
 
 
 def read(folder: Path) -> Samples:
-    """The folder as prometheus_client's own collector reads it."""
+    """Read the folder with prometheus_client's own collector."""
     return samples_of(MultiProcessCollector(CollectorRegistry(), str(folder)).collect())
 
 
 def page_of(folder: Path) -> str:
-    """Our own page of the folder."""
+    """Return our own page for the folder."""
     return metrics_page(registry_of_all(str(folder)))[0].decode()
 
 
@@ -205,7 +205,7 @@ def test_a_forked_child_begins_from_zero_beside_its_parent(tmp_path: Path) -> No
 
 
 def test_a_full_disk_is_a_clear_error_and_leaves_the_last_numbers(tmp_path: Path) -> None:
-    # A limit on the size of files refuses what does not fit just as a full disk does.
+    # A limit on file sizes refuses data just like a full disk.
     source = """
         files.write(shop, Exemplars())
         resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
@@ -226,7 +226,7 @@ def test_a_full_disk_is_a_clear_error_and_leaves_the_last_numbers(tmp_path: Path
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of its own, of 400 kB."""
+    """Mount a separate file system of 400 kB."""
     folder = tmp_path / "disk"
     folder.mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", "size=400k", "tmpfs", folder]

@@ -55,7 +55,7 @@ def taken_port() -> Iterator[int]:
 
 @pytest.fixture
 def show(monkeypatch: pytest.MonkeyPatch) -> Callable[[Snapshot], None]:
-    """Lets the exporter read a snapshot made by hand."""
+    """Make the exporter read a handmade snapshot."""
     return lambda snapshot: monkeypatch.setattr(telemetry, "snapshot", lambda: snapshot)
 
 
@@ -396,7 +396,7 @@ def test_a_taken_port_is_one_clear_line(
 
 
 def test_a_taken_port_lets_a_program_without_logging_run_on(taken_port: int) -> None:
-    # A process says nothing of a port if one that it comes from has a page, as this one may still have.
+    # A process logs nothing about a port if an ancestor has a page, as this one may still have.
     program = """
 from thread import telemetry
 from thread_exporters._page import lending_listener
@@ -488,7 +488,7 @@ def test_a_forked_child_leaves_the_port_to_the_parent() -> None:
         assert b"python_thread_count" in generate_latest(registry)
         exporter.shutdown(5.0)
         os.write(go, b".")
-        # The parent goes without a word. Had the child kept its copy of the socket, the port would never be free.
+        # The parent ends abruptly. If the child had kept its copy of the socket, the port would never be free.
         deadline = time.monotonic() + 20
         while True:
             try:

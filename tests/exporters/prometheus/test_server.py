@@ -1,4 +1,4 @@
-"""The server of the metrics page, and what clients may do to it."""
+"""The server of the metrics page, with all kinds of clients."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def test_clients_that_say_nothing_take_no_threads_and_a_bounded_number_of_descri
     descriptors = len(os.listdir("/proc/self/fd"))
     with ExitStack() as stack:
         silent = [stack.enter_context(connect(exporter)) for _ in range(60)]
-        # Refused clients are told so; whoever reads has been accepted.
+        # Refused clients get an answer, so a client that keeps reading has been accepted.
         assert all_of(silent[-1]).startswith(b"HTTP/1.0 503 Service Unavailable\r\n")
         assert len(os.listdir("/proc/self/task")) <= threads
         assert len(os.listdir("/proc/self/fd")) - descriptors - len(silent) <= 2 * MAX_CONNECTIONS + 1

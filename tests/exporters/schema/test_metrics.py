@@ -18,7 +18,7 @@ from thread.telemetry import (
 )
 from thread_exporters._schema.metrics import METRICS, HistogramMetric, Metric, NumberMetric
 
-# As people who wrote a dashboard know them: to change one of these names is to break their dashboards.
+# The names in people's dashboards. Changing one of them breaks those dashboards.
 PUBLISHED = """
 python.thread.count                 updowncounter {thread}      python_thread_count
 python.thread.started               counter       {thread}      python_thread_started_total
@@ -105,7 +105,7 @@ def test_every_point_has_a_value_for_each_attribute_and_no_two_have_the_same(
 
 @each_metric
 def test_an_empty_snapshot_has_no_series_but_that_of_the_process(metric: NumberMetric | HistogramMetric) -> None:
-    # The caps are of the process.
+    # Caps hold per process.
     series = 6 if metric.name == "python.thread.telemetry.capped" else int(not metric.attributes)
     assert len(list(metric.read(Snapshot(taken_at=0.0)))) == series
 

@@ -19,7 +19,7 @@ def refresh() -> None:
 
 @app.task
 def change_prices() -> None:
-    """With threads of its own, as a task in a process has them."""
+    """Run a task with threads of its own."""
     threads = [threading.Thread(target=function) for function in (refresh, price, price, price)]
     for thread in threads:
         thread.start()

@@ -1,4 +1,4 @@
-"""Takes messages from a queue that is too short for its consumers, as one of Kafka or RabbitMQ is drained."""
+"""A consumer of messages, as for Kafka or RabbitMQ, with a queue that is too short."""
 
 import queue
 import threading

@@ -1,4 +1,4 @@
-"""Jobs in processes that live for a moment, each with threads of its own."""
+"""Jobs in short-lived processes, each with threads of its own."""
 
 import multiprocessing
 import sys

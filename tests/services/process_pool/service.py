@@ -1,4 +1,4 @@
-"""Workers in processes of their own, each of which has threads."""
+"""Worker processes that have threads."""
 
 import threading
 import time
