@@ -144,12 +144,12 @@ def test_stop_is_not_held_up_by_exporters_that_hang_or_raise(
     telemetry: ModuleType, core: ModuleType, caplog: pytest.LogCaptureFixture, wait_until: WaitUntil
 ) -> None:
     hanging, other, failing = HangingExporter(), RecordingExporter(), FailingExporter()
-    telemetry.start(hanging, other, failing, export_interval=3600, export_timeout=1)
+    telemetry.start(hanging, other, failing, export_interval=3600, export_timeout=3)
     began = time.monotonic()
     telemetry.stop()
     took = time.monotonic() - began
     hanging.gate.set()
-    assert took < 10
+    assert took < 30
     assert len(other.snapshots) == len(other.timeouts) == 1
     assert core.internal_errors() == 3
     assert sorted(record.getMessage() for record in caplog.records) == [

@@ -118,11 +118,11 @@ def _started_by(observed: object, found: Any) -> object:
 
 def greenlets() -> str | None:
     """The library whose greenlets replace the threads of `threading`."""
-    found = _place_of_greenlets()
+    found = _greenlet_replacement()
     return None if found is None else found[1]
 
 
-def _place_of_greenlets() -> tuple[str, str] | None:
+def _greenlet_replacement() -> tuple[str, str] | None:
     namespace = module_namespace(sys.modules.get("threading"))
     for name in ("_allocate_lock", "Lock", "_start_new_thread", "_start_joinable_thread"):
         library = as_text(attribute(namespace.get(name), "__module__")).partition(".")[0]
@@ -143,7 +143,7 @@ def refusal() -> str | None:
 
     A debugger's threads are: its replacement calls the interpreter's function.
     """
-    found = _place_of_greenlets()
+    found = _greenlet_replacement()
     if found is None:
         return None
     name, _ = found
