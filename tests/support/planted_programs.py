@@ -54,11 +54,13 @@ def thread(dump: Dump, name: str) -> ThreadView | None:
 
 
 @contextmanager
-def planted(name: str, *arguments: str) -> Iterator[PlantedProgram]:
+def planted(name: str, *arguments: str, observed: bool = False) -> Iterator[PlantedProgram]:
     """Start a program under this Python, or under the one that PLANTED_PYTHON names, and end it afterwards."""
-    python = os.environ.get("PLANTED_PYTHON", sys.executable)
+    command = [os.environ.get("PLANTED_PYTHON", sys.executable), "-I"]
+    if observed:
+        command = [sys.executable, "-m", "thread", "run", "--exporter", "none"]
     process = subprocess.Popen(
-        [python, "-I", str(PLANTED), name, *arguments], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [*command, str(PLANTED), name, *arguments], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
     assert process.stdout is not None
     try:

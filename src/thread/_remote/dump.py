@@ -126,7 +126,12 @@ class _Believed:
             if activity.wait:
                 around.setdefault(activity.wait.resource, []).append(activity)
         finder = Names(self.program.objects)
-        return {resource: finder.name(resource, threads[:8]) for resource, threads in around.items()}
+        return {resource: self._name(finder, resource, threads[:8]) for resource, threads in around.items()}
+
+    def _name(self, finder: Names, resource: Resource, around: list[Activity]) -> str:
+        if resource.kind in ("join", "start of a thread"):
+            return self.program.name_of_object(resource.address)
+        return finder.name(resource, around)
 
 
 def _in_order(findings: list) -> list[int]:  # type: ignore[type-arg]

@@ -35,6 +35,11 @@ class Case:
         assert wait is not None
         return wait.resource
 
+    def wanted_name(self, thread: int) -> str:
+        resource = self.wanted(thread)
+        name = self.names[resource]
+        return {"join": f"the end of {name}", "future": f"the result of {name}"}.get(resource.kind, name)
+
     def place(self, thread: int) -> str:
         """Function and line at which a thread waits, or is."""
         activity = self.activities[thread]
@@ -66,7 +71,7 @@ def _waits(case: Case) -> dict[object, wait_for.Wait]:
         thread: wait_for.Wait(
             frozenset(case.enders[thread].threads),
             case.enders[thread].complete,
-            wait.timed or thread not in case.asleep,
+            wait.timed or not (wait.polled or thread in case.asleep),
         )
         for thread, activity in case.activities.items()
         if (wait := activity.wait) is not None and thread in case.enders
@@ -99,7 +104,7 @@ def _part(case: Case, thread: int, knot: list[int]) -> Part:
     for other in knot:
         if case.wanted(other).kind in _OF_ITSELF and thread in case.enders[other].threads:
             held[case.wanted(other)] = None
-    return Part(case.place(thread), [case.names[resource] for resource in held], case.names[case.wanted(thread)])
+    return Part(case.place(thread), [case.names[resource] for resource in held], case.wanted_name(thread))
 
 
 def _of_ended_threads(case: Case) -> Iterator[FindingView]:
@@ -132,7 +137,7 @@ def _why_asleep(case: Case, owner: int, activity: Activity) -> str:
     if activity.wait is not None:
         if owner in case.enders and case.enders[owner].threads:
             return ""  # Then that one is to blame, or all of them are.
-        return f"waits for {case.names[activity.wait.resource]}"
+        return f"waits for {case.wanted_name(owner)}"
     if task is not None and task.state in ("S", "D") and activity.call and task.futex == 0:
         return f"is in {activity.call}"
     return ""

@@ -26,6 +26,8 @@ class Call(NamedTuple):
     function: int
     instance: int
     """0 if it belongs to none."""
+    arguments: int = -1
+    """Number of its arguments; -1 if that cannot be told."""
 
 
 class Frame:
@@ -114,8 +116,10 @@ class Frame:
         if name == "BEFORE_WITH" and height > 0:
             return self._entered(height)
         if name in ("CALL", "PRECALL", "CALL_KW"):
-            arguments = self._argument(offset) + (name == "CALL_KW")
-            return self._called(self.stack(height - arguments - 1), self.stack(height - arguments))
+            arguments = self._argument(offset)
+            values = arguments + (name == "CALL_KW")
+            found = self._called(self.stack(height - values - 1), self.stack(height - values))
+            return found and found._replace(arguments=arguments)
         if name == "CALL_FUNCTION_EX":
             newest = self.objects.layout.version >= (3, 14)
             arguments = 2 if newest else 1 + (code[offset + 1] & 1)
@@ -142,7 +146,7 @@ class Frame:
         if not top:
             return None
         found = bound(self.objects, top)
-        return found if found.instance else Call(0, top)
+        return found._replace(arguments=0) if found.instance else Call(0, top, 0)
 
     @property
     def held_back(self) -> tuple[int, ...]:

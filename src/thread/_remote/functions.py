@@ -10,6 +10,8 @@ from .memory import UnreadableMemoryError
 from .objects import Objects
 
 _FILES = ("threading.py", "queue.py", "contextlib.py", "concurrent/futures/_base.py", "concurrent/futures/thread.py")
+_OURS: Final = ("/thread/_observed/", "/thread/_core_py/")
+"""Folders of what observes a program: it stands between the program and the library."""
 
 BEGINNINGS: Final = frozenset(
     {"threading.Thread.run", "threading.Thread._bootstrap_inner", "threading.Thread._bootstrap"}
@@ -23,7 +25,7 @@ def library_name(code: Code) -> str:
     for ending in _FILES:
         if file.endswith(ending) and (len(file) == len(ending) or file[-len(ending) - 1] in "/\\"):
             return f"{ending.removesuffix('.py').rpartition('/')[2]}.{code.qualname}"
-    return ""
+    return f"ours.{code.qualname}" if any(folder in file for folder in _OURS) else ""
 
 
 def is_library(frame: Frame, *names: str) -> bool:

@@ -40,8 +40,8 @@ def holds_of(objects: Objects, stack: Stack) -> tuple[Hold, ...]:
     given_up: set[Resource] = set()
     for depth, frame in enumerate(stack.frames):
         try:
-            if is_library(frame, "threading.Condition.wait"):
-                lock = lock_of_condition(objects, frame.local("self"))
+            if is_library(frame, "threading.Condition.wait", "ours._sleep"):
+                lock = lock_of_condition(objects, frame.local("self") or frame.local("condition"))
                 given_up |= {lock} if lock else set()
             found.extend(hold for hold in _holds_of_frame(objects, stack, depth) if hold.resource not in given_up)
         except UnreadableMemoryError:

@@ -14,6 +14,8 @@ from .resources import Resource
 
 _FRAMES: Final = 12
 """Frames of a thread whose variables are looked through."""
+_NO_PLACE: Final = frozenset({"future", "futures", "work", "exit"})
+"""Kinds whose address says nothing to anybody."""
 _NO_INSTANCES: Final = frozenset(
     {"str", "int", "float", "bool", "bytes", "tuple", "list", "dict", "set", "NoneType", "function", "type", "module"}
 )
@@ -104,13 +106,17 @@ class Names:
             return
 
 
+def _nameless(resource: Resource) -> str:
+    return f"a {resource.kind}" if resource.kind in _NO_PLACE else f"{resource.kind} at {resource.address:#x}"
+
+
 def told_apart(names: dict[Resource, str]) -> dict[Resource, str]:
     """Number the objects that share a name, and call those without one by their address."""
     sharing: dict[str, list[Resource]] = {}
     for resource in sorted(names):
         if names[resource]:
             sharing.setdefault(names[resource], []).append(resource)
-    result = {resource: f"{resource.kind} at {resource.address:#x}" for resource in names}
+    result = {resource: _nameless(resource) for resource in names}
     for name, resources in sharing.items():
         for number, resource in enumerate(resources, 1):
             result[resource] = f"{name} #{number}" if len(resources) > 1 else name

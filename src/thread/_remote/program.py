@@ -11,7 +11,7 @@ from .functions import BEGINNINGS, library_name
 from .holds import Hold, holds_of
 from .memory import UnreadableMemoryError
 from .objects import Objects
-from .resources import LOCK, RLOCK, Resource, queued_items, state_of
+from .resources import LOCK, RLOCK, Resource, is_observed, queued_items, state_of
 from .threads import Look, ThreadState
 from .waits import Wait, describe_call, wait_of
 
@@ -88,16 +88,20 @@ class Program:
     def name(self, activity: Activity, pid: int) -> str:
         """Return the name of a thread; for one that `threading` did not start, the function that it began with."""
         is_main = activity.state.native_id == pid
-        try:
-            thread = activity.thread_object or (self.main_thread if is_main else 0)
-            if thread and (name := self.objects.attribute(thread, "_name")):
-                return self.objects.text(name)
-        except UnreadableMemoryError:
-            pass
-        if is_main:
-            return "MainThread"
+        thread = activity.thread_object or (self.main_thread if is_main else 0)
+        name = self.name_of_object(thread) or ("MainThread" if is_main else "")
+        if name:
+            return name
         frames = activity.state.stack.frames
         return frames[-1].code.qualname if frames else f"thread {activity.state.native_id}"
+
+    def name_of_object(self, thread: int) -> str:
+        """Return the name that a `threading.Thread` has, empty if it cannot be read."""
+        try:
+            name = self.objects.attribute(thread, "_name") if thread else 0
+            return self.objects.text(name) if name else ""
+        except UnreadableMemoryError:
+            return ""
 
     def enders(self, wait: Wait) -> Enders:
         """Return who could end a wait, as far as it can be seen."""
@@ -119,13 +123,16 @@ class Program:
         if not state.locked:
             return Enders()
         held = self._held(lock)
-        if lock.kind == RLOCK:
+        if state.owner:
             owners = [each for each in self.activities.values() if each.state.ident == state.owner]
             if not owners:
                 return Enders(ended=self.look.complete and bool(state.owner))
             address = owners[0].state.address
-            sure = len(owners) == 1 and (address in held or takes_locks(owners[0].state.stack))
+            proved = address in held or takes_locks(owners[0].state.stack) or is_observed(self.objects, lock.address)
+            sure = len(owners) == 1 and proved
             return Enders((address,), (held.get(address),), complete=sure, doubtful=not sure)
+        if lock.kind == RLOCK:
+            return Enders()  # Between two owners.
         # Two threads cannot both hold it: then one of the traces is of a lock that was released by other means.
         if len(held) == 1 and all(hold.sure for hold in held.values()):
             return Enders(tuple(held), tuple(held.values()), complete=True)

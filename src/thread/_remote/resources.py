@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import struct
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
+from .layout.observed import LAST_SPECIAL, MOST_WAITERS, MUTEX_QUEUE, MUTEX_SIZE, MUTEX_WORD, WAITER_WORDS
 from .memory import UnreadableMemoryError
 from .objects import Objects
 
@@ -47,6 +49,9 @@ def lock_of_condition(objects: Objects, condition: int) -> Resource | None:
 def state_of(objects: Objects, lock: Resource) -> LockState:
     """Read whether a lock is held, and by whom if it says so."""
     layout, memory = objects.layout, objects.memory
+    if is_observed(objects, lock.address):
+        owner = memory.word(lock.address + MUTEX_WORD)
+        return LockState(owner != 0, owner if owner > LAST_SPECIAL else 0)
     if lock.kind == LOCK:
         return LockState(bool(memory.byte(lock.address + layout.lock_locked) & 1), 0)
     owner = memory.word(lock.address + layout.rlock_owner)
@@ -57,10 +62,37 @@ def state_of(objects: Objects, lock: Resource) -> LockState:
     return LockState(locked, owner if locked else 0)
 
 
+def is_observed(objects: Objects, address: int) -> bool:
+    """True for a lock of ours, which keeps its owner whatever its kind is."""
+    kind = objects.type_of(address)
+    if objects.type_name(kind) == "type":
+        return False
+    if objects.memory.word(kind + objects.layout.type_basicsize) != MUTEX_SIZE:
+        raise UnreadableMemoryError("a lock of another version of thread-telemetry")
+    return True
+
+
+def _is_queued(objects: Objects, mutex: int, futex: int) -> bool:
+    """True if whoever sleeps on a word waits in the queue of a lock of ours."""
+    queue = objects.memory.word(mutex + MUTEX_QUEUE)
+    semaphores = (futex, objects.memory.word(futex - 8))
+    waiter = objects.memory.word(queue) if queue else queue
+    for _ in range(MOST_WAITERS):
+        if waiter == queue:
+            return False
+        words = struct.unpack(f"<{WAITER_WORDS}Q", objects.memory.read(waiter, 8 * WAITER_WORDS))
+        if not set(words).isdisjoint(semaphores):
+            return True
+        waiter = words[0]
+    return False
+
+
 def is_slept_on(objects: Objects, address: int, futex: int) -> bool:
     """True if the word that a thread sleeps on belongs to the lock, or the queue, at an address."""
     layout, memory = objects.layout, objects.memory
     try:
+        if lock_at(objects, address) and is_observed(objects, address):
+            return _is_queued(objects, address, futex)
         is_queue = objects.type_name(address) == "_queue.SimpleQueue"
         if layout.version >= (3, 13 if is_queue else 14):
             # The sleeper's own record: where it is parked stands before what it sleeps on.

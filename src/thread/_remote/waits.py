@@ -10,7 +10,7 @@ from .functions import BEGINNINGS, function_name, library_name
 from .memory import UnreadableMemoryError
 from .objects import Objects
 from .process import Task
-from .resources import Resource, is_slept_on, lock_at
+from .resources import Resource, is_observed, is_slept_on, lock_at
 
 _KINDS: Final = {
     "threading.Condition.wait": "condition",
@@ -30,6 +30,7 @@ _KINDS: Final = {
     "_base.as_completed": "futures",
     "thread._worker": "work",
     "threading._shutdown": "exit",
+    "ours._acquire_contended": "semaphore",
 }
 """Functions of the library that wait, and for what. Of several on one stack, the outermost counts."""
 
@@ -48,6 +49,8 @@ class Wait:
     """True if it ends by itself, or that cannot be told."""
     seen: bool
     """True if the kernel confirms that the thread sleeps, and where."""
+    polled: bool = False
+    """True if the thread looks again now and then, as one does that waits for a lock of ours."""
 
 
 def wait_of(objects: Objects, stack: Stack, task: Task | None) -> Wait | None:
@@ -76,13 +79,26 @@ def _wait(objects: Objects, stack: Stack, task: Task) -> Wait | None:
     resource, depth = _by_library(stack, lock)
     if resource is None:
         resource = lock or Resource(kind or "", call.instance)
-    return Wait(resource, depth, task.has_time_limit or task.futex is None, task.futex is not None)
+    polled = kind == "library" and library_name(top.code).startswith("ours.")
+    timed = task.has_time_limit or task.futex is None
+    if lock is not None and is_observed(objects, lock.address):
+        polled, timed = True, call.arguments != 0
+    elif polled:
+        timed = not _waits_without_limit(objects, stack)
+    return Wait(resource, depth, timed, task.futex is not None, polled)
+
+
+def _waits_without_limit(objects: Objects, stack: Stack) -> bool:
+    """True if a semaphore that we observe is waited for without a time limit."""
+    frames = (frame for frame in stack.frames if library_name(frame.code) == "ours._acquire_contended")
+    limit = next((frame.local("timeout") for frame in frames), 0)
+    return bool(limit) and objects.type_name(limit) == "NoneType"
 
 
 def _is_bookkeeping(objects: Objects, top: Frame, lock: Resource) -> bool:
     """True if a lock is one that the library makes for one wait."""
     name = library_name(top.code)
-    if name == "threading.Condition.wait":
+    if name in ("threading.Condition.wait", "ours._sleep_until_told"):
         return top.local("waiter") == lock.address
     return name in ("threading.Thread._wait_for_tstate_lock", "threading.Thread.join", "threading._shutdown")
 
@@ -105,7 +121,7 @@ def _by_library(stack: Stack, lock: Resource | None) -> tuple[Resource | None, i
 def _object_of(frame: Frame, kind: str) -> int:
     if kind == "work":
         return frame.local("work_queue")
-    return frame.local("self")
+    return frame.local("self") or frame.local("semaphore")
 
 
 def describe_call(objects: Objects, stack: Stack) -> str:
