@@ -53,7 +53,7 @@ def take_paused(process: Process) -> Dump:
         memory, paused = copy_while_stopped(process, needed)
         longest = max(longest, paused)
         program = Program(Look(PausedProcess(process, memory), runtime, before=before.look))
-        if not memory.missing:
+        if not memory.missing and not memory.is_torn:
             still = dict.fromkeys(program.activities, True)
             break
         needed |= memory.missing | set(program.look.memory.pages)

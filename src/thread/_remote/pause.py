@@ -12,7 +12,7 @@ import signal
 import time
 import warnings
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Final
 
@@ -33,6 +33,8 @@ class PausedMemory:
         self._memory = memory
         self._pages = pages
         self.missing: set[int] = set()
+        self.is_torn = False
+        """True if the process may have gone on before all was copied."""
 
     def read(self, address: int, size: int) -> bytes:
         page = self._pages.get(address // PAGE)
@@ -66,7 +68,9 @@ def copy_while_stopped(process: Process, numbers: Iterable[int]) -> tuple[Paused
             pages.update(_read_pages(process, group))
             if time.perf_counter() - stop.began > LIMIT:
                 break
-    return PausedMemory(process.memory, pages), stop.took
+    memory = PausedMemory(process.memory, pages)
+    memory.is_torn = stop.took > _WATCHDOG / 2
+    return memory, stop.took
 
 
 @dataclass(slots=True)
@@ -145,7 +149,8 @@ def _watchdog(process: int) -> Iterator[None]:
         os.close(waits)
         os.read(ready, 1)
         yield
-        os.write(ends, b"d")
+        with suppress(BrokenPipeError):
+            os.write(ends, b"d")
     finally:
         for descriptor in (ends, ready, says):
             os.close(descriptor)
