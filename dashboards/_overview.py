@@ -1,4 +1,4 @@
-"""Overview: is any of the services losing time to locks, and are its threads well?"""
+"""Overview: which lock hurts which service, and since when? Are the threads well?"""
 
 from __future__ import annotations
 
@@ -6,249 +6,124 @@ from typing import Final
 
 from grafana_foundation_sdk.builders.dashboard import Dashboard
 
-from ._board import AnyPanel, board
+from ._alerts import firing_alerts
+from ._board import AnyPanel, Row, board
+from ._contention import (
+    contended_locks,
+    oldest_by_instance,
+    share_lost,
+    share_lost_by_instance,
+    start_delay_by_instance,
+    waiting_by_lock,
+)
+from ._coverage import coverage_panels, instances
 from ._executors import executor_panels
-from ._links import OVERVIEW_UID, to_lock_of_cell, to_lock_of_series
-from ._panels import EACH_INSTANCE, NUMBER, PER_SECOND, SECONDS, SHARE, lines, number, query
-from ._promql import INSTANCE, RATE_WINDOW, WHOLE_RANGE, Selection, aggregate, only, top, total
-from ._tables import LabelColumn, ValueColumn, rows
+from ._links import OVERVIEW_UID
+from ._panels import AVERAGE, COUNT, PER_MINUTE, SECONDS, SHARE, lines, number, query
+from ._promql import INSTANCE, RECENTLY, SERVICE, Selection, aggregate, total
+from ._reading import how_to_read
 from ._words import YES_OR_NO
 
 _SELECTED: Final = Selection()
-_LOCK: Final = ("python.lock.name", "python.lock.type")
-_EXPORTER: Final = ("python.thread.telemetry.exporter",)
-_CAP: Final = ("python.thread.telemetry.cap",)
-_EACH_CAP: Final = "{{python_thread_telemetry_cap}} in {{job}} {{instance}}"
+_PLAIN: Final = _SELECTED.where('python_lock_type!="semaphore"')
+"""Without semaphores: an idle consumer of a signal waits for one, and is well."""
+_NOTHING: Final = f"0 * count({_SELECTED.now('python.thread.telemetry.instrumented')})"
+"""0 as long as there is an instance, and no value when all are gone."""
 
 
 def overview() -> Dashboard:
     return board(
         OVERVIEW_UID,
         "Threads and locks: overview",
-        "Which services and instances lose time to locks, which locks cost it, and how their threads and executors do.",
-        {
-            "At a glance": _at_a_glance(),
-            "Locks": _locks(),
-            "Threads": _threads(),
-            "Executors": executor_panels(),
-            "What is observed": _coverage(),
-        },
+        "The services and instances that lose time to locks, the locks that cost it, and the state of their threads "
+        "and executors.",
+        [
+            Row("", [*_at_a_glance(), firing_alerts(16, 7), waiting_by_lock(8, 7), contended_locks()]),
+            Row("Instances compared", [share_lost_by_instance(), oldest_by_instance(), start_delay_by_instance()]),
+            Row("Threads", _threads()),
+            Row("Executors", executor_panels(), collapsed=True),
+            Row("What is observed", coverage_panels(), collapsed=True),
+            Row("How to read this board", [how_to_read()], collapsed=True),
+        ],
     )
-
-
-def _share_lost(*by: str) -> str:
-    # The threads that were started are counted, and with them goes the main thread, which nobody started.
-    lost = total(_SELECTED.rate("python.lock.wait.duration", "sum"), *by)
-    threads = total(f"avg_over_time({_SELECTED.now('python.thread.count')}[{RATE_WINDOW}])", *by)
-    main_threads = total(f"count by (job, instance) ({_SELECTED.now('python.thread.telemetry.instrumented')})", *by)
-    return f"{lost} / ({threads} + {main_threads})"
 
 
 def _at_a_glance() -> list[AnyPanel]:
     exceptions = total(_SELECTED.growth("python.thread.unhandled_exceptions"))
     return [
+        instances(),
         number(
-            "Thread time lost to lock waits",
-            "Of all the time that threads existed, how much they spent waiting for locks. A wait counts when it "
-            "ends, so a single long one may show as more than 100 %. Each instance is taken to have one main "
-            "thread.",
+            "Time lost, worst instance",
+            "The share of the time of its working threads that the worst instance lost to waits for locks, over 5 "
+            "minutes. Threads that are idle, waiting for work at a queue, a condition or in an executor, do not "
+            "count as working. Waits for semaphores are left out, since an idle consumer waits for one.",
             SHARE,
-            f"({_share_lost()}) or vector(0)",
+            query(f"{aggregate('max', share_lost(RECENTLY, *INSTANCE))} or {_NOTHING}"),
             limits=(0.05, 0.2),
         ),
         number(
-            "Threads waiting for a lock",
-            "How many threads wait for a lock at this moment.",
-            NUMBER,
-            f"{total(_SELECTED.now('python.lock.waiters'))} or vector(0)",
+            "Threads waiting",
+            "Threads that wait for a lock at this moment. Semaphores are left out.",
+            COUNT,
+            query(f"{total(_PLAIN.now('python.lock.waiters'))} or {_NOTHING}"),
+            span=3,
         ),
         number(
             "Oldest wait now",
-            "How long the longest of the waits that last has been going on. One that keeps growing is a deadlock, "
-            "or an owner that is stuck.",
+            "Age of the oldest wait in progress; 0 if no thread waits. One that keeps growing is a deadlock, or an "
+            "owner that is stuck. Semaphores are left out.",
             SECONDS,
-            f"{aggregate('max', _SELECTED.now('python.lock.wait.oldest'))} or vector(0)",
+            query(f"{aggregate('max', _PLAIN.now('python.lock.wait.oldest'))} or {_NOTHING}"),
+            span=3,
             limits=(1, 10),
         ),
         number(
             "Running threads",
-            "How many of the threads that were started run now. Main threads are not among them.",
-            NUMBER,
-            total(_SELECTED.now("python.thread.count")),
+            "Threads that run now. Main threads are not among them.",
+            COUNT,
+            query(total(_SELECTED.now("python.thread.count"))),
+            span=3,
         ),
         number(
             "Unhandled exceptions",
-            "How many exceptions ended a thread during the time shown.",
-            NUMBER,
-            f"{exceptions} or vector(0)",
+            "Exceptions that ended a thread during the time shown.",
+            COUNT,
+            query(f"{exceptions} or {_NOTHING}").instant(),
             limits=(1, 10),
         ),
         number(
-            "All instances observed",
-            "No, if threading of one of the instances makes locks and threads that nobody sees: "
-            "telemetry.instrument() was not called there, or was undone.",
-            NUMBER,
-            aggregate("min", _SELECTED.now("python.thread.telemetry.instrumented")),
+            "All observed",
+            "No, if threading of an instance makes locks and threads that nobody sees: telemetry.instrument() was "
+            "not called there, or was undone.",
+            AVERAGE,
+            query(aggregate("min", _SELECTED.now("python.thread.telemetry.instrumented"))).instant(),
+            span=3,
             words=YES_OR_NO,
         ),
     ]
 
 
-def _locks() -> list[AnyPanel]:
-    waited = total(_SELECTED.rate("python.lock.wait.duration", "sum"), *_LOCK)
-    return [
-        lines(
-            "Thread time lost to lock waits, by instance",
-            "Of all the time that the threads of an instance existed, how much they spent waiting for locks.",
-            SHARE,
-            query(_share_lost(*INSTANCE), EACH_INSTANCE),
-        ),
-        lines(
-            "Oldest wait, by instance",
-            "How long the longest of the waits that last has been going on. A line that climbs is a thread that "
-            "does not get its lock; it falls to 0 when nobody waits.",
-            SECONDS,
-            query(aggregate("max", _SELECTED.now("python.lock.wait.oldest"), *INSTANCE), EACH_INSTANCE),
-        ),
-        _contended_locks(),
-        lines(
-            "Time waited, by lock",
-            "Seconds waited in each second, which is how many threads wait for the lock on average. The ten locks "
-            "that cost the most at each moment; a click on a line leads to its lock.",
-            NUMBER,
-            query(top(10, waited), "{{python_lock_name}}"),
-            span=24,
-            stacked=True,
-            links=[to_lock_of_series()],
-        ),
-    ]
-
-
-def _contended_locks() -> AnyPanel:
-    waited = total(_SELECTED.growth("python.lock.wait.duration", "sum"), *_LOCK)
-    wanted = top(20, f"{waited} > 0")
-    contended = total(_SELECTED.increase("python.lock.contentions"), *_LOCK)
-    acquired = total(_SELECTED.increase("python.lock.acquisitions"), *_LOCK)
-    timed_out = total(_SELECTED.increase("python.lock.timeouts"), *_LOCK)
-    slow = _SELECTED.quantile(0.99, "python.lock.wait.duration", *_LOCK, window=WHOLE_RANGE)
-    oldest = aggregate("max", _SELECTED.now("python.lock.wait.oldest"), *_LOCK)
-    return rows(
-        "Top contended locks",
-        "The locks that cost the most waiting during the time shown. A click on a lock leads to who waits for whom. "
-        "99 % of the waits were shorter than p99, which is estimated from buckets that double.",
-        [LabelColumn("Lock", "python.lock.name", to_lock_of_cell()), LabelColumn("Type", "python.lock.type")],
-        [
-            ValueColumn("Waited", wanted, SECONDS, gauge=True),
-            ValueColumn("Contentions", only(contended, wanted, *_LOCK), NUMBER),
-            ValueColumn("Share contended", only(f"{contended} / {acquired}", wanted, *_LOCK), SHARE),
-            ValueColumn("Wait p99", only(slow, wanted, *_LOCK), SECONDS),
-            ValueColumn("Oldest wait now", only(oldest, wanted, *_LOCK), SECONDS),
-            ValueColumn("Time-outs", only(timed_out, wanted, *_LOCK), NUMBER),
-        ],
-    )
-
-
 def _threads() -> list[AnyPanel]:
-    exceptions = _SELECTED.growth("python.thread.unhandled_exceptions", window=RATE_WINDOW)
+    died = total(_SELECTED.rate("python.thread.unhandled_exceptions"), *SERVICE, "python.thread.target", "error.type")
     return [
         lines(
             "Threads, by target",
-            "How many threads run each target, the function that they were started with.",
-            NUMBER,
-            query(total(_SELECTED.now("python.thread.count"), "python.thread.target"), "{{python_thread_target}}"),
-            span=8,
+            "Threads that run each target, the function that they were started with.",
+            COUNT,
+            query(
+                total(_SELECTED.now("python.thread.count"), *SERVICE, "python.thread.target"),
+                "{{job}} {{python_thread_target}}",
+            ),
             stacked=True,
-        ),
-        lines(
-            "Start delay p99, by instance",
-            "99 % of the threads entered their function sooner than this after they were asked for. It grows when "
-            "the CPU or the GIL is busy. Empty when no thread was started.",
-            SECONDS,
-            query(_SELECTED.quantile(0.99, "python.thread.start.duration", *INSTANCE), EACH_INSTANCE),
-            span=8,
+            long_names=True,
         ),
         lines(
             "Unhandled exceptions, by target and type",
-            "Exceptions that ended a thread. The first of its kind is counted as well.",
-            NUMBER,
-            query(
-                f"{total(exceptions, 'python.thread.target', 'error.type')} > 0",
-                "{{error_type}} in {{python_thread_target}}",
-            ),
-            span=8,
+            "Exceptions a minute that ended a thread.",
+            PER_MINUTE,
+            query(f"60 * {died} > 0", "{{job}} {{error_type}} in {{python_thread_target}}"),
             bars=True,
-        ),
-    ]
-
-
-def _coverage() -> list[AnyPanel]:
-    def each(name: str) -> str:
-        return aggregate("max", _SELECTED.now(f"python.thread.telemetry.{name}"), *INSTANCE)
-
-    def growth(name: str) -> str:
-        return _SELECTED.growth(f"python.thread.telemetry.{name}")
-
-    last = _SELECTED.now("python.thread.telemetry.export.last.timestamp")
-    instrumented = aggregate("min", _SELECTED.now("python.thread.telemetry.instrumented"), *INSTANCE)
-    recorders = total(_SELECTED.now("python.thread.telemetry.info"), *INSTANCE, "version", "core", "python")
-    return [
-        rows(
-            "Coverage, by instance",
-            "What is not seen of each instance: locks that existed before observation began, and modules that had "
-            "taken the interpreter's own primitives by then. `python -m thread run` begins before all of them. Also "
-            "files of several processes that are left out since they cannot be understood.",
-            [
-                LabelColumn("Service", "job"),
-                LabelColumn("Instance", "instance"),
-                LabelColumn("Version", "version"),
-                LabelColumn("Core", "core"),
-                LabelColumn("Python", "python"),
-            ],
-            [
-                ValueColumn("Processes", recorders, NUMBER),
-                ValueColumn("Child processes", each("child.processes"), NUMBER),
-                ValueColumn("Unobserved locks", each("unobserved.locks"), NUMBER),
-                ValueColumn("Unobserved modules", each("unobserved.modules"), NUMBER),
-                ValueColumn("Unreadable files", each("unreadable.files"), NUMBER),
-                ValueColumn("Instrumented", instrumented, NUMBER, words=YES_OR_NO),
-            ],
-            span=12,
-            height=8,
-        ),
-        lines(
-            "Dropped events, by instance",
-            "Events a second that were lost because a buffer was full or an exporter failed: evidence of slow waits, "
-            "spans of threads, exceptions. No count, time or histogram on these dashboards misses anything by it.",
-            PER_SECOND,
-            query(total(_SELECTED.rate("python.thread.telemetry.dropped"), *INSTANCE), EACH_INSTANCE),
-        ),
-        rows(
-            "Exporters, by instance",
-            "How many exports succeeded and how many calls failed in the selected time, and how long ago the last one "
-            "succeeded.",
-            [LabelColumn("Service", "job"), LabelColumn("Instance", "instance"), LabelColumn("Exporter", *_EXPORTER)],
-            [
-                ValueColumn("Failures", total(growth("export.failures"), *INSTANCE, *_EXPORTER), NUMBER),
-                ValueColumn("Exports", total(growth("exports"), *INSTANCE, *_EXPORTER), NUMBER),
-                ValueColumn("Last success", f"time() - {aggregate('min', last, *INSTANCE, *_EXPORTER)}", SECONDS),
-            ],
-            span=12,
-            height=8,
-        ),
-        lines(
-            "Faults of the telemetry, by instance",
-            "Errors inside the telemetry itself, those of exporters included. The first of each kind is in the log of "
-            "the service.",
-            NUMBER,
-            query(total(growth("faults"), *INSTANCE), EACH_INSTANCE),
-            span=6,
-            bars=True,
-        ),
-        lines(
-            "Caps reached, by instance",
-            "What there is more of than is told apart. The rest is counted under `other`.",
-            NUMBER,
-            query(total(_SELECTED.now("python.thread.telemetry.capped"), *INSTANCE, *_CAP), _EACH_CAP),
-            span=6,
+            long_names=True,
+            empty="No exception ended a thread",
         ),
     ]

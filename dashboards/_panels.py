@@ -1,4 +1,4 @@
-"""The kinds of panels that the dashboards are made of, each with a title, a description and a unit."""
+"""The kinds of panels on the dashboards, each with a title, a description and a unit."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from grafana_foundation_sdk.models.common import (
     BigValueColorMode,
     BigValueGraphMode,
     GraphDrawStyle,
+    GraphThresholdsStyleMode,
     LegendDisplayMode,
     LegendPlacement,
     SortOrder,
@@ -29,13 +30,25 @@ _Panel = TypeVar("_Panel", stat.Panel, timeseries.Panel, heatmap.Panel)
 
 SECONDS: Final = "s"
 SHARE: Final = "percentunit"
-NUMBER: Final = "short"
+COUNT: Final = "locale"
+"""Whole things, with all their digits."""
+AVERAGE: Final = "short"
+"""Threads that wait, on average."""
 PER_SECOND: Final = "cps"
+PER_MINUTE: Final = "cpm"
+
+DECIMALS: Final = {COUNT: 0, AVERAGE: 2}
+"""For numbers that stand alone; axes find their own."""
+LEAST_AXIS: Final = {SHARE: 0.05, AVERAGE: 1.0, COUNT: 1.0, PER_SECOND: 1.0, PER_MINUTE: 1.0}
+"""Axes go at least as far, so that noise does not look like a mountain."""
 
 FULL_WIDTH: Final = 24
 
+HALF_WIDTH: Final = 12
+"""From this width on there is room for a legend beside the graph, with more than one number."""
+
 EACH_INSTANCE: Final = "{{job}} {{instance}}"
-"""The legend of what has a series for each instance."""
+"""The legend of panels with a series for each instance."""
 
 
 def query(expression: str, legend: str = "") -> prometheus.Dataquery:
@@ -59,19 +72,24 @@ def number(
     title: str,
     description: str,
     unit: str,
-    expression: str,
-    *,
+    *queries: prometheus.Dataquery,
+    span: int = 4,
     limits: tuple[float, float] | None = None,
     words: Sequence[ValueMapping] = (),
 ) -> stat.Panel:
-    """One number, that of the end of the time shown: yellow and red from its limits on, or words in its place."""
-    asked = query(expression).instant().ref_id("A")
-    panel = _described(stat.Panel, title, description, unit).span(4).height(4).with_target(asked)
+    """One number, or a few with their names: yellow and red from its limits on, or words for numbers.
+
+    A query over time brings a line behind the number; an instant one does not.
+    """
+    panel = _described(stat.Panel, title, description, unit).span(span).height(5)
+    panel = panel.targets(list(with_reference_ids(queries)))
     panel = panel.reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"]).values(False))
-    panel = panel.color_mode(BigValueColorMode.VALUE).graph_mode(BigValueGraphMode.NONE).thresholds(_limits(limits))
-    panel = panel.no_value("no data").min(0)
-    if unit == NUMBER:
-        panel = panel.decimals(0)
+    over_time = any(each.build().range_val for each in queries)
+    graph = BigValueGraphMode.AREA if over_time else BigValueGraphMode.NONE
+    panel = panel.color_mode(BigValueColorMode.VALUE).graph_mode(graph).thresholds(_limits(limits))
+    panel = panel.no_value("–").min(0)
+    if unit in DECIMALS:
+        panel = panel.decimals(DECIMALS[unit])
     return panel.mappings(list(words)) if words else panel
 
 
@@ -80,31 +98,51 @@ def lines(
     description: str,
     unit: str,
     *queries: prometheus.Dataquery,
-    span: int = FULL_WIDTH // 2,
+    span: int = HALF_WIDTH,
+    height: int = 8,
     stacked: bool = False,
     bars: bool = False,
     most: float | None = None,
+    limit: float | None = None,
     links: Sequence[Link] = (),
+    long_names: bool = False,
+    empty: str = "No data",
 ) -> timeseries.Panel:
-    """Values over time. `most` is as high as the axis goes for certain."""
-    panel = _described(timeseries.Panel, title, description, unit).span(span).height(8)
-    panel = panel.targets(list(with_reference_ids(queries))).min(0)
-    panel = panel.line_width(1).fill_opacity(70 if bars else 30 if stacked else 8).show_points(VisibilityMode.AUTO)
+    """Values over time. `most` is the end of the axis, `limit` a red line, `empty` stands in place of no series.
+
+    Legends with `long_names`, of locks or targets, are below the graph unless that is as wide as the page.
+    """
+    panel = _described(timeseries.Panel, title, description, unit).span(span).height(height)
+    panel = panel.targets(list(with_reference_ids(queries))).min(0).no_value(empty)
+    panel = panel.line_width(1).fill_opacity(70 if bars else 30 if stacked else 0).show_points(VisibilityMode.AUTO)
     panel = panel.stacking(common.StackingConfig().mode(StackingMode.NORMAL if stacked or bars else StackingMode.NONE))
-    panel = panel.draw_style(GraphDrawStyle.BARS if bars else GraphDrawStyle.LINE)
-    legend = common.VizLegendOptions().display_mode(LegendDisplayMode.TABLE).placement(LegendPlacement.BOTTOM)
-    panel = panel.legend(legend.show_legend(True).calcs(["max", "lastNotNull"]))
+    panel = panel.draw_style(GraphDrawStyle.BARS if bars else GraphDrawStyle.LINE).legend(_legend(span, long_names))
     panel = panel.tooltip(common.VizTooltipOptions().mode(TooltipDisplayMode.MULTI).sort(SortOrder.DESCENDING))
+    if unit in LEAST_AXIS and most is None:
+        panel = panel.axis_soft_max(LEAST_AXIS[unit])
     if most is not None:
         panel = panel.max(most)
+    if limit is not None:
+        line = dashboard.ThresholdsConfig().steps([Threshold(None, "transparent"), Threshold(limit, "red")])
+        dashed = common.GraphThresholdsStyleConfig().mode(GraphThresholdsStyleMode.DASHED)
+        panel = panel.thresholds(line).thresholds_style(dashed)
     return panel.data_links([link.builder() for link in links]) if links else panel
+
+
+def _legend(span: int, long_names: bool) -> common.VizLegendOptions:
+    """The greatest first: a bottom legend shows three rows, and the guilty one has to be among them."""
+    legend = common.VizLegendOptions().display_mode(LegendDisplayMode.TABLE).show_legend(True)
+    legend = legend.sort_by("Max").sort_desc(True)
+    beside = span == FULL_WIDTH or (span == HALF_WIDTH and not long_names)
+    legend = legend.placement(LegendPlacement.RIGHT if beside else LegendPlacement.BOTTOM)
+    return legend.calcs(["max"] if span < HALF_WIDTH else ["max", "lastNotNull"])
 
 
 def durations(
     title: str, description: str, buckets: prometheus.Dataquery, *, span: int = FULL_WIDTH // 2
 ) -> heatmap.Panel:
-    """How many of what took how long, over time: a histogram on its side for every moment."""
-    panel = _described(heatmap.Panel, title, description, NUMBER).span(span).height(9)
+    """A histogram on its side for every moment."""
+    panel = _described(heatmap.Panel, title, description, AVERAGE).span(span).height(9)
     panel = panel.with_target(buckets.format(PromQueryFormat.HEATMAP).legend_format("{{le}}").ref_id("A"))
     colours = heatmap.HeatmapColorOptions().mode(HeatmapColorMode.SCHEME).scheme("Oranges").fill("dark-orange")
     colours = colours.scale(HeatmapColorScale.EXPONENTIAL).exponent(0.5).steps(64).reverse(False)
@@ -119,7 +157,8 @@ def _described(kind: Callable[[], _Panel], title: str, description: str, unit: s
 
 
 def _limits(limits: tuple[float, float] | None) -> dashboard.ThresholdsConfig:
-    steps = [Threshold(None, "green" if limits else "text")]
+    # No value is below all limits, and must not be green.
+    steps = [Threshold(None, "text")]
     if limits:
-        steps += [Threshold(limits[0], "yellow"), Threshold(limits[1], "red")]
+        steps += [Threshold(0, "green"), Threshold(limits[0], "yellow"), Threshold(limits[1], "red")]
     return dashboard.ThresholdsConfig().steps(steps)

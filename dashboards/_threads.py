@@ -1,4 +1,4 @@
-"""Threads: which run, how long do they live, what do they use, what blocks them, and which died of an exception?"""
+"""Threads: their number, lifetimes, CPU time, what blocks them, and the exceptions that ended them."""
 
 from __future__ import annotations
 
@@ -6,18 +6,32 @@ from typing import Final
 
 from grafana_foundation_sdk.builders.dashboard import Dashboard
 
-from ._board import AnyPanel, board
+from ._alerts import firing_alerts
+from ._board import AnyPanel, Row, board
 from ._links import THREADS_UID
-from ._panels import EACH_INSTANCE, NUMBER, PER_SECOND, SECONDS, SHARE, durations, lines, query
-from ._promql import INSTANCE, RATE_WINDOW, Selection, joined, top, total
-from ._tables import LabelColumn, ValueColumn, rows
+from ._panels import (
+    AVERAGE,
+    COUNT,
+    EACH_INSTANCE,
+    HALF_WIDTH,
+    PER_MINUTE,
+    PER_SECOND,
+    SECONDS,
+    SHARE,
+    durations,
+    lines,
+    query,
+)
+from ._promql import INSTANCE, SERVICE, Selection, aggregate, at_line, top, total
+from ._tables import SERVICE_COLUMNS, LabelColumn, ValueColumn, rows
 
 _SELECTED: Final = Selection()
-_TARGET: Final = "python.thread.target"
-_KIND: Final = "python.blocking.type"
+_TARGET: Final = (*SERVICE, "python.thread.target")
+_KIND: Final = (*SERVICE, "python.blocking.type")
 _LIFETIME: Final = "python.thread.duration"
 _START_DELAY: Final = "python.thread.start.duration"
-_EACH_TARGET: Final = "{{python_thread_target}}"
+_EACH_TARGET: Final = "{{job}} {{python_thread_target}}"
+_EACH_KIND: Final = "{{job}} {{python_blocking_type}}"
 
 
 def threads_board() -> Dashboard:
@@ -26,98 +40,112 @@ def threads_board() -> Dashboard:
         "Threads and locks: threads",
         "Threads by their target, the function that they were started with: population, lifetimes, CPU time, what "
         "blocks them, and what exceptions ended them.",
-        {
-            "Population": _population(),
-            "Lifetimes and start": _lifetimes(),
-            "CPU": _cpu(),
-            "Blocking": _blocking(),
-            "Unhandled exceptions": _exceptions(),
-        },
+        [
+            Row("", _population()),
+            Row("Unhandled exceptions", _exceptions()),
+            Row("Blocking", _blocking()),
+            Row("Lifetimes and start", _lifetimes()),
+            Row("CPU", _cpu()),
+        ],
     )
 
 
 def _population() -> list[AnyPanel]:
     running = _SELECTED.now("python.thread.count")
     return [
-        lines(
-            "Running threads, by target",
-            "How many threads run each target. One that only climbs is a leak. Main threads are not among them.",
-            NUMBER,
-            query(total(running, _TARGET), _EACH_TARGET),
-            stacked=True,
-        ),
+        firing_alerts(16, 7),
         lines(
             "Running threads, by instance",
-            "How many of the threads that were started run in each instance.",
-            NUMBER,
+            "Threads that run in each instance. Main threads are not among them.",
+            COUNT,
             query(total(running, *INSTANCE), EACH_INSTANCE),
+            span=8,
+            height=7,
+        ),
+        lines(
+            "Running threads, by target",
+            "Threads that run each target. One that only climbs is a leak. Main threads are not among them.",
+            COUNT,
+            query(total(running, *_TARGET), _EACH_TARGET),
+            span=24,
+            stacked=True,
         ),
         lines(
             "Births, by target",
             "Threads a second that began to run. Many that live shortly would do better in an executor.",
             PER_SECOND,
-            query(total(_SELECTED.rate("python.thread.started"), _TARGET), _EACH_TARGET),
+            query(total(_SELECTED.rate("python.thread.started"), *_TARGET), _EACH_TARGET),
+            long_names=True,
         ),
         lines(
             "Deaths, by target",
             "Threads a second that finished, however they ended.",
             PER_SECOND,
-            query(total(_SELECTED.rate(_LIFETIME, "count"), _TARGET), _EACH_TARGET),
+            query(total(_SELECTED.rate(_LIFETIME, "count"), *_TARGET), _EACH_TARGET),
+            long_names=True,
         ),
     ]
 
 
 def _lifetimes() -> list[AnyPanel]:
+    mean = (
+        f"{total(_SELECTED.rate(_LIFETIME, 'sum'), *_TARGET)} / {total(_SELECTED.rate(_LIFETIME, 'count'), *_TARGET)}"
+    )
     return [
         durations(
             "Lifetimes",
-            "How many threads a second finished after how long a life. Threads that still run are not in it.",
+            "Threads a second that finished, by the length of their life. Threads that still run are not in it.",
             query(total(_SELECTED.rate(_LIFETIME, "bucket"), "le")),
-            span=8,
         ),
         lines(
             "Lifetime, by target",
-            "How long the threads that finished had run: the median, estimated from buckets, each of which is four "
-            "times the one before, and the exact mean.",
+            "Lifetimes of the threads that finished: the median, estimated from buckets, each four times the one "
+            "before, and the exact mean.",
             SECONDS,
-            query(_SELECTED.quantile(0.5, _LIFETIME, _TARGET), f"{_EACH_TARGET} p50"),
-            query(
-                f"{total(_SELECTED.rate(_LIFETIME, 'sum'), _TARGET)}"
-                f" / {total(_SELECTED.rate(_LIFETIME, 'count'), _TARGET)}",
-                f"{_EACH_TARGET} mean",
-            ),
-            span=8,
-        ).height(9),
+            query(_SELECTED.quantile(0.5, _LIFETIME, *_TARGET), f"{_EACH_TARGET} p50"),
+            query(mean, f"{_EACH_TARGET} mean"),
+            height=9,
+            long_names=True,
+        ),
         lines(
             "Start delay, by target",
-            "From the request to start a thread until its function was entered: half took less than p50, 99 % less "
-            "than p99. Estimated from buckets that double. It grows when the CPU or the GIL is busy.",
+            "Time from the request to start a thread until its function was entered: half took less than p50, 99 % "
+            "less than p99. An estimate from buckets that double. It grows when the CPU or the GIL is busy.",
             SECONDS,
-            query(_SELECTED.quantile(0.5, _START_DELAY, _TARGET), f"{_EACH_TARGET} p50"),
-            query(_SELECTED.quantile(0.99, _START_DELAY, _TARGET), f"{_EACH_TARGET} p99"),
-            span=8,
-        ).height(9),
+            query(_SELECTED.quantile(0.5, _START_DELAY, *_TARGET), f"{_EACH_TARGET} p50"),
+            query(_SELECTED.quantile(0.99, _START_DELAY, *_TARGET), f"{_EACH_TARGET} p99"),
+            span=24,
+        ),
     ]
 
 
 def _cpu() -> list[AnyPanel]:
     used = _SELECTED.rate("python.thread.cpu.time")
-    running = f"avg_over_time({_SELECTED.now('python.thread.count')}[{RATE_WINDOW}])"
+    running = _SELECTED.average("python.thread.count")
     return [
         lines(
-            "CPU time, by target",
-            "How much of one CPU the threads of each target use, all together. Under the GIL, all targets of a "
-            "process share one CPU but for what C code does without it.",
+            "CPU time, by instance",
+            "CPUs that the threads of each instance use, all together. Under the GIL, 100 % is all that there is, "
+            "but for C code that runs without it.",
             SHARE,
-            query(total(used, _TARGET), _EACH_TARGET),
-            stacked=True,
+            query(total(used, *INSTANCE), EACH_INSTANCE),
+            limit=1,
+        ),
+        lines(
+            "CPU time, by target",
+            "CPUs that the threads of each target use, in the instance where they use most.",
+            SHARE,
+            query(aggregate("max", used, *_TARGET), _EACH_TARGET),
+            long_names=True,
         ),
         lines(
             "CPU time of a thread, by target",
-            "How much of its time a thread of the target spends on a CPU, on average; the rest it waits, for locks, "
-            "for what blocks it or for the GIL. Targets whose threads are too short to be seen running are missing.",
+            "The share of its time that a thread of the target spends on a CPU, on average. The rest it waits: for "
+            "locks, for what blocks it, or for the GIL. Targets whose threads are too short to be seen running are "
+            "missing.",
             SHARE,
-            query(f"{total(used, _TARGET)} / ({total(running, _TARGET)} > 0)", _EACH_TARGET),
+            query(f"{total(used, *_TARGET)} / ({total(running, *_TARGET)} > 0)", _EACH_TARGET),
+            span=24,
         ),
     ]
 
@@ -125,33 +153,35 @@ def _cpu() -> list[AnyPanel]:
 def _blocking() -> list[AnyPanel]:
     duration, time = "python.blocking.duration", "python.blocking.time"
     name, function = "python.blocking.name", "code.function.name"
-    waited = joined(_SELECTED.growth(time), "blocked_at", ":", "code.file.path", "code.line.number")
-    places = total(waited, _KIND, name, function, "blocked_at")
+    waited = at_line(_SELECTED.growth(time), "blocked_at", "code.file.path", "code.line.number")
+    places = total(waited, *_KIND, name, function, "blocked_at")
     return [
         lines(
             "Blocked threads, by kind",
-            "Seconds blocked in each second, which is how many threads wait on average for something else than a "
-            "lock: a condition, an event, a queue, a thread, a future. A wait counts when it ends, so a long one "
-            "shows as a peak. Workers that wait for work are blocked as well: this is no fault by itself.",
-            NUMBER,
-            query(total(_SELECTED.rate(duration, "sum"), _KIND), "{{python_blocking_type}}"),
+            "Seconds blocked in each second: the number of threads that wait, on average, for anything but a lock: a "
+            "condition, an event, a queue, a thread, a future. A wait counts when it ends, so a long one shows as a "
+            "peak. Workers that wait for work are blocked as well, and are well.",
+            AVERAGE,
+            query(total(_SELECTED.rate(duration, "sum"), *_KIND), _EACH_KIND),
             stacked=True,
         ),
         lines(
             "Blocking p99, by kind",
-            "99 % of the waits of this kind were shorter than this. Estimated from buckets, each of which is four "
-            "times the one before.",
+            "99 % of the waits of this kind were shorter than this. An estimate from buckets, each four times the one "
+            "before.",
             SECONDS,
-            query(_SELECTED.quantile(0.99, duration, _KIND), "{{python_blocking_type}}"),
+            query(_SELECTED.quantile(0.99, duration, *_KIND), _EACH_KIND),
         ),
         rows(
             "Where threads were blocked",
-            "Seconds waited during the time shown for something else than a lock, by what was waited for and where.",
+            "Seconds waited during the time shown for anything but a lock, by what was waited for and where.",
             [
-                LabelColumn("Kind", _KIND),
+                *SERVICE_COLUMNS,
+                LabelColumn("Service", "job", width=110),
+                LabelColumn("Kind", "python.blocking.type", width=90),
                 LabelColumn("Waits for", name),
                 LabelColumn("in", function),
-                LabelColumn("at", "blocked_at"),
+                LabelColumn("at", "blocked_at", width=210),
             ],
             [ValueColumn("Blocked", top(50, f"{places} > 0"), SECONDS, gauge=True)],
         ),
@@ -160,28 +190,33 @@ def _blocking() -> list[AnyPanel]:
 
 def _exceptions() -> list[AnyPanel]:
     name, kind = "python.thread.unhandled_exceptions", "error.type"
-    in_window = total(_SELECTED.growth(name, window=RATE_WINDOW), kind, _TARGET)
-    in_range = total(_SELECTED.growth(name), *INSTANCE, kind, _TARGET)
+    a_minute = f"60 * {total(_SELECTED.rate(name), kind, *_TARGET)}"
+    in_range = total(_SELECTED.growth(name), *INSTANCE, kind, "python.thread.target")
     return [
-        lines(
-            "Unhandled exceptions, by type and target",
-            "Exceptions that ended a thread. The first of its kind is counted as well.",
-            NUMBER,
-            query(f"{in_window} > 0", "{{error_type}} in {{python_thread_target}}"),
-            bars=True,
-        ),
         rows(
             "Which exceptions ended which threads",
-            "How many threads of each target were ended by an exception during the time shown. Where it was raised "
-            "is in the log of the program, in its traces, and in snapshot().exceptions.",
+            "Threads of each target that were ended by an exception during the time shown, the first of its kind "
+            "included. The line that raised it is in the log of the program, in its traces, and in "
+            "snapshot().exceptions.",
             [
-                LabelColumn("Exception", kind),
-                LabelColumn("Target", _TARGET),
-                LabelColumn("Service", "job"),
-                LabelColumn("Instance", "instance"),
+                *SERVICE_COLUMNS,
+                LabelColumn("Service", "job", width=90),
+                LabelColumn("Instance", "instance", width=150),
+                LabelColumn("Exception", kind, width=110),
+                LabelColumn("Target", "python.thread.target"),
             ],
-            [ValueColumn("Threads ended", f"{in_range} > 0", NUMBER)],
-            span=12,
+            [ValueColumn("Threads ended", f"{in_range} > 0", COUNT, width=115)],
+            span=HALF_WIDTH,
             height=8,
+            empty="No exception ended a thread",
+        ),
+        lines(
+            "Unhandled exceptions, by type and target",
+            "Exceptions a minute that ended a thread.",
+            PER_MINUTE,
+            query(f"{a_minute} > 0", "{{job}} {{error_type}} in {{python_thread_target}}"),
+            bars=True,
+            long_names=True,
+            empty="No exception ended a thread",
         ),
     ]

@@ -1,4 +1,4 @@
-"""What the reader of a dashboard chooses: where the data is, which services and instances, which lock."""
+"""The choices of a dashboard's reader: data source, cluster, namespace, service, instance, lock."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from grafana_foundation_sdk.builders.dashboard import DatasourceVariable, QueryV
 from grafana_foundation_sdk.models.common import DataSourceRef
 from grafana_foundation_sdk.models.dashboard import VariableHide, VariableOption, VariableRefresh, VariableSort
 
-from ._promql import ALWAYS_THERE, Selection, label, prometheus_name
+from ._promql import ALWAYS_THERE, INSTANCE, Selection, label, prometheus_name
 
 DATASOURCE: Final = DataSourceRef(type_val="prometheus", uid="${datasource}")
 
@@ -20,23 +20,38 @@ def datasource() -> DatasourceVariable:
     return DatasourceVariable("datasource").label("Data source").hide(VariableHide.DONT_HIDE).type("prometheus")
 
 
-def job() -> QueryVariable:
-    return _several("job", f"label_values({_ALWAYS_THERE}, job)").description("The services to look at.")
-
-
-def instance() -> QueryVariable:
-    query = f'label_values({_ALWAYS_THERE}{{job=~"$job"}}, instance)'
-    return _several("instance", query).description("The instances of these services.")
+def where() -> list[QueryVariable]:
+    """Cluster, namespace, job and instance, each among those of the choices before it."""
+    chosen = [f'{name}=~"${name}"' for name in INSTANCE]
+    return [
+        _several(name, f"label_values({_ALWAYS_THERE}{{{', '.join(chosen[:place])}}}, {name})").description(what)
+        for place, (name, what) in enumerate(zip(INSTANCE, _DESCRIPTIONS, strict=True))
+    ]
 
 
 def lock() -> QueryVariable:
-    contended = Selection().of("python.lock.wait.duration", "count")
-    description = "One lock of those that were ever waited for."
-    return _query("lock", f"label_values({contended}, {label('python.lock.name')})").description(description)
+    """Locks that somebody waited for, the one that cost the most first."""
+    name = label("python.lock.name")
+    selected = Selection()
+    ended = f"sum by ({name}) ({selected.increase('python.lock.wait.duration', 'sum')})"
+    lasting = f"sum by ({name}) ({selected.now('python.lock.wait.oldest')})"
+    query = f"query_result(sort_desc(topk(200, {ended} + {lasting})))"
+    variable = _query("lock", query).regex(f'/{name}="(.*)"\\}} /').sort(VariableSort.DISABLED)
+    return variable.description("A lock; the one that was waited for most comes first.")
+
+
+_DESCRIPTIONS: Final = (
+    "The clusters to look at, where targets have a label for it.",
+    "The namespaces to look at, where targets have a label for it.",
+    "The services to look at.",
+    "The instances of these services.",
+)
 
 
 def _several(name: str, query: str) -> QueryVariable:
-    return _query(name, query).multi(True).include_all(True).all_value(".+").current(_ALL)
+    # A label that is missing matches `.*` as well.
+    every = ".*" if name in ("cluster", "namespace") else ".+"
+    return _query(name, query).multi(True).include_all(True).all_value(every).current(_ALL)
 
 
 def _query(name: str, query: str) -> QueryVariable:

@@ -49,21 +49,23 @@ def whole_boards(out: Path, minutes: float) -> Iterator[Picture]:
         for theme in THEMES:
             for width in WIDTHS:
                 chosen = [("lock", LOCK)] if board == "lock" else []
-                file = out.absolute() / f"{board}-{theme}-{width}.png"
-                yield Picture(file, board, width, theme=theme, minutes=minutes, expanded=True, chosen=chosen)
+                file = out / f"{board}-{theme}-{width}.png"
+                yield Picture(board, file, width, theme=theme, minutes=minutes, expanded=True, chosen=chosen)
 
 
 def first_screens(out: Path, minutes: float) -> Iterator[Picture]:
     for incident in INCIDENTS:
-        file = out.absolute() / f"incident-{incident.name}.png"
-        yield Picture(file, incident.board, 1440, FIRST_SCREEN, minutes=minutes, chosen=[("job", incident.job)])
+        file = out / f"incident-{incident.name}.png"
+        yield Picture(incident.board, file, 1440, FIRST_SCREEN, minutes=minutes, chosen=[("job", incident.job)])
 
 
 def say(drawn: Drawn) -> list[str]:
     """Print what was drawn, and return what is wrong with it."""
-    compress(drawn.picture.file)
+    file = drawn.picture.file
+    assert file is not None
+    compress(file)
     wrong = [*drawn.complaints, *(f"{each.title}: {each.error}" for each in drawn.panels.values() if each.error)]
-    print(f"{drawn.picture.file}: {drawn.picture.file.stat().st_size:,} bytes", *wrong, sep="\n  ", flush=True)
+    print(f"{file}: {file.stat().st_size:,} bytes", *wrong, sep="\n  ", flush=True)
     return wrong
 
 

@@ -9,6 +9,7 @@ import os
 import shutil
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -30,10 +31,10 @@ MISSING: Final = {"chromium": "chromium", "npm": "npm", "node": "nodejs"}
 
 @dataclass(frozen=True)
 class Picture:
-    """One picture of one board. Without a height it shows all of the board."""
+    """One picture of one board. Without a height it shows all of the board, without a file it is only read."""
 
-    file: Path
     board: str
+    file: Path | None = None
     width: int = 1440
     height: int | None = None
     theme: str = "dark"
@@ -85,9 +86,9 @@ class Drawn:
 
 
 def draw(pictures: Sequence[Picture], stage: Stage) -> Iterator[Drawn]:
-    """Draw the pictures, each at its own moment. Raises CalledProcessError with what the renderer said."""
+    """Draw the pictures, all of the same moment. Raises CalledProcessError; the reason is on stderr."""
     install()
-    common = [("scrape", f"{stage.scrape:g}"), ("faster", f"{stage.faster:g}")]
+    common = [("scrape", f"{stage.scrape:g}"), ("faster", f"{stage.faster:g}"), ("to", f"{time.time():.3f}")]
     with tempfile.TemporaryDirectory(prefix="boards-") as out:
         job = {
             "prometheus": stage.prometheus.url,
@@ -113,7 +114,7 @@ def draw(pictures: Sequence[Picture], stage: Stage) -> Iterator[Drawn]:
 
 def _as_json(picture: Picture, common: list[tuple[str, str]]) -> dict[str, object]:
     return {
-        "file": str(picture.file),
+        "file": str(picture.file.absolute()) if picture.file else None,
         "board": picture.board,
         "width": picture.width,
         "height": picture.height,

@@ -16,10 +16,19 @@ from promql_parser import Call, MatchOp, MatrixSelector
 Json = dict[str, Any]
 
 DATASOURCE = {"type": "prometheus", "uid": "${datasource}"}
-UNITS = {"s": "seconds", "percentunit": "a share, 1 being 100 %", "short": "a number", "cps": "counts a second"}
+UNITS = {
+    "s": "seconds",
+    "percentunit": "a share, 1 being 100 %",
+    "short": "a number",
+    "locale": "a number with all its digits",
+    "cps": "counts a second",
+    "cpm": "counts a minute",
+}
 
 # Two windows that nobody would write by hand stand for Grafana's variables.
 RATE_INTERVAL, RANGE = timedelta(seconds=3607), timedelta(seconds=86413)
+# Numbers that stand alone must not change with the zoom.
+FIXED = [timedelta(minutes=5), timedelta(minutes=30)]
 
 GROWTH = {"rate", "irate", "increase"}
 # The first value of a series and how often it was seen: what tells that it was born.
@@ -30,6 +39,8 @@ each_query = pytest.mark.parametrize(
     "query",
     dashboard_queries(
         "$lock",
+        cluster="$cluster",
+        namespace="$namespace",
         job="$job",
         instance="$instance",
         rate_interval=f"{RATE_INTERVAL.total_seconds():.0f}s",
@@ -61,22 +72,23 @@ def test_the_data_source_is_chosen_by_the_reader(dashboard: Json) -> None:
 
 
 @each_dashboard
-@pytest.mark.parametrize("name", ["job", "instance"])
-def test_services_and_instances_are_chosen_by_the_reader(dashboard: Json, name: str) -> None:
+@pytest.mark.parametrize(("name", "every"), [("cluster", ".*"), ("namespace", ".*"), ("job", ".+"), ("instance", ".+")])
+def test_services_and_instances_are_chosen_by_the_reader(dashboard: Json, name: str, every: str) -> None:
+    """A target without a cluster or a namespace is among all of them, too."""
     variable = variables(dashboard)[name]
     assert variable["type"] == "query"
     assert variable["label"] == name.capitalize()
     assert variable["datasource"] == DATASOURCE
-    assert (variable["multi"], variable["includeAll"], variable["allValue"]) == (True, True, ".+")
+    assert (variable["multi"], variable["includeAll"], variable["allValue"]) == (True, True, every)
 
 
 @each_dashboard
 def test_choices_are_queries_that_follow_the_time_range(dashboard: Json) -> None:
     for variable in variables(dashboard).values():
         if variable["type"] == "query":
-            asked = re.fullmatch(r"label_values\((.+), \w+\)", variable["query"])
+            asked = re.fullmatch(r"(?:label_values\((.+), \w+|query_result\((.+))\)", variable["query"])
             assert asked, variable["query"]
-            parse(asked[1])
+            parse((asked[1] or asked[2]).replace("$__range", "1h"))
             assert variable["refresh"] == 2, variable["name"]
 
 
@@ -115,6 +127,42 @@ def cells(place: Json) -> Iterator[tuple[int, int]]:
         yield from ((column, row) for row in range(place["y"], place["y"] + place["h"]))
 
 
+@each_dashboard
+def test_marks_ask_the_chosen_data_source_for_what_was_chosen(dashboard: Json) -> None:
+    marks = dashboard["annotations"]["list"]
+    assert [mark["name"] for mark in marks] == ["Alerts", "Starts"]
+    for mark in marks:
+        assert (mark["datasource"], mark["enable"]) == (DATASOURCE, True)
+        for selector, _ in selectors(parse(mark["expr"])):
+            assert {"job", "instance"} <= {each.name for each in selector.matchers.matchers}
+
+
+@each_panel
+def test_no_value_is_not_green(panel: Json) -> None:
+    steps = panel["fieldConfig"]["defaults"].get("thresholds", {}).get("steps", ())
+    assert all(step["color"] != "green" for step in steps if step["value"] is None)
+
+
+@each_panel
+def test_a_legend_begins_with_the_greatest_and_has_room(panel: Json) -> None:
+    if panel["type"] == "timeseries":
+        legend = panel["options"]["legend"]
+        assert (legend["sortBy"], legend["sortDesc"]) == ("Max", True)
+        assert legend["calcs"] == (["max", "lastNotNull"] if panel["gridPos"]["w"] >= 12 else ["max"])
+
+
+@each_panel
+def test_columns_of_numbers_are_narrow_and_bars_end_at_their_own_greatest_value(panel: Json) -> None:
+    if panel["type"] != "table":
+        return
+    for override in panel["fieldConfig"]["overrides"]:
+        properties = {each["id"]: each["value"] for each in override["properties"]}
+        if "unit" in properties:
+            assert properties["custom.width"] <= 200
+        if properties.get("custom.cellOptions", {}).get("type") == "gauge":
+            assert properties["fieldMinMax"] is True
+
+
 @each_panel
 def test_a_panel_says_what_it_shows(panel: Json) -> None:
     assert panel["title"]
@@ -146,7 +194,7 @@ def test_every_selector_is_limited_to_the_chosen_services_and_instances(query: D
     assert found
     for selector, _ in found:
         matchers = {(each.name, str(each.op), each.value) for each in selector.matchers.matchers}
-        assert {("job", str(MatchOp.Re), "$job"), ("instance", str(MatchOp.Re), "$instance")} <= matchers
+        assert {(name, str(MatchOp.Re), f"${name}") for name in ("cluster", "namespace", "job", "instance")} <= matchers
 
 
 @each_query
@@ -155,7 +203,7 @@ def test_windows_follow_the_scrape_interval_or_the_time_shown(query: DashboardQu
         if isinstance(node, MatrixSelector):
             assert isinstance(above[-1], Call)
             rates = above[-1].func.name in ("rate", "irate")
-            assert node.range in ([RATE_INTERVAL] if rates else [RATE_INTERVAL, RANGE]), node
+            assert node.range in ([RATE_INTERVAL, *FIXED] if rates else [RATE_INTERVAL, RANGE, *FIXED]), node
 
 
 @each_query
@@ -169,7 +217,8 @@ def test_what_only_grows_is_shown_by_how_it_grows(query: DashboardQuery) -> None
 
 @each_dashboard
 def test_the_dashboards_lead_to_one_another_and_keep_what_was_chosen(dashboard: Json) -> None:
-    (link,) = dashboard["links"]
+    link, runbook = dashboard["links"]
+    assert runbook["url"] == "docs/runbook.md"
     assert link["type"] == "dashboards"
     assert (link["includeVars"], link["keepTime"]) == (True, True)
     assert all(set(link["tags"]) <= set(other["tags"]) for other in dashboards().values())

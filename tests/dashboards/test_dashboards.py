@@ -11,7 +11,15 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from dashboard_queries import FOLDER, DashboardQuery, dashboard_queries, dashboards, panels, written_queries
+from dashboard_queries import (
+    FOLDER,
+    FROM_PROMETHEUS,
+    DashboardQuery,
+    dashboard_queries,
+    dashboards,
+    panels,
+    written_queries,
+)
 from promql import made_labels, parse, selectors, used_labels
 
 from thread_exporters._schema.metrics import METRICS, HistogramMetric, Metric
@@ -26,9 +34,10 @@ def command(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
 
 def labels_of_series(metrics: Iterable[Metric]) -> dict[str, set[str]]:
     """The labels of every series that Prometheus gets of these metrics."""
-    series = {}
+    target = {"cluster", "namespace", "job", "instance"}
+    series = {name: target | {"alertname", "alertstate", "severity"} for name in FROM_PROMETHEUS}
     for metric in metrics:
-        labels = {"job", "instance", *metric.prometheus_labels}
+        labels = {*target, *metric.prometheus_labels}
         if isinstance(metric, HistogramMetric):
             series |= {metric.prometheus_name + suffix: set(labels) for suffix in SERIES_OF_HISTOGRAM}
             series[metric.prometheus_name + "_bucket"].add("le")
@@ -125,8 +134,10 @@ def test_legends_columns_and_links_use_only_labels_that_their_queries_keep() -> 
 
 
 def kept_labels(expression: str) -> set[str]:
-    """The labels that the outermost aggregations of an expression leave."""
-    return {label for groups in re.findall(r"\bby \(([\w, ]+)\)", expression) for label in groups.split(", ")}
+    """The labels that the aggregations of an expression leave, and those that it makes."""
+    kept = {label for groups in re.findall(r"\bby \(([\w, ]+)\)", expression) for label in groups.split(", ")}
+    whole = re.sub(r"\$__range_s", "300", re.sub(r"\$__\w+", "1m", expression))
+    return kept | made_labels(parse(whole)) | ({"alertname"} if "ALERTS" in expression else set())
 
 
 def test_variables_choose_among_the_values_of_labels_that_there_are() -> None:
@@ -134,9 +145,27 @@ def test_variables_choose_among_the_values_of_labels_that_there_are() -> None:
     for name, dashboard in dashboards().items():
         for variable in dashboard["templating"]["list"]:
             if variable["type"] == "query":
-                found = re.fullmatch(r"label_values\((\w+)(?:\{.*\})?, (\w+)\)", variable["query"])
-                assert found, variable["query"]
-                assert found[2] in known[found[1]], f"{name}, variable {variable['name']}"
+                asked = parse_choice(variable)
+                assert asked[1] in known[asked[0]], f"{name}, variable {variable['name']}"
+
+
+def parse_choice(variable: dict[str, str]) -> tuple[str, str]:
+    """The metric and the label of which the values are a variable's choices."""
+    found = re.fullmatch(r"label_values\((\w+)(?:\{.*\})?, (\w+)\)", variable["query"])
+    if found:
+        return found[1], found[2]
+    [metric, *_] = re.findall(r"python_\w+(?=\{)", variable["query"])
+    return metric, re.findall(r"\w+", variable["regex"])[0]
+
+
+def test_the_lock_that_was_waited_for_most_is_the_first_choice() -> None:
+    [lock] = [each for each in dashboards()["lock.json"]["templating"]["list"] if each["name"] == "lock"]
+    assert lock["query"].startswith("query_result(sort_desc(topk(")
+    assert lock["sort"] == 0
+    name = 'shop:f.<locals>."x"'
+    found = re.search(lock["regex"].strip("/"), f'{{python_lock_name="{name}"}} 12.5 1700000000000')
+    assert found
+    assert found[1] == name
 
 
 def test_a_name_with_quotes_is_sent_as_grafana_sends_it() -> None:

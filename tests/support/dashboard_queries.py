@@ -11,7 +11,10 @@ from typing import Any
 
 FOLDER = Path(__file__).parent.parent.parent / "dashboards"
 
-VARIABLE = re.compile(r"\$(?:(\w+)|\{(\w+)(?::\w+)?\})")
+FROM_PROMETHEUS = ("ALERTS", "ALERTS_FOR_STATE", "up")
+"""Series that Prometheus makes itself, of what it scrapes and of the rules that it evaluates."""
+
+VARIABLE = re.compile(r"\$(?:([A-Za-z_]\w*)|\{(\w+)(?::\w+)?\})")
 
 
 @dataclass(frozen=True)
@@ -33,9 +36,9 @@ def dashboards() -> dict[str, Any]:
 
 
 def panels(dashboard: dict[str, Any]) -> list[dict[str, Any]]:
-    """Yield the panels with data, including those in collapsed rows."""
+    """The panels with data, including those in collapsed rows."""
     every = [panel for outer in dashboard["panels"] for panel in (outer, *outer.get("panels", ()))]
-    return [panel for panel in every if panel["type"] != "row"]
+    return [panel for panel in every if panel["type"] not in ("row", "text")]
 
 
 def written_queries() -> list[DashboardQuery]:
@@ -49,7 +52,14 @@ def written_queries() -> list[DashboardQuery]:
 
 
 def dashboard_queries(
-    lock: str = ".+", *, job: str = ".+", instance: str = ".+", rate_interval: str = "1m", time_range: str = "5m"
+    lock: str = ".+",
+    *,
+    cluster: str = ".*",
+    namespace: str = ".*",
+    job: str = ".+",
+    instance: str = ".+",
+    rate_interval: str = "1m",
+    time_range: str = "5m",
 ) -> list[DashboardQuery]:
     """The expressions, with Grafana's variables replaced by values that a real Prometheus understands.
 
@@ -57,11 +67,14 @@ def dashboard_queries(
     known here.
     """
     values = {
+        "cluster": cluster,
+        "namespace": namespace,
         "job": job,
         "instance": instance,
         "lock": lock.replace("\\", r"\\").replace('"', r"\""),
         "__rate_interval": rate_interval,
         "__range": time_range,
+        "__range_s": str(int(time_range[:-1]) * {"s": 1, "m": 60}[time_range[-1]]),
     }
     return [
         DashboardQuery(

@@ -9,7 +9,7 @@ import puppeteer from 'puppeteer-core';
 import { bundle } from './build.mjs';
 import { read } from './read.mjs';
 
-const PATIENCE = 30_000; // milliseconds for one board
+const PATIENCE = 120_000; // milliseconds for one board
 const TALL = 6000; // pixels, more than any board has
 const TYPES = { '.html': 'text/html', '.js': 'text/javascript', '.css': 'text/css', '.json': 'application/json' };
 const OPTIONS = ['--no-sandbox', '--disable-gpu', '--hide-scrollbars', '--disable-background-networking',
@@ -35,11 +35,12 @@ async function draw(browser, address, { file, board, width, height, query, panel
     await page.setViewport({ width, height: height ?? TALL });
     const asked = new URLSearchParams({ board, width, prometheus });
     await page.goto(`${address}/?${asked}&${query ?? ''}`, { waitUntil: 'domcontentloaded' });
-    await page.waitForFunction(() => document.title === 'done', { timeout: PATIENCE })
+    await page.waitForFunction(() => document.title === 'done', { timeout: PATIENCE, polling: 100 })
       .catch((error) => { throw new Error(`${file}: ${error.message} ${complaints.join('; ')}`); });
+    if (!file) return { complaints, panels: await page.evaluate(read) };
     if (panel) await (await page.$(`[data-panel="${panel}"]`)).screenshot({ path: file });
     else await page.screenshot({ path: file, clip: { x: 0, y: 0, width, height: height ?? (await bottom(page)) } });
-    return { file, complaints, panels: await page.evaluate(read) };
+    return { complaints, panels: await page.evaluate(read) };
   } finally {
     await page.close();
   }
@@ -53,6 +54,7 @@ const server = await serve(job.out, job.boards);
 const browser = await puppeteer.launch({ executablePath: job.chromium, headless: true, args: OPTIONS });
 try {
   const address = `http://127.0.0.1:${server.address().port}`;
+  // One after the other: a page in the background draws nothing.
   for (const picture of job.pictures) console.log(JSON.stringify(await draw(browser, address, picture, job.prometheus)));
 } finally {
   await browser.close();

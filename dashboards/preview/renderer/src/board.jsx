@@ -4,7 +4,7 @@ import { EXPANDED, FROM, TO, WIDTH } from './settings.js';
 import { theme } from './fields.js';
 import { Panel } from './panels.jsx';
 
-const PADDING = 16, CELL = 30, GAP = 8, SETTLED = 1000; // milliseconds after the last panel
+const PADDING = 16, CELL = 30, GAP = 8, SETTLED = 500; // milliseconds after the last panel
 const COLUMN = (WIDTH - 2 * PADDING + GAP) / 24;
 const boxOf = ({ x, y, w, h }) => ({ left: PADDING + x * COLUMN, top: y * (CELL + GAP), width: w * COLUMN - GAP, height: h * (CELL + GAP) - GAP });
 

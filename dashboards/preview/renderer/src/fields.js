@@ -12,19 +12,19 @@ const transformers = new Map(Object.values(standardTransformers).filter((each) =
 standardTransformersRegistry.setInit(() => [...transformers.values()].map((each) => ({ id: each.id, name: each.name, transformation: each, editor: () => null })));
 
 const PROPERTIES = ['unit', 'min', 'max', 'decimals', 'thresholds', 'mappings', 'noValue', 'fieldMinMax', 'color', 'displayName', 'links', 'filterable', 'description'];
-const OF_PANELS = ['cellOptions', 'width', 'minWidth', 'align', 'hideFrom', 'stacking', 'lineWidth', 'fillOpacity', 'drawStyle', 'inspect',
-  'filterable', 'axisPlacement', 'lineStyle', 'wrapText', 'thresholdsStyle'];
-const registry = new FieldConfigOptionsRegistry();
-const registered = { process: (value) => value, shouldApply: () => true, override: () => null, editor: () => null };
-for (const id of PROPERTIES) registry.register({ id, path: id, name: id, ...registered });
-for (const id of OF_PANELS) registry.register({ id: `custom.${id}`, path: id, isCustom: true, name: id, ...registered });
-
+const OF_TABLES = ['cellOptions', 'width', 'minWidth', 'align', 'inspect', 'filterable', 'wrapText', 'hidden'];
+const OF_LINES = ['stacking', 'lineStyle', 'axisSoftMin', 'axisSoftMax'];
 const LINE = {
   drawStyle: 'line', lineInterpolation: 'linear', lineWidth: 1, fillOpacity: 0, gradientMode: 'none', spanNulls: false, insertNulls: false,
   showPoints: 'auto', pointSize: 5, axisPlacement: 'auto', axisLabel: '', axisColorMode: 'text', axisBorderShow: false, axisCenteredZero: false,
   scaleDistribution: { type: 'linear' }, hideFrom: { legend: false, tooltip: false, viz: false }, thresholdsStyle: { mode: 'off' },
   barAlignment: 0, barWidthFactor: 0.6,
 };
+
+const registry = new FieldConfigOptionsRegistry();
+const registered = { process: (value) => value, shouldApply: () => true, override: () => null, editor: () => null };
+for (const id of PROPERTIES) registry.register({ id, path: id, name: id, ...registered });
+for (const id of new Set([...OF_TABLES, ...OF_LINES, ...Object.keys(LINE)])) registry.register({ id: `custom.${id}`, path: id, isCustom: true, name: id, ...registered });
 
 // What each core panel puts in place of settings that a board leaves out.
 function completed(panel) {

@@ -6,7 +6,7 @@ import { interpolateOranges } from 'd3-scale-chromatic';
 import { FROM, RANGE } from './settings.js';
 import { theme } from './fields.js';
 
-const LEFT = 60, RIGHT = 10, AXIS = 22, LEGEND = 30;
+const LEFT = 72, RIGHT = 10, AXIS = 22, LEGEND = 30;
 const bound = (text) => (text === '+Inf' ? Infinity : +text);
 
 function plain(frames) {
@@ -39,7 +39,7 @@ function paint(context, { panel, frames, exemplars, width, height }) {
   context.textAlign = 'right';
   const unit = getValueFormat(yAxis.unit);
   const every = Math.ceil(16 / row);
-  bounds.forEach((le, i) => i % every || context.fillText(le === Infinity ? '+Inf' : formattedValueToString(unit(le)), LEFT - 6, high - (i + 1) * row + 2));
+  bounds.forEach((le, i) => i % every || context.fillText(le === Infinity ? '+Inf' : formattedValueToString(unit(le)), LEFT - 6, Math.max(7, high - (i + 1) * row + 2)));
   context.textAlign = 'center';
   for (let k = 0; k <= 5; k++) context.fillText(dateTimeFormat((FROM + (RANGE * k) / 5) * 1000, { format: 'HH:mm' }), Math.min(LEFT + (wide * k) / 5, width - 18), high + 12);
   context.fillStyle = panel.options.exemplars.color;

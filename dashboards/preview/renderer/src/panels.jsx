@@ -1,7 +1,7 @@
 // One panel: its queries, and Grafana's own component for its kind.
 import React, { useEffect, useState } from 'react';
 import { lastValueFrom } from 'rxjs';
-import { FieldType, dateTime, getFieldDisplayValues, renderMarkdown, transformDataFrame } from '@grafana/data';
+import { FieldType, dateTime, getDisplayValueAlignmentFactors, getFieldDisplayValues, renderMarkdown, transformDataFrame } from '@grafana/data';
 import { BigValue, PanelChrome, TimeSeries } from '@grafana/ui';
 import { TableNG } from '@grafana/ui/unstable';
 import { exemplars, queryInstant, queryRange } from './prometheus.js';
@@ -12,6 +12,7 @@ import { Heatmap } from './heatmap.jsx';
 const TIME_RANGE = { from: dateTime(FROM * 1000), to: dateTime(TO * 1000), raw: { from: 'now-1h', to: 'now' } };
 
 async function load(panel, values, width) {
+  if (panel.type === 'text') return { frames: [], dots: [] };
   const targets = panel.targets ?? [];
   const asked = targets.map((each) => (each.instant ? queryInstant(each, values, width, targets.length > 1) : queryRange(each, values, width)));
   let frames = (await Promise.all(asked)).flat();
@@ -37,11 +38,12 @@ function Stat({ panel, width, height, frames }) {
   });
   const values = found.length ? found : [{ display: { text: panel.fieldConfig.defaults.noValue, color: theme.colors.text.primary } }];
   const several = values.length > 1;
+  const alignment = getDisplayValueAlignmentFactors(found);
   return <div style={{ display: 'flex' }}>{values.map(({ display, sparkline }, i) => (
     <div key={i} data-stat={`${display.prefix ?? ''}${display.text}${display.suffix ?? ''}`} data-colour={display.color}>
       <BigValue theme={theme} width={width / values.length} height={height} value={{ ...display, title: several ? display.title : undefined }}
         sparkline={graphMode === 'none' ? undefined : sparkline} colorMode={colorMode} graphMode={graphMode}
-        textMode={several ? 'value_and_name' : 'value'} justifyMode="auto" />
+        textMode={several ? 'value_and_name' : 'value'} justifyMode="auto" alignmentFactors={several ? alignment : undefined} />
     </div>))}</div>;
 }
 
