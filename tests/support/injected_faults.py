@@ -44,7 +44,7 @@ LOCKS = {
     *("_checked", "Mutex._acquire", "acquire_contended", "_wait_in_steps", "_wait_for_raw", "Mutex._give_back"),
     *("RLock._enter_again", "RLock._reacquire", "Mutex._release", "Mutex._unlock"),
 }
-"""Functions that make, acquire and release the twin's locks: without them there is none."""
+"""Functions that make, acquire and release the twin's locks. Without them there are no locks."""
 
 STARTS = {
     *("_is_passed_on", "ThreadRecord.__init__", "_started", "ThreadRecord.abandon"),
@@ -65,7 +65,7 @@ BORDERS = {
         "internal_errors",
     ),
 }
-"""The guards of the twin between these and their record: they keep the faults of all that they call to themselves."""
+"""The twin's guards between these functions and their records. They contain the errors of everything they call."""
 
 FINDERS = {"_Finder.find_spec"}
 """Functions that the interpreter calls by itself when it imports a module."""
@@ -87,7 +87,7 @@ def refuse() -> None:
 
 
 class Pool:
-    """Makes something new for each wait, as pools of connections do."""
+    """A class that makes something new for each wait, as connection pools do."""
 
     def __init__(self) -> None:
         self.guard = threading.Lock()
@@ -98,7 +98,7 @@ class Pool:
 
 
 def made_by_new_code() -> Any:
-    """Of code that nobody has seen yet, so that all that is known of it has to be worked out."""
+    """Make locks in new code, so that nothing about it is cached."""
     source = "class Made:\n    def __init__(self):\n        self.each = Lock(), RLock(), Semaphore(1)\n"
     namespace: dict[str, Any] = {**vars(threading), "__name__": "made"}
     exec(compile(source, "/srv/made.py", "exec"), namespace)
@@ -106,7 +106,7 @@ def made_by_new_code() -> Any:
 
 
 def use_everything() -> list[Any]:
-    """The program's own view of everything observed; the same each time, observed or not."""
+    """Return the program's own view of everything observed. It is always the same, observed or not."""
     found: list[Any] = []
     threading.excepthook = lambda arguments: found.append(arguments.exc_type.__name__)
 
@@ -210,7 +210,7 @@ def observed() -> list[Any]:
 
 
 Place = tuple[str, str, int]
-"""Of a function: file, qualified name and line."""
+"""File, qualified name and line of a function."""
 
 
 def place_of(code: CodeType) -> Place:
@@ -218,7 +218,7 @@ def place_of(code: CodeType) -> Place:
 
 
 def places_reached_by(run: Callable[[], object]) -> list[Place]:
-    """The internal functions that are called by nobody but our own code."""
+    """Find the internal functions that only our own code calls."""
     callers: dict[CodeType, set[bool]] = {}
 
     def note(frame: FrameType, event: str, argument: object) -> None:
@@ -237,7 +237,7 @@ def places_reached_by(run: Callable[[], object]) -> list[Place]:
 
 
 def explore() -> str:
-    """Runs in a child: what it meets for the first time, the others have to meet for the first time, too."""
+    """Run in a child, so that later children start with cold caches as well."""
     at_first = places_reached_by(begin)
     later = [place for place in places_reached_by(observed) if place not in at_first]
     begin()
@@ -246,7 +246,7 @@ def explore() -> str:
 
 
 def raiser(free: int) -> CodeType:
-    """The code of a function with so many free variables that raises."""
+    """Return the code of a raising function with the given number of free variables."""
     names = [f"v{number}" for number in range(free)]
     cells = "".join([f"    {name} = 0\n" for name in names])
     body = f"        [{', '.join(names)}]\n        __import__('builtins').injected()\n"
@@ -278,7 +278,7 @@ UNREACHED = "unreached"
 
 
 def outcome_of(functions: list[FunctionType], usual: list[Any], has_begun: bool) -> str:
-    """Runs in a child. Empty where all is as usual."""
+    """Run in a child. Returns nothing if everything is as usual."""
     import builtins
 
     hits: list[int] = []
@@ -287,7 +287,7 @@ def outcome_of(functions: list[FunctionType], usual: list[Any], has_begun: bool)
         hits.append(1)
         raise Injected
 
-    # As if it stood in our own file, where an instruction raises it.
+    # As if it were in our own file, raised by an instruction.
     injected.__code__ = injected.__code__.replace(co_filename=OWN + "injected")
     builtins.injected = injected  # type: ignore[attr-defined]
     before = faults()
@@ -306,7 +306,7 @@ def outcome_of(functions: list[FunctionType], usual: list[Any], has_begun: bool)
 
 
 class Child:
-    """Runs something until it is asked for the outcome."""
+    """Run something until the outcome is requested."""
 
     def __init__(self, run: Callable[[], str]) -> None:
         self.read_end, write_end = os.pipe()
@@ -327,10 +327,10 @@ class Child:
 
 
 def run_with_each(places: list[Place], run: Callable[[list[FunctionType]], str]) -> int:
-    """Returns how many of the functions were called."""
+    """Return the number of functions that were called."""
     reached = 0
     functions = functions_by_place()
-    # What is here already need not be looked through by each child, nor copied.
+    # Children need not examine or copy objects that already exist.
     gc.freeze()
     running: deque[tuple[Place, Child]] = deque()
     for place in places:

@@ -24,7 +24,7 @@ from thread._backend import core
 
 Operation = Callable[[], object]
 Check = Callable[[], object]
-"""None if all is well, else what is wrong."""
+"""A description of anything wrong; None if all is well."""
 
 telemetry.instrument()
 core.configure(slow_wait_ns=0, listening=True, hold_sampling=1, event_capacity=64)
@@ -58,7 +58,7 @@ def nothing_wrong() -> None:
 
 
 def new_place() -> Operation:
-    """Creates a lock in code that nobody has seen yet."""
+    """Create a lock in code that has never run before."""
     number = next(numbers)
     source = f"def create{number}():\n    lock = allocate()\n"
     namespace: dict[str, Any] = {"allocate": thread.allocate_lock, "__name__": f"made{number}"}
@@ -94,7 +94,7 @@ def acquiring() -> Iterator[tuple[str, Operation, Check]]:
             with lock:
                 pass
 
-        # To look up the methods takes memory, with any lock.
+        # Looking up the methods needs memory, with any lock.
         yield "with", enter, left_locked(lock)
         yield "acquire", use, left_locked(lock)
     yield "time out", lambda: held.acquire(timeout=SHORT), nothing_wrong
@@ -112,7 +112,7 @@ def left_locked(lock: Any) -> Check:
 
 
 def handing_over() -> Iterator[tuple[str, Operation, Check]]:
-    """To a thread that waits, and from a thread that is waited for."""
+    """Hand a lock over to a waiting thread, and wait for one from another thread."""
     lock = thread.allocate_lock()
     lock.acquire()
     done = _thread.allocate_lock()
@@ -243,7 +243,7 @@ NEVER_RAISE = ("acquire", "time out", "time out of an rlock", "release", "wait a
 
 
 def failed(attempt: int, operation: Operation) -> BaseException | None:
-    """Outcome of the operation if that allocation fails."""
+    """Return the outcome of the operation if this allocation fails."""
     error: BaseException | None = None
     _testcapi.set_nomemory(attempt, attempt + 1)
     try:
@@ -253,7 +253,7 @@ def failed(attempt: int, operation: Operation) -> BaseException | None:
     try:
         _testcapi.remove_mem_hooks()
     except SystemError:
-        # Somebody returned with an exception set.
+        # A function has returned with an exception set.
         error = SystemError("an exception was left set")
         _testcapi.remove_mem_hooks()
     return error
@@ -262,7 +262,7 @@ def failed(attempt: int, operation: Operation) -> BaseException | None:
 def verdict(name: str, error: BaseException | None) -> str | None:
     if error is None or (isinstance(error, MemoryError) and name not in NEVER_RAISE):
         return None
-    # The interpreter says so itself where a lock or a thread of its own cannot be had.
+    # The interpreter itself complains if it cannot make a lock or a thread of its own.
     if isinstance(error, RuntimeError) and str(error).startswith("can't") and name not in NEVER_RAISE:
         return None
     return repr(error)

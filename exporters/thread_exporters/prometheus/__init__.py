@@ -26,7 +26,7 @@ import os
 import sys
 from collections.abc import Collection, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from prometheus_client import REGISTRY, CollectorRegistry
 
@@ -91,16 +91,14 @@ class PrometheusExporter:
     ) -> None:
         if port is not None:
             _check_port("port", port)
-        tls = None
-        if certfile or keyfile:
-            tls = Tls(
-                certfile=_both_files(certfile, keyfile),
-                keyfile=keyfile or "",
-                client_cafile=client_cafile,
-                client_capath=client_capath,
-                client_auth_required=client_auth_required,
-                tls_min_version=tls_min_version,
-            )
+        tls = _tls(
+            certfile,
+            keyfile,
+            client_cafile=client_cafile,
+            client_capath=client_capath,
+            client_auth_required=client_auth_required,
+            tls_min_version=tls_min_version,
+        )
         given = os.environ.get(VARIABLE)
         folder = os.path.abspath(given) if given else None
         self._folder = folder or ""
@@ -112,15 +110,11 @@ class PrometheusExporter:
             self._register()
         self._page: ServedPage | None = None
         if port is not None:
-            self._page = ServedPage(
-                lambda: partial(answer, self._registry),
-                host,
-                port,
-                folder=None if self._files is None else self._files.path,
-                tls=tls,
-                allowed_hosts=allowed_hosts,
-                listener=listener,
-            )
+            self._page = self._served(host, port, tls=tls, allowed_hosts=allowed_hosts, listener=listener)
+
+    def _served(self, host: str, port: int, **options: Any) -> ServedPage:
+        folder = None if self._files is None else self._files.path
+        return ServedPage(lambda: partial(answer, self._registry), host, port, folder=folder, **options)
 
     @property
     def url(self) -> str | None:
@@ -248,10 +242,12 @@ def _files_in(folder: str, client_files: bool) -> ProcessFiles:
     return files
 
 
-def _both_files(certfile: str | None, keyfile: str | None) -> str:
+def _tls(certfile: str | None, keyfile: str | None, **options: Any) -> Tls | None:
+    if not certfile and not keyfile:
+        return None
     if not certfile or not keyfile:
         raise ValueError(f"expected both certfile and keyfile, got {certfile!r} and {keyfile!r}")
-    return certfile
+    return Tls(certfile=certfile, keyfile=keyfile, **options)
 
 
 def _complain(line: str) -> None:
