@@ -47,7 +47,8 @@ def run_instrumented(source: str, receiver: OtlpReceiver, **environment: str) ->
         "OTEL_LOGS_EXPORTER": "none",
         "OTEL_EXPORTER_OTLP_ENDPOINT": receiver.endpoint,
         "OTEL_SERVICE_NAME": "shop",
-        "OTEL_METRIC_EXPORT_INTERVAL": "50",
+        # The SDK also gives up a collection after this time, which a busy machine may need.
+        "OTEL_METRIC_EXPORT_INTERVAL": "500",
     }
     ran = subprocess.run(
         command, env=os.environ | standard | environment, capture_output=True, text=True, timeout=60, check=False
