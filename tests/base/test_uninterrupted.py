@@ -137,7 +137,8 @@ def test_steps_call_again_and_again() -> None:
 
 
 def test_the_modules_that_may_not_be_interrupted_say_so() -> None:
-    source = (Path(code_origin.OWN_FOLDER) / "_core_py" / "_locks.py").read_text()
+    folder = Path(code_origin.OWN_FOLDER) / "_core_py"
+    source = "".join((folder / f"_{name}.py").read_text() for name in ("acquiring", "locks", "rlocks"))
     for name in ("release", "__exit__", "_release", "_give_back", "_acquire_restore"):
         before, _, _ = source.partition(f"    def {name}(")
         assert before.rstrip().endswith("@entered_at_once"), name

@@ -17,11 +17,21 @@ import pytest
 import rows
 from conformance.twin_programs import KNOWN_TO_DIFFER, PREAMBLE, PROGRAMS
 
+import thread
 from thread._backend import core
 
 with_both_cores = pytest.mark.skipif(core.NAME != "c", reason="compares the twin with the C core")
 
+SOURCES = Path(thread.__file__).parent
 FOLDER = "/srv/twins"
+
+ONLY_IN_C = {
+    "module": "a module of Python needs no table of its functions: `__init__.py` imports them",
+    "simple_queue": "waiting in a queue that is written in C takes C",
+}
+ONLY_IN_PYTHON = {
+    "builtin": "functions that are written in C need not look like some",
+}
 
 
 class Run:
@@ -68,3 +78,10 @@ def test_known_differences_still_exist(reason: str) -> None:
     in_c, in_python = outputs(reason)
     assert "Traceback" not in in_c + in_python
     assert in_c != in_python
+
+
+def test_each_file_in_c_has_a_twin_of_the_same_name() -> None:
+    in_c = {path.stem for path in (SOURCES / "_c").glob("*.c")}
+    in_python = {path.stem.removeprefix("_") for path in (SOURCES / "_core_py").glob("_[a-z]*.py")}
+    assert in_c - in_python == set(ONLY_IN_C)
+    assert in_python - in_c == set(ONLY_IN_PYTHON)

@@ -17,7 +17,7 @@ import abc, concurrent.futures.thread, copy, dataclasses, functools, inspect, pi
 import _thread, signal, weakref
 
 # The two lock types of the pure-Python twin share a base class, which shows in their `__mro__` alone.
-SHARED_BASE = "<class 'thread._core_py._locks.Mutex'>, "
+SHARED_BASE = "<class 'thread._core_py._acquiring.Mutex'>, "
 
 def show(*values):
     values = [str(value).replace(SHARED_BASE, "") for value in values]

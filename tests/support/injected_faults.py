@@ -41,7 +41,7 @@ GUARDS = {
 
 LOCKS = {
     *("_new_lock", "checked_name", "Mutex._initialize", "Queue.__init__", "Totals.__init__"),
-    *("_checked", "Mutex._acquire", "acquire_contended", "_wait_in_steps", "_wait_for_raw", "Mutex._give_back"),
+    *("checked_timeout", "Mutex._acquire", "acquire_contended", "_wait_in_steps", "_wait_for_raw", "Mutex._give_back"),
     *("RLock._enter_again", "RLock._reacquire", "Mutex._release", "Mutex._unlock"),
 }
 """Functions that make, acquire and release the twin's locks. Without them there are no locks."""

@@ -16,8 +16,9 @@ from ._events import dropped_events, push_event, take_events, wait_for_events, w
 from ._frames import first_argument
 from ._histogram import HistogramCounts
 from ._identities import read_locks
-from ._locks import LockType, RLock, allocate_lock
+from ._locks import LockType, allocate_lock
 from ._renaming import object_location, object_name, rename
+from ._rlocks import RLock
 from ._runtime import (
     configure,
     count_internal_error,
@@ -35,9 +36,11 @@ from ._runtime import (
 from ._semaphores import SemaphoreRecord
 from ._sites import current_stack, serves_telemetry
 from ._spans import current_span, set_tracing
+from ._targets import read_threads
 from ._tasks import current_task
-from ._threads import observed_run, pass_on, read_live_threads, read_threads, start_joinable_thread, start_new_thread
-from ._waits import read_current_waits
+from ._thread_records import read_live_threads
+from ._threads import observed_run, pass_on, start_joinable_thread, start_new_thread
+from ._waiters import read_current_waits
 
 NAME: Final[str] = "python"
 

@@ -1,4 +1,4 @@
-"""Who waited for whom: totals for each identity, acquire site and owner site."""
+"""Blame: waits for each identity, by the site that waited and the site of the owner."""
 
 from __future__ import annotations
 

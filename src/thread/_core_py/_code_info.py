@@ -1,6 +1,6 @@
-"""Cache of what is known of each code object.
+"""Cache of facts about each code object.
 
-It is worked out once and dropped with the code object, which is not kept alive.
+They are worked out once and dropped with the code object, which is not kept alive.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from ._identities import Identity
 
 
 class CodeInfo:
-    """What is known of one code object."""
+    """Facts about one code object."""
 
     __slots__ = (
         "blocks",

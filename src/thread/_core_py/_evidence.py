@@ -1,4 +1,4 @@
-"""Evidence of slow waits: both stacks, taken while the wait lasts, and the event that reports them."""
+"""The record of a wait, and the evidence of a slow one: both stacks, taken while the wait lasts."""
 
 from __future__ import annotations
 
@@ -6,11 +6,14 @@ from _thread import get_native_id
 from types import FrameType
 from typing import NamedTuple, Protocol
 
+from .._base.buckets import bucket_index
 from .._inspection.naming import GIL_SITE, UNKNOWN_SITE, RawSite
 from .._rows import SlowWaitRow
+from ._blame import blame_of
+from ._events import push_event
 from ._frames import frame_of_program
 from ._identities import Identity
-from ._runtime import Settings, is_untracked
+from ._runtime import Settings, accumulator, is_untracked
 from ._sites import stack_of
 from ._spans import current_span
 from ._tasks import current_task
@@ -34,13 +37,14 @@ class OwnerEvidence(NamedTuple):
     span: object
 
 
-class SlowWaiter(Protocol):
-    """A waiter that gave evidence."""
+class Recorded(Protocol):
+    """A waiter at its end."""
 
     identity: Identity
     ident: int
     started: int
     acquire_site: RawSite
+    evidence: WaiterEvidence | None
     owner_evidence: OwnerEvidence | None
 
 
@@ -59,10 +63,38 @@ def of_owner(owner: int, frame: FrameType | None, site: RawSite, span: object) -
     return OwnerEvidence(owner, stack_of(frame), site, span)
 
 
-def slow_wait(
-    waiter: SlowWaiter, evidence: WaiterEvidence, parts: dict[RawSite, int], outcome: str, duration: int
+def record(waiter: Recorded, parts: dict[RawSite, int], outcome: str, duration: int) -> None:
+    """Add a wait that this thread ends now, and report it if it was a slow one."""
+    _finished.add((waiter.identity, outcome, duration, waiter.acquire_site, list(parts.items())))
+    if waiter.evidence is not None:
+        push_event(_slow_wait(waiter, waiter.evidence, parts, outcome, duration))
+
+
+FinishedWait = tuple[Identity, str, int, RawSite, list[tuple[RawSite, int]]]
+"""Identity, outcome, duration, acquire site, and for each owner site the nanoseconds of it."""
+
+
+def _fold(wait: FinishedWait) -> None:
+    identity, outcome, duration, acquire_site, parts = wait
+    while parts:
+        owner_site, nanoseconds = parts[-1]
+        blame = blame_of(identity, acquire_site, owner_site)
+        blame.count += 1
+        blame.waited_ns += nanoseconds
+        # Gone before anything can interrupt, so that what is folded anew lacks what was added already.
+        parts.pop()
+    bucket = bucket_index(duration)
+    identity.wait.put(duration, bucket)
+    identity.contentions += outcome == "acquired"
+    identity.timeouts += outcome == "timed out"
+
+
+_finished = accumulator(_fold)
+
+
+def _slow_wait(
+    waiter: Recorded, evidence: WaiterEvidence, parts: dict[RawSite, int], outcome: str, duration: int
 ) -> SlowWaitRow:
-    """The event of a wait that this thread ends now."""
     owner = waiter.owner_evidence or OwnerEvidence(0, (), _most_to_blame(parts), None)
     return SlowWaitRow(
         event="slow_wait",

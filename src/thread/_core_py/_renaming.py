@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from ._acquiring import Mutex
 from ._identities import identity_renamed, unobserved
-from ._locks import Mutex
 from ._runtime import guarded
 from ._semaphores import SemaphoreRecord
-from ._waits import rename_waits
+from ._waiters import rename_waits
 
 
 def object_name(lock: object, /) -> str | None:

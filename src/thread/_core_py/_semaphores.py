@@ -16,7 +16,7 @@ from ._frames import frame_of
 from ._identities import record_hold
 from ._naming import identity_created
 from ._runtime import checked_name, is_internal_error, monotonic_ns
-from ._waits import Queue, Waiter
+from ._waiters import Queue, Waiter
 
 MAX_HOLDERS: Final = 1024
 """Limit of holders that are known one by one. More are only counted."""

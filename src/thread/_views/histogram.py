@@ -15,22 +15,22 @@ from .._base.buckets import BUCKET_COUNT, MAX_EXPONENT, MIN_EXPONENT
 
 @dataclass(frozen=True, slots=True)
 class Histogram:
-    """How long things took, in seconds. Immutable, hence safe to share between threads."""
+    """Durations in seconds. Immutable, hence safe to share between threads."""
 
     bounds: ClassVar[tuple[float, ...]] = tuple(2.0**j for j in range(MIN_EXPONENT, MAX_EXPONENT + 1))
     """Upper bounds in seconds, each included in its bucket, ascending."""
 
     count: int = 0
-    """How many durations were recorded."""
+    """Number of durations."""
     sum: float = 0.0
     """Their sum in seconds."""
     max: float = 0.0
-    """The longest in seconds, 0 when there is none."""
+    """The longest in seconds, 0 without any."""
     buckets: tuple[int, ...] = (0,) * BUCKET_COUNT
-    """One count per bound, not cumulative, and one last count for all that exceed the last bound."""
+    """One count per bound, not cumulative, and a last one for durations above the last bound."""
 
     def quantile(self, q: float) -> float:
-        """An estimate of the `q`-quantile in seconds, 0 when nothing was recorded.
+        """An estimate of the `q`-quantile in seconds, 0 if nothing was recorded.
 
         Interpolates geometrically inside the bucket, as Prometheus does for native histograms, and never exceeds
         `max`. The estimate is within a factor of two of the truth. Raises ValueError unless 0 <= q <= 1.

@@ -12,7 +12,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from thread._core_py import _blame, _blocking, _identities, _sites, _threads
+from thread._core_py import _blame, _blocking, _identities, _sites, _targets
 from thread._inspection import unhandled
 from thread._observed import executors
 from thread.telemetry import SpanContext
@@ -78,7 +78,7 @@ def test_bounds_are_those_of_both_cores() -> None:
     assert told == (
         _identities.MAX_IDENTITIES,
         _sites.MAX_SITES,
-        _threads.MAX_TARGETS,
+        _targets.MAX_TARGETS,
         _blame.MAX_ROWS,
         _blocking.MAX_ROWS,
     )
