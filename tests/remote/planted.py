@@ -538,6 +538,31 @@ def one_class_two_locks() -> None:
     start(pay, pay_back)
 
 
+class Shelves:
+    def __init__(self) -> None:
+        self.locks = {"north": threading.Lock(), "south": threading.Lock()}
+        self.rows = [threading.Lock() for _ in range(3)]
+
+    def move(self, first: threading.Lock, second: threading.Lock, meet: Callable[[], object]) -> None:
+        with first:
+            meet()
+            with second:
+                pass
+
+
+def locks_in_containers() -> None:
+    meet = meeting(2)
+    shelves = Shelves()
+
+    def out() -> None:
+        shelves.move(shelves.locks["south"], shelves.rows[2], meet)
+
+    def back() -> None:
+        shelves.move(shelves.rows[2], shelves.locks["south"], meet)
+
+    start(out, back)
+
+
 def lock_as_target() -> None:
     def owner() -> None:
         with accounts:

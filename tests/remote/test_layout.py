@@ -45,6 +45,7 @@ OBJECTS = {
     "str_data": "sizeof(PyCompactUnicodeObject)",
     "int_size": "LONG_SIZE",
     "int_digits": "LONG_DIGITS",
+    "dict_used": "offsetof(PyDictObject, ma_used)",
     "dict_keys": "offsetof(PyDictObject, ma_keys)",
     "dict_values": "offsetof(PyDictObject, ma_values)",
     "keys_log2_index_bytes": "offsetof(PyDictKeysObject, dk_log2_index_bytes)",

@@ -229,6 +229,12 @@ def test_locks_of_one_name_are_told_apart() -> None:
     assert {wait(dump, "pay").what, wait(dump, "pay_back").what} == {"Account.lock #1", "Account.lock #2"}
 
 
+def test_locks_in_a_dict_and_in_a_list_have_names() -> None:
+    with planted("locks_in_containers") as program:
+        dump = program.dump_when(lambda dump: dump.findings)
+    assert wait(dump, "out").what == "Shelves.rows[2]" and wait(dump, "back").what == "Shelves.locks['south']"
+
+
 def test_a_lock_that_is_the_target_of_a_thread() -> None:
     with planted("lock_as_target") as program:
         dump = program.dump_when_waiting("bare", "timed", kind="lock")

@@ -57,7 +57,7 @@ class Case:
 
 def place(function: str, file: str, line: int | None) -> str:
     """Return a place as in `transfer (bank.py:8)`."""
-    return f"{function} ({file.rpartition('/')[2]}:{line if line is not None else '?'})"
+    return f"{function.rpartition('<locals>.')[2]} ({file.rpartition('/')[2]}:{line if line is not None else '?'})"
 
 
 def findings_of(case: Case) -> list[FindingView]:

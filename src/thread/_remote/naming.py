@@ -14,6 +14,8 @@ from .resources import Resource
 
 _FRAMES: Final = 12
 """Frames of a thread whose variables are looked through."""
+_MOST_ITEMS: Final = 256
+"""Items of a dict or list that are looked at; in a larger one, nothing gets a name."""
 _NO_PLACE: Final = frozenset({"future", "futures", "work", "exit"})
 """Kinds whose address says nothing to anybody."""
 _NO_INSTANCES: Final = frozenset(
@@ -65,9 +67,7 @@ class Names:
         if found is None:
             found = self._globals[variables] = {}
             for name, value in self._safely(self._objects.dict_items(variables)):
-                found.setdefault(value, name)
-                if (inner := self._lock_inside(value)) and inner not in found:
-                    found[inner] = name
+                self._note(found, value, name)
                 # An object of the module, and what is in it, is as good as a variable of its own.
                 for address, attribute in self._attributes_of(value).items():
                     found.setdefault(address, attribute)
@@ -85,10 +85,28 @@ class Names:
             except UnreadableMemoryError:
                 return found
             for name, value in attributes:
-                found.setdefault(value, f"{kind}.{name}")
-                if inner := self._lock_inside(value):
-                    found.setdefault(inner, f"{kind}.{name}")
+                self._note(found, value, f"{kind}.{name}")
         return found
+
+    def _note(self, found: dict[int, str], value: int, name: str) -> None:
+        """Give a name to a value, to the lock of a condition, to what is in a dict or a list."""
+        found.setdefault(value, name)
+        if inner := self._lock_inside(value):
+            found.setdefault(inner, name)
+        for key, item in self._items(value):
+            found.setdefault(item, f"{name}[{key!r}]")
+
+    def _items(self, container: int) -> list[tuple[object, int]]:
+        objects = self._objects
+        try:
+            kind = objects.type_name(container)
+            if kind == "dict" and objects.memory.word(container + objects.layout.dict_used) <= _MOST_ITEMS:
+                return list(objects.dict_items(container))
+            if kind == "list" and objects.memory.word(container + objects.layout.var_size) <= _MOST_ITEMS:
+                return list(enumerate(objects.list_items(container)))
+        except UnreadableMemoryError:
+            pass
+        return []
 
     def _lock_inside(self, obj: int) -> int:
         """The lock of a condition, 0 of anything else."""

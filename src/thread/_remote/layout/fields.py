@@ -69,6 +69,7 @@ class Layout:
     str_data: int
     int_size: int
     int_digits: int
+    dict_used: int
     dict_keys: int
     dict_values: int
     keys_log2_index_bytes: int

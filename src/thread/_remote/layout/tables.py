@@ -35,6 +35,7 @@ _OBJECTS: Final = {
     "str_data": 56,
     "int_size": 16,
     "int_digits": 24,
+    "dict_used": 16,
     "dict_keys": 32,
     "dict_values": 40,
     "set_used": 24,
