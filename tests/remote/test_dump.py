@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
 import warnings
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from conftest import WaitUntil
 from planted_programs import PlantedProgram, planted, thread
 
-from thread._remote import command, rights
+from thread._remote import command, findings, rights
 from thread._remote.command import CannotDumpError, Request, collect, dump_process, dump_processes
 from thread._remote.memory import ProcessMemory, UnreadableMemoryError
 from thread._remote.pause import copy_while_stopped
@@ -87,6 +90,15 @@ def test_every_process_that_we_may_read(deadlock: PlantedProgram, monkeypatch: p
 def test_arguments_that_make_no_sense_are_refused(arguments: tuple[str, ...]) -> None:
     done = thread_dump(*arguments)
     assert done.returncode == 2 and "usage:" in done.stderr
+
+
+def test_the_options_and_findings_of_the_documentation_exist() -> None:
+    text = (Path(__file__).parent.parent.parent / "docs" / "dump.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"`thread dump (--\w+)", text))
+    assert named == set(re.findall(r"^  (--\w+)", thread_dump("--help").stdout, re.MULTILINE))
+    kinds = set(re.findall(r'"(\w+_\w+|deadlock)"', inspect.getsource(findings)))
+    titles = re.findall(r"^\| `([A-Z ]{8,})", text, re.MULTILINE)
+    assert {title.strip().lower().replace(" ", "_") for title in titles} <= kinds
 
 
 def test_a_process_that_does_not_exist_is_said(capsys: pytest.CaptureFixture[str]) -> None:
