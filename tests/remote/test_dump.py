@@ -16,13 +16,13 @@ from pathlib import Path
 
 import pytest
 from conftest import WaitUntil
-from planted_programs import PlantedProgram, planted, thread
+from planted_programs import PLANTED, PlantedProgram, planted, thread
 
 from thread._remote import command, findings, rights
 from thread._remote.command import CannotDumpError, Request, collect, dump_process, dump_processes
 from thread._remote.memory import ProcessMemory, UnreadableMemoryError
 from thread._remote.pause import copy_while_stopped
-from thread._remote.process import LiveProcess, every_process, may_run_python, status_of
+from thread._remote.process import LiveProcess, descendants, every_process, may_run_python, status_of
 from thread._remote.text import printable
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="another process is read on Linux only")
@@ -197,6 +197,21 @@ def test_a_lock_is_found_under_thousands_of_frames() -> None:
     assert client and client.wait and [each.thread for each in client.wait.owners] == ["owner"]
     assert owner and not owner.complete and len(owner.stack) < 1000
     assert owner.stack[-4].function.endswith("owner")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can make a namespace")
+def test_the_first_process_of_a_container_is_read_from_outside() -> None:
+    command = ["unshare", "--pid", "--fork", "--mount-proc", sys.executable, "-I", str(PLANTED), "two_locks_by_with"]
+    container = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    try:
+        if not container.stdout or container.stdout.readline() != "planted\n":
+            pytest.skip("no namespace can be made here")
+        program = PlantedProgram(container, pid=descendants(container.pid)[0])
+        dump = program.dump_when(lambda dump: dump.findings)
+        main = next(each for each in dump.threads if each.native_id == 1)
+        assert dump.is_hung and main.name == "MainThread" and program.pid != 1
+    finally:
+        container.communicate()
 
 
 @pytest.mark.slow

@@ -20,9 +20,9 @@ PLANTED = Path(__file__).parent.parent / "remote" / "planted.py"
 class PlantedProgram:
     """Process that stays in what it has planted."""
 
-    def __init__(self, process: subprocess.Popen[str]) -> None:
+    def __init__(self, process: subprocess.Popen[str], pid: int = 0) -> None:
         self.process = process
-        self.pid = process.pid
+        self.pid = pid or process.pid
 
     def dump(self, *, pause: bool = False) -> Dump:
         from thread._remote.command import dump_process

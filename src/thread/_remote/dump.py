@@ -111,9 +111,7 @@ class _Believed:
             if activity.wait and (task := activity.state.task)
         }
         program.activities, everything = activities, program.activities
-        self.enders = {
-            address: program.enders(activity.wait) for address, activity in activities.items() if activity.wait
-        }
+        self.enders = program.enders()
         program.activities = everything
         self.activities = activities
         self.names = told_apart(self._names())

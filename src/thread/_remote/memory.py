@@ -11,12 +11,13 @@ from typing import Final, Protocol
 PAGE: Final = 4096
 _AHEAD: Final = 4
 """Pages read at once: what belongs together lies close together."""
-_MOST_PAGES: Final = 1 << 15
+_MOST_PAGES: Final = 1 << 16
 """Pages that are read in one look."""
 _MOST_BYTES: Final = 1 << 29
 """Bytes that one look may ask for, those of pages that are known included: no structure makes it go on for ever."""
 _LARGEST: Final = 1 << 20
 """Bytes that are read at once."""
+_FEW_PAGES: Final = 1 << 13
 _HIGHEST: Final = 1 << 57
 """User space ends here at the latest, with five levels of page tables."""
 
@@ -205,8 +206,10 @@ class PagedMemory:
     def _load(self, number: int) -> None:
         if self._left <= 0:
             raise UnreadableMemoryError("more memory than one look may read")
+        # In a process of thousands of threads, pages that nobody asks for would be most of all.
+        ahead = _AHEAD if len(self.pages) < _FEW_PAGES else 1
         try:
-            found = self._memory.read(number * PAGE, PAGE * _AHEAD)
+            found = self._memory.read(number * PAGE, PAGE * ahead)
         except UnreadableMemoryError:
             found = self._memory.read(number * PAGE, PAGE)
         for index in range(0, len(found), PAGE):

@@ -87,7 +87,8 @@ class Program:
 
     def name(self, activity: Activity, pid: int) -> str:
         """Return the name of a thread; for one that `threading` did not start, the function that it began with."""
-        is_main = activity.state.native_id == pid
+        task = activity.state.task
+        is_main = task is not None and task.tid == pid
         thread = activity.thread_object or (self.main_thread if is_main else 0)
         name = self.name_of_object(thread) or ("MainThread" if is_main else "")
         if name:
@@ -103,17 +104,22 @@ class Program:
         except UnreadableMemoryError:
             return ""
 
-    def enders(self, wait: Wait) -> Enders:
-        """Return who could end a wait, as far as it can be seen."""
+    def enders(self) -> dict[int, Enders]:
+        """Return who could end the wait of each thread, as far as it can be seen."""
+        wanted = {address: each.wait.resource for address, each in self.activities.items() if each.wait}
+        found = {resource: self._enders(resource) for resource in set(wanted.values())}
+        return {address: found[resource] for address, resource in wanted.items()}
+
+    def _enders(self, resource: Resource) -> Enders:
         try:
-            if wait.resource.kind in (LOCK, RLOCK):
-                return self._owner(wait.resource)
-            if wait.resource.kind == "semaphore":
-                return self._permits(wait.resource)
-            if wait.resource.kind == "join":
-                return self._joined(wait.resource.address)
-            if wait.resource.kind == "future":
-                return self._future(wait.resource.address)
+            if resource.kind in (LOCK, RLOCK):
+                return self._owner(resource)
+            if resource.kind == "semaphore":
+                return self._permits(resource)
+            if resource.kind == "join":
+                return self._joined(resource.address)
+            if resource.kind == "future":
+                return self._future(resource.address)
         except UnreadableMemoryError:
             pass
         return Enders()
