@@ -197,7 +197,7 @@ def test_a_bad_timeout_stops_nothing(telemetry: ModuleType, timeout: Any, error:
     assert not exporter.timeouts
 
 
-def test_what_is_created_hidden_is_not_observed(telemetry: ModuleType, core: ModuleType, wait_until: WaitUntil) -> None:
+def test_work_under_hidden_is_not_observed(telemetry: ModuleType, core: ModuleType, wait_until: WaitUntil) -> None:
     ended = []
 
     def work() -> None:

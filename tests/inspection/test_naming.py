@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from thread._base.code_origin import is_internal
-from thread._inspection.naming import describe_place, describe_site, line_of, module_of
+from thread._inspection.naming import describe_creation_site, describe_site, line_of, module_of
 from thread._inspection.targets import describe_target
 
 places: list[tuple[str, str]] = []
@@ -21,7 +21,7 @@ class Lock:
 
     def __init__(self) -> None:
         frame: FrameType = sys._getframe(1)
-        places.append(describe_place(frame.f_code, frame.f_lasti, module_of(frame.f_globals)))
+        places.append(describe_creation_site(frame.f_code, frame.f_lasti, module_of(frame.f_globals)))
 
 
 @pytest.fixture(autouse=True)
@@ -228,7 +228,7 @@ def test_a_target_that_is_a_class_or_a_builtin() -> None:
 
 
 def test_the_line_of_each_instruction_is_the_compilers() -> None:
-    for code in (describe_place.__code__, line_of.__code__, compile("", "/empty.py", "exec")):
+    for code in (describe_creation_site.__code__, line_of.__code__, compile("", "/empty.py", "exec")):
         for start, end, line in code.co_lines():
             for offset in range(start, end, 2):
                 assert line_of(code, offset) == (line or code.co_firstlineno)

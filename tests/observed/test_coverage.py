@@ -48,7 +48,7 @@ def test_who_takes_classes_whose_methods_are_observed_is_not_named() -> None:
     assert lines == ["()"]
 
 
-def test_greenlets_in_the_place_of_threads_are_named() -> None:
+def test_greenlets_in_place_of_threads_are_named() -> None:
     lines = output_of(
         """
         import threading

@@ -92,7 +92,7 @@ def test_rows_beside_ddtrace_say_that_it_is_missing() -> None:
         assert row["promise"] is None
 
 
-def test_no_service_runs_unprofiled_in_the_place_of_a_profiled_one() -> None:
+def test_no_service_runs_unprofiled_in_place_of_a_profiled_one() -> None:
     launcher, app = ROOT / "benchmarks" / "datadog_run.py", ROOT / "benchmarks" / "service_app.py"
     without = f"""
         import runpy, sys

@@ -57,7 +57,7 @@ def nothing_wrong() -> None:
     return None
 
 
-def new_place() -> Operation:
+def new_creation_site() -> Operation:
     """Create a lock in code that has never run before."""
     number = next(numbers)
     source = f"def create{number}():\n    lock = allocate()\n"
@@ -68,7 +68,7 @@ def new_place() -> Operation:
 
 
 def creating() -> Iterator[tuple[str, Operation, Check]]:
-    yield "create", new_place(), nothing_wrong
+    yield "create", new_creation_site(), nothing_wrong
     name = f"name {next(numbers)}"
     yield "create named", lambda: thread.allocate_lock(name=name), nothing_wrong
     yield "create rlock", thread.RLock, nothing_wrong

@@ -9,7 +9,7 @@
 #include "runtime.h"
 #include "sites.h"
 
-static PyObject *describe_place;
+static PyObject *describe_creation_site;
 static PyObject *describe_part;
 
 /* ---- the path from an instruction of the program to a lock that the standard library makes for itself ---- */
@@ -122,7 +122,7 @@ identity_described(Kind kind, PyFrameObject *charged, PyFrameObject *innermost)
         return NULL;
     }
     PyCodeObject *code = PyFrame_GetCode(charged);
-    PyObject *described = PyObject_CallFunction(describe_place, "OiO", code, PyFrame_GetLasti(charged), module);
+    PyObject *described = PyObject_CallFunction(describe_creation_site, "OiO", code, PyFrame_GetLasti(charged), module);
     Py_DECREF(code);
     Py_DECREF(module);
     PyObject *steps = described == NULL ? NULL : path_read(innermost, charged);
@@ -258,7 +258,7 @@ identity_created(Kind kind, PyObject *name)
 int
 naming_init(void)
 {
-    describe_place = attribute_of_module("thread._inspection.naming", "describe_place");
+    describe_creation_site = attribute_of_module("thread._inspection.naming", "describe_creation_site");
     describe_part = attribute_of_module("thread._inspection.naming", "describe_part");
     return PyErr_Occurred() ? -1 : 0;
 }

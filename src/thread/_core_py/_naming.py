@@ -5,7 +5,7 @@ from __future__ import annotations
 from types import FrameType
 from typing import Final, TypeAlias
 
-from .._inspection.naming import Step, describe_part, describe_place, module_of
+from .._inspection.naming import Step, describe_creation_site, describe_part, module_of
 from ._code_info import info_of
 from ._identities import Identity, identity_named, unobserved
 from ._runtime import is_internal_error, is_untracked
@@ -48,7 +48,7 @@ def _identity_of_frame(kind: str, charged: FrameType, path: CreationPath) -> Ide
 
 def _identity_described(kind: str, charged: FrameType, path: CreationPath) -> Identity:
     """`shop.jobs:Jobs._queue`, or `shop.jobs:Jobs._queue (Queue.mutex)` for a part of what was made there."""
-    name, location = describe_place(charged.f_code, charged.f_lasti, module_of(charged.f_globals))
+    name, location = describe_creation_site(charged.f_code, charged.f_lasti, module_of(charged.f_globals))
     part = describe_part(path)
     return identity_named(name if part is None else f"{name} ({part})", kind, location, name)
 

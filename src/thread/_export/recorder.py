@@ -45,7 +45,7 @@ class Drain:
         self._flushed = Flag()
         self._finished = Flag()
         self._is_finishing = False
-        self._errands: deque[Callable[[], object]] = deque()
+        self._calls: deque[Callable[[], object]] = deque()
         self.is_flushing = False
         """True if it passes on no further events."""
 
@@ -71,9 +71,9 @@ class Drain:
         """Wait for the end until `deadline`."""
         self._wait_for(self._finished, deadline)
 
-    def do(self, errand: Callable[[], object]) -> None:
-        """Run an errand that calls an exporter. Does not wait."""
-        self._errands.append(errand)
+    def call_soon(self, function: Callable[[], object]) -> None:
+        """Call a function of an exporter in the thread that drains the buffer. Does not wait."""
+        self._calls.append(function)
         self._wake()
 
     def abandon(self) -> None:
@@ -107,8 +107,8 @@ class Drain:
                 self._alarm.sleep(_BATCH_SECONDS)
 
     def _step(self) -> None:
-        while self._errands:
-            self._errands.popleft()()
+        while self._calls:
+            self._calls.popleft()()
         if self._flushed.is_set and self._is_finishing:
             write_the_rest()
             self._finished.set()
@@ -310,7 +310,7 @@ class Recorder:
                 self._leaving[id(worker)] = worker
                 for drain in list(self._drains.values())[-1:]:
                     # Not here: an exception of a signal handler would count as an error of the exporter.
-                    drain.do(worker.tell_deadline)
+                    drain.call_soon(worker.tell_deadline)
             if self._workers.get(id(worker.exporter)) is worker:
                 self._workers.pop(id(worker.exporter), None)
         self._listen_if_anybody_wants_events()

@@ -70,7 +70,7 @@ def describe_site(code: CodeType, offset: int, module: str) -> RawSite:
     return function, code.co_filename, line_of(code, offset)
 
 
-def describe_place(code: CodeType, offset: int, module: str) -> tuple[str, str]:
+def describe_creation_site(code: CodeType, offset: int, module: str) -> tuple[str, str]:
     """Name of locks created by the call at `offset`, and its `file:line`.
 
     The name ends in the attribute or variable that stores the result, if the following instructions tell it. Otherwise

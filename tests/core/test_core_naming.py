@@ -1,4 +1,4 @@
-"""Sites that locks and waits are charged to."""
+"""From the creation of a lock to its identity."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_a_lock_is_called_after_its_attribute(core: ModuleType) -> None:
     del cache
 
 
-def test_all_locks_of_a_place_share_one_identity(core: ModuleType) -> None:
+def test_all_locks_of_a_creation_site_share_one_identity(core: ModuleType) -> None:
     caches = [Cache() for _ in range(10)]
     live = lock_row(core, f"{__name__}:Cache._guard").live
     assert live == len(caches)
@@ -163,7 +163,7 @@ while known:
     ) == []
 
 
-def test_a_way_through_code_that_is_gone_is_not_taken_for_another(core: ModuleType) -> None:
+def test_a_path_through_code_that_is_gone_is_not_taken_for_another(core: ModuleType) -> None:
     """Code that is made at run time, as that of dataclasses is, belongs to its caller and may go soon."""
 
     class Outer:
