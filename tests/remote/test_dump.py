@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 from conftest import WaitUntil
-from planted_programs import PLANTED, PlantedProgram, planted, thread
+from planted_programs import PlantedProgram, file_with, planted, thread
 
 from thread._remote import command, findings, rights
 from thread._remote.command import CannotDumpError, Request, collect, dump_process, dump_processes
@@ -201,7 +201,16 @@ def test_a_lock_is_found_under_thousands_of_frames() -> None:
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can make a namespace")
 def test_the_first_process_of_a_container_is_read_from_outside() -> None:
-    command = ["unshare", "--pid", "--fork", "--mount-proc", sys.executable, "-I", str(PLANTED), "two_locks_by_with"]
+    command = [
+        "unshare",
+        "--pid",
+        "--fork",
+        "--mount-proc",
+        sys.executable,
+        "-I",
+        str(file_with("two_locks_by_with")),
+        "two_locks_by_with",
+    ]
     container = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     try:
         if not container.stdout or container.stdout.readline() != "planted\n":

@@ -1,4 +1,4 @@
-"""Programs of tests/remote/planted.py, started and looked at from outside."""
+"""Programs of tests/remote/planted*.py, started and looked at from outside."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from thread._remote.views import Dump, ThreadView
 
-PLANTED = Path(__file__).parent.parent / "remote" / "planted.py"
+FILES = [Path(__file__).parent.parent / "remote" / name for name in ("planted.py", "planted_traps.py")]
 
 
 class PlantedProgram:
@@ -53,6 +53,11 @@ def thread(dump: Dump, name: str) -> ThreadView | None:
     return next((thread for thread in dump.threads if thread.name == name), None)
 
 
+def file_with(name: str) -> Path:
+    """Return the file that has a program of this name."""
+    return next(file for file in FILES if f"\ndef {name}(" in file.read_text(encoding="utf-8"))
+
+
 @contextmanager
 def planted(name: str, *arguments: str, observed: bool = False) -> Iterator[PlantedProgram]:
     """Start a program under this Python, or under the one that PLANTED_PYTHON names, and end it afterwards."""
@@ -60,7 +65,7 @@ def planted(name: str, *arguments: str, observed: bool = False) -> Iterator[Plan
     if observed:
         command = [sys.executable, "-m", "thread", "run", "--exporter", "none"]
     process = subprocess.Popen(
-        [*command, str(PLANTED), name, *arguments], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [*command, str(file_with(name)), name, *arguments], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
     assert process.stdout is not None
     try:

@@ -30,7 +30,8 @@ def take(process: Process) -> Dump:
     """
     began = time.perf_counter()
     runtime = find_runtime(process)
-    before = Program(Look(process, runtime))
+    before = program = Program(Look(process, runtime))
+    still: dict[int, bool] = {}
     for _ in range(_LOOKS - 1):
         program = Program(Look(process, runtime, before=before.look))
         still = still_threads(before, program)
@@ -47,8 +48,9 @@ def take_paused(process: Process) -> Dump:
     """
     began = time.perf_counter()
     runtime = find_runtime(process)
-    before = Program(Look(process, runtime))
+    before = program = Program(Look(process, runtime))
     needed, longest = set(before.look.memory.pages), 0.0
+    still: dict[int, bool] = {}
     for _ in range(_LOOKS):
         memory, paused = copy_while_stopped(process, needed)
         longest = max(longest, paused)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -66,7 +66,7 @@ def findings_of(case: Case) -> list[FindingView]:
     return sorted(found, key=lambda finding: (finding.certainty != "certain", -len(finding.victims)))
 
 
-def _waits(case: Case) -> dict[object, wait_for.Wait]:
+def _waits(case: Case) -> dict[Hashable, wait_for.Wait]:
     return {
         thread: wait_for.Wait(
             frozenset(case.enders[thread].threads),
