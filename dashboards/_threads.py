@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, Literal
 
 from grafana_foundation_sdk.builders.dashboard import Dashboard
 
@@ -155,6 +155,11 @@ def _blocking() -> list[AnyPanel]:
     name, function = "python.blocking.name", "code.function.name"
     waited = at_line(_SELECTED.growth(time), "blocked_at", "code.file.path", "code.line.number")
     places = total(waited, *_KIND, name, function, "blocked_at")
+
+    def now(metric: str, operator: Literal["sum", "max"]) -> str:
+        at = at_line(_SELECTED.now(metric), "blocked_at", "code.file.path", "code.line.number")
+        return aggregate(operator, at, *_KIND, name, function, "blocked_at")
+
     return [
         lines(
             "Blocked threads, by kind",
@@ -184,6 +189,23 @@ def _blocking() -> list[AnyPanel]:
                 LabelColumn("at", "blocked_at", width=210),
             ],
             [ValueColumn("Blocked", top(50, f"{places} > 0"), SECONDS, gauge=True)],
+        ),
+        rows(
+            "Threads blocked now",
+            "Waits in progress for anything but a lock. Many threads at a line where waits are usually short wait "
+            "for something that nobody does. Consumers of an empty queue are well.",
+            [
+                *SERVICE_COLUMNS,
+                LabelColumn("Service", "job", width=110),
+                LabelColumn("Kind", "python.blocking.type", width=90),
+                LabelColumn("Waits for", name),
+                LabelColumn("in", function),
+                LabelColumn("at", "blocked_at", width=210),
+            ],
+            [
+                ValueColumn("Threads", f"{now('python.blocking.waiters', 'sum')} > 0", COUNT, width=80),
+                ValueColumn("Oldest wait", f"{now('python.blocking.oldest', 'max')} > 0", SECONDS, width=110),
+            ],
         ),
     ]
 

@@ -46,7 +46,7 @@ class LockRow(NamedTuple):
 
     name: str
     kind: str
-    """`lock`, `rlock` or `semaphore`."""
+    """`lock`, `rlock`, `semaphore` or `bounded_semaphore`."""
     location: str
     """`file:line` of the place that created the first of these locks."""
     live: int
@@ -65,7 +65,10 @@ class LockRow(NamedTuple):
 
 
 class BlameRow(NamedTuple):
-    """Waits for the locks of one identity, by the site that waited and the site of the owner. From `read_blame`."""
+    """Waits for the locks of one identity, by the site that waited and the site of the owner. From `read_blame`.
+
+    Includes what waits in progress have lasted until now.
+    """
 
     name: str
     kind: str
@@ -77,7 +80,7 @@ class BlameRow(NamedTuple):
 
 
 class BlockingWaitRow(NamedTuple):
-    """Finished waits for something other than a lock. From `read_blocking`."""
+    """Waits for something other than a lock. From `read_blocking`."""
 
     kind: str
     """`condition`, `event`, `queue`, `join` and so on."""
@@ -85,6 +88,11 @@ class BlockingWaitRow(NamedTuple):
     site: Site
     """The line of the program that waited."""
     duration: Histogram | None
+    """Of the finished waits."""
+    waiters: int
+    """Threads that wait now."""
+    oldest_wait_ns: int
+    """Age of the oldest wait in progress; 0 if no thread waits."""
 
 
 class CurrentWaitRow(NamedTuple):

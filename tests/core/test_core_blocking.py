@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable
 from types import ModuleType
@@ -149,3 +150,47 @@ def test_a_name_that_is_none_is_a_fault_and_no_error_of_the_program(core: Module
     waiting(core, name=17)().add_since(0)  # type: ignore[arg-type]
     assert core.read_blocking() == []
     assert core.internal_errors() == 1
+
+
+def test_waits_in_progress_are_counted_until_they_end_or_are_dropped(core: ModuleType) -> None:
+    wait = waiting(core)
+    waits = [wait().begin() for _ in range(2)]
+    [row] = blocking_rows(core)
+    assert (row.waiters, row.duration) == (2, None)
+    assert 0 < row.oldest_wait_ns <= core.monotonic_ns() - waits[0].began
+    waits[0].end()
+    [row] = blocking_rows(core)
+    assert row.waiters == 1
+    assert row.oldest_wait_ns <= core.monotonic_ns() - waits[1].began
+    waits.clear()
+    assert blocking_rows(core) == []
+
+
+def test_a_wait_in_progress_is_seen_after_everything_was_zeroed(core: ModuleType) -> None:
+    wait = waiting(core)().begin()
+    core.reset()
+    assert [row.waiters for row in blocking_rows(core)] == [1]
+    wait.end()
+    assert blocking_rows(core) == []
+
+
+def test_a_child_sees_only_its_own_waits_in_progress(core: ModuleType) -> None:
+    begun, done = threading.Event(), threading.Event()
+
+    def wait() -> None:
+        kept = waiting(core, name="of another thread")().begin()
+        begun.set()
+        done.wait()
+        kept.end()
+
+    other = threading.Thread(target=wait)
+    other.start()
+    assert begun.wait(60)
+    mine = waiting(core, name="mine")().begin()
+    child = os.fork()
+    if not child:
+        os._exit([row.name for row in blocking_rows(core)] != ["mine"])
+    done.set()
+    other.join(60)
+    mine.end()
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0

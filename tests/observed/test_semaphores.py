@@ -21,7 +21,7 @@ from thread.telemetry import LockStats, SlowWait, snapshot
 
 
 def stats(name: str) -> LockStats:
-    [found] = [lock for lock in snapshot().locks if lock.kind == "semaphore" and lock.name.endswith(name)]
+    [found] = [lock for lock in snapshot().locks if "semaphore" in lock.kind and lock.name.endswith(name)]
     return found
 
 
@@ -75,7 +75,7 @@ def test_a_wait_for_a_permit_is_a_contention_that_names_a_holder(
         each.join()
     found = stats("permits")
     assert (found.acquisitions, found.contentions, found.timeouts, found.wait.count) == (3, 1, 1, 2)
-    slow = [event for event in telemetry_events() if event.kind == "semaphore"]
+    slow = [event for event in telemetry_events() if "semaphore" in event.kind]
     assert {event.outcome for event in slow} == {"acquired", "timed out"}
     # The two holders are not taken for one: the blame goes to the first, as long as it holds a permit.
     assert {event.owner_ident for event in slow} == {holding[0]}
@@ -84,6 +84,21 @@ def test_a_wait_for_a_permit_is_a_contention_that_names_a_holder(
     assert {row.kind for row in snapshot().blocking} <= {"event", "join"}
     blamed = sum(row.time for row in snapshot().waits if row.lock.endswith("permits"))
     assert blamed == pytest.approx(found.wait.sum)
+
+
+def test_bounded_semaphores_are_told_from_those_that_may_be_signals(instrumented: ModuleType) -> None:
+    class Own(threading.BoundedSemaphore):
+        pass
+
+    free = threading.Semaphore(1)
+    bounded, own = threading.BoundedSemaphore(1), Own(1)
+    for each in (free, bounded, own):
+        assert each.acquire()
+    assert [stats(name).kind for name in ("free", "bounded", "own")] == [
+        "semaphore",
+        "bounded_semaphore",
+        "bounded_semaphore",
+    ]
 
 
 def telemetry_events() -> list[SlowWait]:

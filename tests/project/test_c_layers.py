@@ -18,6 +18,7 @@ FLOORS = (
     ("totals", {"identities", "targets"}),
     ("one object", {"mutex", "shares", "blame", "code_info", "spans"}),
     ("where a thread is", {"sites"}),
+    ("the wait on the stack", {"blocking_sites"}),
     ("records", {"waiters", "naming", "blocking", "thread_records"}),
     ("the evidence of a wait", {"evidence"}),
     ("the contended path", {"waits"}),

@@ -195,7 +195,7 @@ def chosen_ids(tracer: Tracer) -> ChosenIds:
     return ids
 
 
-_LOCKS: Final = ("lock", "rlock", "semaphore")
+_LOCKS: Final = ("lock", "rlock", "semaphore", "bounded_semaphore")
 
 
 def _waits_for(event: SlowWait) -> str:
@@ -270,4 +270,3 @@ def _remember(table: OrderedDict[int, Any], key: int, value: Any) -> None:
 
 def _nanoseconds(seconds: float) -> int:
     return round(seconds * 1e9)
-

@@ -90,10 +90,11 @@ ATTRIBUTES: Final = (
     Attribute(
         "python.lock.type",
         "string",
-        "The kind of lock. Threads wait for the permits of a semaphore as they do for locks.",
+        "The kind of lock. Threads wait for the permits of a semaphore as they do for locks. A semaphore may be a "
+        "signal, for which idle threads wait; a bounded one never is.",
         "lock",
         (_WAIT,),
-        values=("lock", "rlock", "semaphore"),
+        values=("lock", "rlock", "semaphore", "bounded_semaphore"),
     ),
     Attribute(
         "python.thread.target",
@@ -128,9 +129,7 @@ ATTRIBUTES: Final = (
         values=("busy", "idle"),
     ),
     Attribute("version", "string", "The version of thread-telemetry.", "0.1.0", most_values=1),
-    Attribute(
-        "core", "string", "The core in use: the C extension or its twin in Python.", "c", values=("c", "python")
-    ),
+    Attribute("core", "string", "The core in use: the C extension or its twin in Python.", "c", values=("c", "python")),
     Attribute("python", "string", "The version of Python.", "3.13.1", most_values=1),
     Attribute(
         "python.thread.telemetry.cap",

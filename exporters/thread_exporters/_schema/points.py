@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from typing import Final, TypeAlias, TypeVar
 
 from thread.telemetry import (
+    BlockingStats,
     ExceptionStats,
     ExecutorStats,
     ExporterStats,
@@ -91,10 +92,11 @@ def of_blocking(snapshot: Snapshot) -> Iterator[tuple[Attributes, Histogram]]:
     return iter(totals.items())
 
 
-def of_blocking_time(snapshot: Snapshot) -> Iterator[tuple[Attributes, float]]:
-    """Read the time spent on every kind of blocking, by what was waited for and where."""
-    for row in snapshot.blocking:
-        yield (row.kind, row.name, row.site.function, row.site.file, row.site.line), row.duration.sum
+def of_blocking_waits(value: Callable[[BlockingStats], float]) -> NumberReader:
+    """Read a number for every kind of blocking, what is waited for and where."""
+    return lambda snapshot: (
+        ((row.kind, row.name, row.site.function, row.site.file, row.site.line), value(row)) for row in snapshot.blocking
+    )
 
 
 def of_the_recorder(snapshot: Snapshot) -> Iterator[tuple[Attributes, float]]:

@@ -5,19 +5,20 @@
 #include "hash.h"
 #include "runtime.h"
 
+#include <string.h>
+
 #define SLOTS 16384 /* a power of two */
 #define MAX_ROWS 8000
 
-typedef struct {
+struct BlameRow {
     Identity *identity; /* NULL: a free slot */
     PyObject *acquire_site;
     PyObject *owner_site;
     uint64_t count;
     Sum ns;
-} Row;
+};
 
-static Row *table = NULL; /* allocated at the first contention */
-static Py_ssize_t row_count = 0;
+Blame ended_waits = {NULL, 0};
 
 static size_t
 slot_of(const Identity *identity, const PyObject *acquire_site, const PyObject *owner_site)
@@ -25,12 +26,12 @@ slot_of(const Identity *identity, const PyObject *acquire_site, const PyObject *
     return (size_t)(mix_pointer(mix_pointer((uint64_t)(uintptr_t)identity, acquire_site), owner_site) >> 50);
 }
 
-static Row *
-row_of(Identity *identity, PyObject *acquire_site, PyObject *owner_site)
+static BlameRow *
+row_of(const Blame *blame, const Identity *identity, const PyObject *acquire_site, const PyObject *owner_site)
 {
     size_t slot = slot_of(identity, acquire_site, owner_site);
     for (;; slot = (slot + 1) & (SLOTS - 1)) {
-        Row *row = &table[slot];
+        BlameRow *row = &blame->rows[slot];
         if (row->identity == NULL) {
             return row;
         }
@@ -40,58 +41,73 @@ row_of(Identity *identity, PyObject *acquire_site, PyObject *owner_site)
     }
 }
 
-void
-blame_add(Identity *identity, PyObject *acquire_site, PyObject *owner_site, uint64_t count, int64_t ns)
+static bool
+blame_allocate(Blame *blame)
 {
-    if (table == NULL) {
-        table = PyMem_RawCalloc(SLOTS, sizeof(Row));
-        if (table == NULL) {
-            count_internal_error();
-            return;
-        }
+    if (blame->rows == NULL) {
+        blame->rows = PyMem_RawCalloc(SLOTS, sizeof(BlameRow));
     }
-    Row *row = row_of(identity, acquire_site, owner_site);
-    if (row->identity == NULL && row_count >= MAX_ROWS) {
+    if (blame->rows == NULL) {
+        count_internal_error();
+    }
+    return blame->rows != NULL;
+}
+
+void
+blame_add(Blame *blame, Identity *identity, PyObject *acquire_site, PyObject *owner_site, uint64_t count, int64_t ns)
+{
+    if (!blame_allocate(blame)) {
+        return;
+    }
+    BlameRow *row = row_of(blame, identity, acquire_site, owner_site);
+    if (row->identity == NULL && blame->count >= MAX_ROWS) {
         note_cap();
         /* Bounded too: there are not more identities than rows left in the table. */
         acquire_site = owner_site = other_site;
-        row = row_of(identity, acquire_site, owner_site);
+        row = row_of(blame, identity, acquire_site, owner_site);
     }
     if (row->identity == NULL) {
-        *row = (Row){identity, acquire_site, owner_site, 0, {0, 0}};
-        row_count++;
+        *row = (BlameRow){identity, acquire_site, owner_site, 0, {0, 0}};
+        blame->count++;
     }
     row->count += count;
     sum_add(&row->ns, ns);
 }
 
-void
-blame_reset(void)
+bool
+blame_copy(Blame *copy, const Blame *blame)
 {
-    PyMem_RawFree(table);
-    table = NULL;
-    row_count = 0;
+    *copy = (Blame){NULL, 0};
+    if (blame->rows == NULL) {
+        return true;
+    }
+    if (!blame_allocate(copy)) {
+        return false;
+    }
+    memcpy(copy->rows, blame->rows, SLOTS * sizeof(BlameRow));
+    copy->count = blame->count;
+    return true;
 }
 
-static PyObject *
-read_blame(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
+void
+blame_free(Blame *blame)
+{
+    PyMem_RawFree(blame->rows);
+    *blame = (Blame){NULL, 0};
+}
+
+PyObject *
+blame_read(const Blame *blame)
 {
     PyObject *rows = PyList_New(0);
-    /* The table is looked at anew in each round: building a row can run a finalizer that resets it. */
-    for (Py_ssize_t slot = 0; rows != NULL && table != NULL && slot < SLOTS; slot++) {
-        Row row = table[slot];
-        if (row.identity == NULL) {
-            continue;
+    for (Py_ssize_t slot = 0; rows != NULL && blame->rows != NULL && slot < SLOTS; slot++) {
+        const BlameRow *row = &blame->rows[slot];
+        if (row->identity != NULL) {
+            /* BlameRow */
+            PyObject *item = Py_BuildValue("OsOOKN", row->identity->name, kind_name(row->identity->kind),
+                                           row->acquire_site, row->owner_site, row->count, sum_read(&row->ns));
+            rows = rows_with(rows, item);
         }
-        /* BlameRow */
-        PyObject *item = Py_BuildValue("OsOOKN", row.identity->name, kind_name(row.identity->kind), row.acquire_site,
-                                       row.owner_site, row.count, sum_read(&row.ns));
-        rows = rows_with(rows, item);
     }
     return rows;
 }
-
-PyMethodDef blame_functions[] = {
-    {"read_blame", read_blame, METH_NOARGS, NULL},
-    {NULL, NULL, 0, NULL},
-};

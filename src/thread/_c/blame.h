@@ -4,9 +4,21 @@
 
 #include "identities.h"
 
-void blame_add(Identity *identity, PyObject *acquire_site, PyObject *owner_site, uint64_t count, int64_t ns);
-void blame_reset(void);
+typedef struct BlameRow BlameRow;
 
-extern PyMethodDef blame_functions[];
+typedef struct {
+    BlameRow *rows; /* NULL: none yet */
+    Py_ssize_t count;
+} Blame;
+
+extern Blame ended_waits;
+
+void blame_add(Blame *blame, Identity *identity, PyObject *acquire_site, PyObject *owner_site, uint64_t count,
+               int64_t ns);
+/* False if memory is short. */
+bool blame_copy(Blame *copy, const Blame *blame);
+void blame_free(Blame *blame);
+/* A list of rows; NULL with an exception set. */
+PyObject *blame_read(const Blame *blame);
 
 #endif

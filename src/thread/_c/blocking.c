@@ -3,10 +3,10 @@
  * The row is looked up before the wait. Work after the wait delays the thread that was waited for, so that is no more
  * than to read the clock and to add to the counts. */
 #include "blocking.h"
-#include "code_info.h"
-#include "frames.h"
+#include "blocking_sites.h"
 #include "hash.h"
 #include "histogram.h"
+#include "list.h"
 #include "runtime.h"
 #include "sites.h"
 
@@ -19,9 +19,23 @@ typedef struct {
     PyObject *key;        /* a tuple of kind, name and site; NULL: its waits are not recorded */
     Histogram *histogram; /* NULL until a wait has ended */
     uint64_t generation;  /* a row from before everything was zeroed is of an earlier one */
+    Py_ssize_t waiters;   /* as last read */
+    int64_t oldest_began;
 } BlockingRow;
 
+/* A wait in progress, until it is dropped. */
+typedef struct {
+    PyObject_HEAD
+    Link link;
+    BlockingRow *row; /* a strong reference */
+    unsigned long ident;
+    int64_t began;
+} BlockingWait;
+
 static PyTypeObject BlockingRowType;
+static PyTypeObject BlockingWaitType;
+
+static Link current = EMPTY_LIST(current); /* waits in progress, the oldest first */
 
 static PyObject *rows; /* dict: key -> row */
 static uint64_t current_generation = 0;
@@ -42,6 +56,7 @@ row_new(PyObject *key)
         row->key = Py_XNewRef(key);
         row->histogram = NULL;
         row->generation = current_generation;
+        row->waiters = 0;
     }
     return row;
 }
@@ -118,154 +133,6 @@ row_of(PyObject *kind, PyObject *name, PyObject *site)
     return *slot;
 }
 
-/* ---- where the program waits, and for what, without frame objects ---- */
-
-/* If a library made the object, such as a connection pool, its caller is the one who waits: the frames of the library
- * are skipped, or in its own threads all but the outermost. */
-static bool
-is_of_library(PyCodeObject *code, PyObject *library)
-{
-    Py_ssize_t folders = library != NULL ? PyTuple_GET_SIZE(library) : 0;
-    for (Py_ssize_t i = 0; i < folders; i++) {
-        if (starts_with(code->co_filename, PyTuple_GET_ITEM(library, i))) {
-            return true;
-        }
-    }
-    return false;
-}
-
-/* Where the program waits, without a frame object, and for what; NULL unless the site is info already. */
-static PyObject *
-site_blocked(PyObject **kind, PyObject *library)
-{
-    Walk walk = {false, NULL};
-    PyObject *waits_for = *kind;
-    PyCodeObject *code;
-    bool in_library = false;
-    int offset = 0;
-    for (int steps = 0; steps < MAX_STEPS && (code = next_code(&walk, &offset)) != NULL; steps++) {
-        const CodeInfo *info = code_info_of(code);
-        if (info == NULL || info->of_an_sdk) {
-            PyErr_Clear();
-            return NULL;
-        }
-        if (is_of_library(code, library)) {
-            in_library = true;
-        }
-        else if (!info->internal) {
-            const Instruction *instruction = instruction_known(info, offset);
-            *kind = waits_for;
-            return instruction == NULL ? NULL : instruction->site;
-        }
-        else if (!in_library) {
-            waits_for = info->blocks != NULL ? info->blocks : waits_for;
-        }
-    }
-    return NULL;
-}
-
-/* ---- the same by frame objects ---- */
-
-static bool
-frame_is_of_library(PyFrameObject *frame, PyObject *library)
-{
-    PyCodeObject *code = PyFrame_GetCode(frame);
-    bool found = is_of_library(code, library);
-    Py_DECREF(code); /* the frame holds it */
-    return found;
-}
-
-/* The nearest frame of the program itself, else the outermost of the library, NULL if there is none. Takes and returns
- * a strong reference. `kind` becomes that of the outermost function on the way there which was declared to wait. */
-static PyFrameObject *
-frame_blocked(PyFrameObject *frame, PyObject *library, PyObject **kind, bool *through_an_sdk)
-{
-    PyFrameObject *of_library = NULL;
-    *through_an_sdk = false;
-    for (int steps = 0; frame != NULL && steps < MAX_STEPS; steps++) {
-        const CodeInfo *info = code_info_of_frame(frame);
-        if (info == NULL) {
-            PyErr_Clear();
-        }
-        else if (frame_is_of_library(frame, library)) {
-            Py_XSETREF(of_library, (PyFrameObject *)Py_NewRef(frame));
-        }
-        else if (!info->internal) {
-            Py_XDECREF(of_library);
-            return frame;
-        }
-        else if (of_library == NULL) {
-            *kind = info->blocks != NULL ? info->blocks : *kind;
-            *through_an_sdk |= info->of_an_sdk;
-        }
-        Py_SETREF(frame, frame_back(frame));
-    }
-    Py_XDECREF(frame);
-    return of_library;
-}
-
-/* In a thread that runs no code of the program, such as a timer's: the caller of the outermost function that was
- * declared to wait, else of the telemetry. Takes and returns a strong reference. */
-static PyFrameObject *
-frame_of_timer_thread(PyFrameObject *frame)
-{
-    PyFrameObject *caller = NULL;
-    for (int steps = 0; frame != NULL && steps < MAX_STEPS; steps++) {
-        const CodeInfo *info = code_info_of_frame(frame);
-        PyFrameObject *outer = frame_back(frame);
-        if (info == NULL) {
-            PyErr_Clear();
-        }
-        else if (caller == NULL && !info->ours) {
-            caller = (PyFrameObject *)Py_NewRef(frame);
-        }
-        if (info != NULL && info->blocks != NULL && outer != NULL) {
-            Py_XSETREF(caller, (PyFrameObject *)Py_NewRef(outer));
-        }
-        Py_SETREF(frame, outer);
-    }
-    Py_XDECREF(frame);
-    return caller;
-}
-
-/* `blocking_of_this_thread`, by frame objects. */
-static bool
-blocking_by_frames(PyFrameObject *innermost, PyObject *library, PyObject **kind, PyObject **site)
-{
-    bool through_an_sdk;
-    PyFrameObject *frame = frame_blocked((PyFrameObject *)Py_NewRef(innermost), library, kind, &through_an_sdk);
-    bool recorded = !through_an_sdk && PyUnicode_GET_LENGTH(*kind) > 0;
-    if (recorded && frame == NULL) {
-        frame = frame_of_timer_thread((PyFrameObject *)Py_NewRef(innermost));
-    }
-    *site = recorded && frame != NULL ? site_of_frame(frame) : unknown_site;
-    Py_XDECREF(frame);
-    if (*site == NULL) {
-        count_internal_error();
-        *site = unknown_site;
-    }
-    return recorded;
-}
-
-/* Where the program waits, and, instead of the `kind` given, for what; borrowed references. False: not to be recorded.
- * `library`: the folders of the library that made the object which blocks, a tuple of str, or NULL. */
-static bool
-blocking_of_this_thread(PyObject *library, PyObject **kind, PyObject **site)
-{
-    *site = site_blocked(kind, library);
-    if (*site != NULL) {
-        return PyUnicode_GET_LENGTH(*kind) > 0;
-    }
-    PyFrameObject *innermost = PyThreadState_GetFrame(PyThreadState_Get());
-    if (innermost == NULL) {
-        *site = unknown_site;
-        return true;
-    }
-    bool recorded = blocking_by_frames(innermost, library, kind, site);
-    Py_DECREF(innermost);
-    return recorded;
-}
-
 /* ---- functions for Python code ---- */
 
 /* A strong reference; NULL with an exception set. */
@@ -333,18 +200,116 @@ row_add_since(PyObject *self, PyObject *began)
     return PyLong_FromLongLong(duration_ns);
 }
 
+/* ---- waits in progress ---- */
+
+static PyObject *
+row_begin(PyObject *self, PyObject *Py_UNUSED(ignored))
+{
+    BlockingWait *wait = PyObject_New(BlockingWait, &BlockingWaitType);
+    if (wait != NULL) {
+        wait->row = (BlockingRow *)Py_NewRef(self);
+        wait->ident = this_thread();
+        wait->began = monotonic_ns();
+        list_append(&current, &wait->link);
+    }
+    return (PyObject *)wait;
+}
+
+static PyObject *
+wait_end(PyObject *self, PyObject *Py_UNUSED(ignored))
+{
+    BlockingWait *wait = (BlockingWait *)self;
+    list_remove(&wait->link);
+    list_init(&wait->link);
+    Py_RETURN_NONE;
+}
+
+static void
+wait_dealloc(PyObject *self)
+{
+    BlockingWait *wait = (BlockingWait *)self;
+    list_remove(&wait->link);
+    Py_DECREF(wait->row);
+    PyObject_Free(self);
+}
+
+static PyObject *
+wait_began(PyObject *self, void *Py_UNUSED(closure))
+{
+    return PyLong_FromLongLong(((BlockingWait *)self)->began);
+}
+
+/* The waits of the parent's other threads go on in the parent alone. */
+void
+blocking_after_fork(void)
+{
+    for (Link *link = current.next, *next; link != &current; link = next) {
+        next = link->next;
+        if (CARRIER(link, BlockingWait, link)->ident != this_thread()) {
+            list_remove(link);
+            list_init(link);
+        }
+    }
+}
+
+/* A wait that began before everything was zeroed needs a row of now. False with an exception set. */
+static bool
+wait_renews_row(BlockingWait *wait)
+{
+    if (wait->row->key == NULL || wait->row->generation == current_generation) {
+        return true;
+    }
+    BlockingRow *row = row_of_key(wait->row->key);
+    if (row != NULL) {
+        Py_SETREF(wait->row, (BlockingRow *)Py_NewRef(row));
+    }
+    return row != NULL;
+}
+
+/* A list of all rows, which know their waiters; NULL with an exception set. */
+static PyObject *
+rows_with_waiters(void)
+{
+    bool renewed = true;
+    PAUSE_COLLECTOR;
+    for EACH_LINK(link, &current) {
+        renewed = renewed && wait_renews_row(CARRIER(link, BlockingWait, link));
+    }
+    PyObject *all = renewed ? PyDict_Values(rows) : NULL;
+    RESUME_COLLECTOR;
+    for (Py_ssize_t i = 0; all != NULL && i < PyList_GET_SIZE(all); i++) {
+        ((BlockingRow *)PyList_GET_ITEM(all, i))->waiters = 0;
+    }
+    for EACH_LINK(link, &current) {
+        const BlockingWait *wait = CARRIER(link, BlockingWait, link);
+        if (wait->row->waiters++ == 0) {
+            wait->row->oldest_began = wait->began;
+        }
+    }
+    return all;
+}
+
+static PyObject *
+row_read(const BlockingRow *row, int64_t now)
+{
+    /* Read first, since building the row can run finalizers that read again. */
+    Py_ssize_t waiters = row->waiters;
+    int64_t age = waiters > 0 && now > row->oldest_began ? now - row->oldest_began : 0;
+    /* BlockingWaitRow */
+    return Py_BuildValue("OOONnL", PyTuple_GET_ITEM(row->key, 0), PyTuple_GET_ITEM(row->key, 1),
+                         PyTuple_GET_ITEM(row->key, 2), histogram_read(row->histogram), waiters, age);
+}
+
 static PyObject *
 read_blocking(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
 {
     PyObject *found = PyList_New(0);
-    PyObject *all = found == NULL ? NULL : PyDict_Values(rows);
+    PyObject *all = found == NULL ? NULL : rows_with_waiters();
+    int64_t now = monotonic_ns();
     for (Py_ssize_t i = 0; all != NULL && found != NULL && i < PyList_GET_SIZE(all); i++) {
         const BlockingRow *row = (BlockingRow *)PyList_GET_ITEM(all, i);
-        if (row->histogram != NULL) {
-            /* BlockingWaitRow */
-            PyObject *counts = histogram_read(row->histogram);
-            found = rows_with(found, Py_BuildValue("OOON", PyTuple_GET_ITEM(row->key, 0), PyTuple_GET_ITEM(row->key, 1),
-                                                   PyTuple_GET_ITEM(row->key, 2), counts));
+        if (row->histogram != NULL || row->waiters > 0) {
+            found = rows_with(found, row_read(row, now));
         }
     }
     if (all == NULL) {
@@ -354,7 +319,7 @@ read_blocking(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
     return found;
 }
 
-/* ---- the type ---- */
+/* ---- the types ---- */
 
 static PyObject *
 row_key(PyObject *self, void *Py_UNUSED(closure))
@@ -369,6 +334,7 @@ static PyGetSetDef row_attributes[] = {
 };
 
 static PyMethodDef row_methods[] = {
+    {"begin", row_begin, METH_NOARGS, NULL},
     {"add_since", row_add_since, METH_O, NULL},
     {NULL, NULL, 0, NULL},
 };
@@ -381,6 +347,26 @@ static PyTypeObject BlockingRowType = {
     .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION,
     .tp_methods = row_methods,
     .tp_getset = row_attributes,
+};
+
+static PyGetSetDef wait_attributes[] = {
+    {"began", wait_began, NULL, NULL, NULL},
+    {NULL, NULL, NULL, NULL, NULL},
+};
+
+static PyMethodDef wait_methods[] = {
+    {"end", wait_end, METH_NOARGS, NULL},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyTypeObject BlockingWaitType = {
+    PyVarObject_HEAD_INIT(NULL, 0)
+    .tp_name = "thread._core.BlockingWait",
+    .tp_basicsize = sizeof(BlockingWait),
+    .tp_dealloc = wait_dealloc,
+    .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION,
+    .tp_methods = wait_methods,
+    .tp_getset = wait_attributes,
 };
 
 /* ---- life of the module ---- */
@@ -396,7 +382,7 @@ blocking_reset(void)
 int
 blocking_init(void)
 {
-    if (PyType_Ready(&BlockingRowType) < 0) {
+    if (PyType_Ready(&BlockingRowType) < 0 || PyType_Ready(&BlockingWaitType) < 0) {
         return -1;
     }
     rows = PyDict_New();

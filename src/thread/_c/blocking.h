@@ -6,6 +6,7 @@
 
 int blocking_init(void);
 void blocking_reset(void);
+void blocking_after_fork(void);
 
 extern PyMethodDef blocking_functions[];
 

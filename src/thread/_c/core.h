@@ -18,6 +18,7 @@
  *     blocking.c          waits that are no contention: for conditions, queues and the like
  *     naming.c            from the creation of a lock to its identity
  *     thread_records.c    the record of one thread, from the request to start it to its end
+ *     blocking_sites.c    where the program waits for conditions, queues and the like, and for what
  *     sites.c             where a thread is: charged frame, interned sites, stacks
  *     code_info.c         a cache of facts about each code object
  *     blame.c             blame for waits, by lock, acquire site and owner site

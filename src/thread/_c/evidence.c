@@ -95,27 +95,27 @@ waiter_look_at_owner(Waiter *waiter)
 
 /* The rows of blame add up to the wait. Returns the part in which the lock was free but this thread had no GIL. */
 static int64_t
-waiter_blame(const Waiter *waiter, int64_t ended)
+waiter_blame(const Waiter *waiter, const Shares *shares, int64_t ended, Blame *blame)
 {
     Identity *identity = waiter->mutex->identity;
     int64_t rest = ended - waiter->wait.started, gil = 0;
-    for (int i = 0; waiter->noted && i < waiter->shares.count; i++) {
-        Share share = waiter->shares.items[i];
+    for (int i = 0; waiter->noted && i < shares->count; i++) {
+        Share share = shares->items[i];
         rest -= share.ns;
         if (share.site == gil_site) {
             gil += share.ns;
         }
         else if (share.ns > 0) {
-            blame_add(identity, waiter->acquire_site, share.site, 1, share.ns);
+            blame_add(blame, identity, waiter->acquire_site, share.site, 1, share.ns);
         }
     }
     if (!waiter->noted || waiter->elsewhere) {
-        blame_add(identity, waiter->acquire_site, unknown_site, rest > 0, rest);
+        blame_add(blame, identity, waiter->acquire_site, unknown_site, rest > 0, rest);
         return gil;
     }
     gil += rest;
     if (gil > 0) {
-        blame_add(identity, waiter->acquire_site, gil_site, 1, gil);
+        blame_add(blame, identity, waiter->acquire_site, gil_site, 1, gil);
     }
     return gil;
 }
@@ -178,7 +178,8 @@ waiter_record(Waiter *waiter, WaitOutcome outcome, int64_t ended)
     histogram_add(&identity->wait, ended - waiter->wait.started);
     identity->contentions += outcome == WAIT_ACQUIRED;
     identity->timeouts += outcome == WAIT_TIMED_OUT;
-    int64_t gil_ns = waiter_blame(waiter, ended);
+    int64_t gil_ns = waiter_blame(waiter, &waiter->shares, ended, &ended_waits);
+    waiter->recorded = false; /* from here on Python code can run, which may read the blame */
     if (ended >= waiter->evidence_due) {
         waiter_give_evidence(waiter); /* it became a slow one while it had no GIL to look with */
     }
@@ -187,3 +188,50 @@ waiter_record(Waiter *waiter, WaitOutcome outcome, int64_t ended)
     }
     Py_CLEAR(waiter->evidence);
 }
+
+/* ---- who waited for whom, until now ---- */
+
+/* Blame for a wait in progress. It only grows until the wait ends: whoever is charged now is charged for this time. */
+static void
+waiter_blame_until_now(Waiter *waiter, int64_t now, Blame *blame)
+{
+    if (atomic_load(&waiter->state) == OWNER) {
+        waiter_blame(waiter, &waiter->shares, now, blame);
+        return;
+    }
+    Shares totals, shares;
+    shares_init(&totals);
+    shares_init(&shares);
+    int64_t until = mutex_preview(waiter->mutex, &totals, now);
+    if (until != 0 && (!waiter->noted || (shares_note(&shares, &waiter->shares) && shares_take(&shares, &totals)))) {
+        waiter_blame(waiter, &shares, until, blame);
+    }
+    shares_free(&totals);
+    shares_free(&shares);
+}
+
+static PyObject *
+read_blame(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
+{
+    Blame blame;
+    if (!blame_copy(&blame, &ended_waits)) {
+        return PyErr_NoMemory();
+    }
+    int64_t now = monotonic_ns();
+    PAUSE_COLLECTOR;
+    for EACH_LINK(link, &all_waiters) {
+        Waiter *waiter = CARRIER(link, Waiter, in_all);
+        if (waiter->recorded) {
+            waiter_blame_until_now(waiter, now, &blame);
+        }
+    }
+    RESUME_COLLECTOR;
+    PyObject *rows = blame_read(&blame);
+    blame_free(&blame);
+    return rows;
+}
+
+PyMethodDef evidence_functions[] = {
+    {"read_blame", read_blame, METH_NOARGS, NULL},
+    {NULL, NULL, 0, NULL},
+};

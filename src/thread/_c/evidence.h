@@ -1,4 +1,4 @@
-/* The record of a wait, and the evidence of a slow one. */
+/* The record of a wait and whom it blames, and the evidence of a slow one. */
 #ifndef THREAD_EVIDENCE_H
 #define THREAD_EVIDENCE_H
 
@@ -12,5 +12,7 @@ void mutex_weigh_owner(Mutex *mutex, int64_t now);
 void waiter_look_at_owner(Waiter *waiter);
 /* The wait has ended. */
 void waiter_record(Waiter *waiter, WaitOutcome outcome, int64_t ended);
+
+extern PyMethodDef evidence_functions[];
 
 #endif

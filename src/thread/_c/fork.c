@@ -18,7 +18,7 @@ zero_everything(void)
 {
     runtime_reset();
     identities_reset();
-    blame_reset();
+    blame_free(&ended_waits);
     blocking_reset();
     events_reset();
     targets_reset();
@@ -110,14 +110,16 @@ waits_after_fork(void)
  *
  * 1. The number of untracked threads, which decides whether the following is recorded.
  * 2. Waits: those of other threads are forgotten, and a mutex that one of them was given but did not use is free.
- * 3. Threads: only this one runs.
- * 4. The semaphore of the drain thread, which the parent's may have been asleep in.
- * 5. All counts are zeroed, last, since the steps before may add to them. */
+ * 3. Waits that are no contention: those of other threads are forgotten.
+ * 4. Threads: only this one runs.
+ * 5. The semaphore of the drain thread, which the parent's may have been asleep in.
+ * 6. All counts are zeroed, last, since the steps before may add to them. */
 static PyObject *
 after_fork_in_child(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
 {
     runtime_after_fork();
     waits_after_fork();
+    blocking_after_fork();
     thread_records_after_fork();
     events_after_fork();
     return reset(NULL, NULL);

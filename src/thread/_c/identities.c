@@ -18,7 +18,7 @@ static uint64_t random_state;
 const char *
 kind_name(Kind kind)
 {
-    static const char *const names[KIND_COUNT] = {"lock", "rlock", "semaphore"};
+    static const char *const names[KIND_COUNT] = {"lock", "rlock", "semaphore", "bounded_semaphore"};
     return names[kind];
 }
 

@@ -5,7 +5,7 @@
 #include "histogram.h"
 #include "list.h"
 
-typedef enum { KIND_LOCK, KIND_RLOCK, KIND_SEMAPHORE, KIND_COUNT } Kind;
+typedef enum { KIND_LOCK, KIND_RLOCK, KIND_SEMAPHORE, KIND_BOUNDED_SEMAPHORE, KIND_COUNT } Kind;
 
 /* A wait for a lock, which the identity of the lock lists. */
 typedef struct {

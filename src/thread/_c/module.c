@@ -1,8 +1,8 @@
 /* The module `thread._core`: its method tables, and the order in which its files are initialized. */
-#include "blame.h"
 #include "blocking.h"
 #include "code_info.h"
 #include "events.h"
+#include "evidence.h"
 #include "fork.h"
 #include "frames.h"
 #include "histogram.h"
@@ -33,7 +33,7 @@ static int (*const inits[])(void) = {
 
 static PyMethodDef *const tables[] = {
     runtime_functions, frames_functions, events_functions, tasks_functions, targets_functions,
-    identities_functions, spans_functions, blame_functions, code_info_functions, sites_functions,
+    identities_functions, spans_functions, evidence_functions, code_info_functions, sites_functions,
     blocking_functions, thread_records_functions, waiters_functions, simple_queue_functions,
     threads_functions, renaming_functions, fork_functions,
 };

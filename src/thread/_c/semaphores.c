@@ -160,13 +160,14 @@ record_begin_wait(PyObject *self, PyObject *Py_UNUSED(ignored))
 static PyObject *
 record_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
-    static char *keywords[] = {"name", NULL};
+    static char *keywords[] = {"name", "bounded", NULL};
     PyObject *name = NULL;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|$O:SemaphoreRecord", keywords, &name) ||
+    int bounded = 0;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|$Op:SemaphoreRecord", keywords, &name, &bounded) ||
         check_name(&name, "semaphore") < 0) {
         return NULL;
     }
-    Identity *identity = identity_created(KIND_SEMAPHORE, name);
+    Identity *identity = identity_created(bounded ? KIND_BOUNDED_SEMAPHORE : KIND_SEMAPHORE, name);
     SemaphoreRecord *record = identity == NULL ? NULL : (SemaphoreRecord *)type->tp_alloc(type, 0);
     if (record != NULL) {
         record->mutex.identity = identity;
@@ -184,8 +185,8 @@ record_dealloc(PyObject *self)
     Py_TYPE(self)->tp_free(self);
 }
 
-PyDoc_STRVAR(record_doc, "SemaphoreRecord(*, name=None)\n--\n\n"
-"The record of one semaphore, which reports to it.");
+PyDoc_STRVAR(record_doc, "SemaphoreRecord(*, name=None, bounded=False)\n--\n\n"
+"The record of one semaphore, which reports to it. A bounded one is never a signal.");
 PyDoc_STRVAR(acquired_doc, "acquired($self, /)\n--\n\nThis thread got a permit.");
 PyDoc_STRVAR(released_doc, "released($self, n=1, /)\n--\n\nThis thread gave back n permits.");
 PyDoc_STRVAR(begin_wait_doc, "begin_wait($self, /)\n--\n\n"

@@ -158,6 +158,23 @@ mutex_charge(Mutex *mutex, int64_t now)
     }
 }
 
+int64_t
+mutex_preview(Mutex *mutex, Shares *totals, int64_t now)
+{
+    Queue *queue = mutex->queue;
+    unsigned long word = mutex_word(mutex);
+    if (!shares_note(totals, &queue->totals)) {
+        return 0;
+    }
+    int64_t ns = now - queue->charged_until;
+    /* Whose the time is since it was offered is known once somebody has taken it. */
+    if (word == OFFERED || word == TAKEN || ns <= 0) {
+        return queue->charged_until;
+    }
+    shares_charge(totals, queue_owner_site(mutex), ns, now, queue_first(queue)->wait.started);
+    return now;
+}
+
 void
 mutex_look_at_owner(Mutex *mutex, int64_t now)
 {

@@ -22,8 +22,8 @@ struct Waiter {
     int64_t owner_since;  /* as an OWNER */
     int64_t evidence_due; /* when the wait becomes a slow one; FOREVER once that was seen to */
     bool elsewhere;       /* never told */
-    bool recorded;        /* false for locks of the telemetry, and if a thread only gets back the lock that it gave up
-                             in Condition.wait */
+    bool recorded;        /* will be: false for locks of the telemetry, and if a thread only gets back the lock that it
+                             gave up in Condition.wait */
     bool forgotten;       /* a wait of another thread, in the process that this one was forked from */
     bool noted;           /* false if memory was too short for `shares` */
     Shares shares;        /* as noted at the beginning; those of the wait once it is an OWNER or ends otherwise */
@@ -80,6 +80,9 @@ void queue_begin_ownership(Queue *queue, PyObject *owner_site, int64_t since);
 PyObject *queue_owner_site(Mutex *mutex);
 /* Charge the owner until now, or the GIL while the mutex is free. */
 void mutex_charge(Mutex *mutex, int64_t now);
+/* A copy of the totals in which the owner is charged until now; of a mutex that is free, until it was released. Returns
+ * that time, or 0 if memory is short. */
+int64_t mutex_preview(Mutex *mutex, Shares *totals, int64_t now);
 /* Look up where the owner is, to charge that site from now on. */
 void mutex_look_at_owner(Mutex *mutex, int64_t now);
 

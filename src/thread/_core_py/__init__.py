@@ -9,7 +9,6 @@ from __future__ import annotations
 from typing import Final
 
 from . import _fork as _fork
-from ._blame import read_blame
 from ._blocking import blocking_row, read_blocking
 from ._code_info import mark_blocking, mark_reacquisition
 from ._events import dropped_events, push_event, take_events, wait_for_events, wake
@@ -40,7 +39,7 @@ from ._targets import read_threads
 from ._tasks import current_task
 from ._thread_records import read_live_threads
 from ._threads import observed_run, pass_on, start_joinable_thread, start_new_thread
-from ._waiters import read_current_waits
+from ._waiters import read_blame, read_current_waits
 
 NAME: Final[str] = "python"
 

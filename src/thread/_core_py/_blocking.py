@@ -6,6 +6,8 @@ The row of a wait is looked up before the wait begins. Work after its end would 
 from __future__ import annotations
 
 import sys
+from _thread import get_ident
+from _weakref import ref
 from types import FrameType
 from typing import Final
 
@@ -56,6 +58,12 @@ class BlockingRow:
     def __init__(self, key: Key | None) -> None:
         self.key = key
 
+    def begin(self) -> BlockingWait:
+        """A wait of this thread that begins now, and is seen until its end or until it is dropped."""
+        wait = BlockingWait(self.key)
+        _current[id(wait)] = ref(wait)
+        return wait
+
     def add_since(self, began: int, /) -> int | None:
         """Add a wait that ends now and began at that reading of `monotonic_ns`.
 
@@ -73,6 +81,25 @@ class BlockingRow:
 
 
 _unrecorded = BlockingRow(None)
+
+
+class BlockingWait:
+    """A wait in progress."""
+
+    __slots__ = ("__weakref__", "began", "ident", "key")
+
+    def __init__(self, key: Key | None) -> None:
+        self.key = key
+        self.ident = get_ident()
+        self.began = monotonic_ns()
+
+    def end(self) -> None:
+        """No longer be seen waiting."""
+        _current.pop(id(self), None)
+
+
+_current: dict[int, ref[BlockingWait]] = {}
+"""Waits in progress, and some that a signal handler interrupted, which have no end and are found dead."""
 
 
 def blocking_row(kind: str, name: str | None, library: tuple[str, ...] | None = None, /) -> BlockingRow:
@@ -121,7 +148,37 @@ def _blocking_of(kind: str, frame: FrameType, library: tuple[str, ...] | None) -
 def read_blocking() -> list[BlockingWaitRow]:
     """One row per kind, name and site."""
     settle()
-    return [BlockingWaitRow(*key, counts.read()) for key, counts in list(_totals.items())]
+    began = _beginnings()
+    now = monotonic_ns()
+    rows = []
+    for key in _totals.copy() | began:
+        counts, since = _totals.get(key), began.get(key, [])
+        duration = None if counts is None else counts.read()
+        rows.append(BlockingWaitRow(*key, duration, len(since), now - min(since, default=now)))
+    return rows
+
+
+def _beginnings() -> dict[Key, list[int]]:
+    """When the waits in progress began."""
+    began: dict[Key, list[int]] = {}
+    for number, reference in list(_current.items()):
+        wait = reference()
+        if wait is None:
+            if _current.get(number) is reference:
+                _current.pop(number, None)
+        elif wait.key is not None:
+            key = wait.key if wait.key in _totals or len(_totals) < MAX_ROWS else (wait.key[0], "other", OTHER_SITE)
+            began.setdefault(key, []).append(wait.began)
+    return began
+
+
+def forget_other_threads() -> None:
+    """Of the waits of the parent's threads, keep only those of this one."""
+    me = get_ident()
+    for number, reference in list(_current.items()):
+        wait = reference()
+        if wait is None or wait.ident != me:
+            _current.pop(number, None)
 
 
 on_reset(_totals.clear)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from . import _events, _runtime, _thread_records, _waiters
+from . import _blocking, _events, _runtime, _thread_records, _waiters
 
 
 def _after_fork_in_child() -> None:
@@ -12,6 +12,7 @@ def _after_fork_in_child() -> None:
     for step in (
         _runtime.forget_other_threads,
         _waiters.forget_other_threads,
+        _blocking.forget_other_threads,
         _thread_records.forget_other_threads,
         _events.renew_wakeup,
     ):

@@ -27,8 +27,9 @@ class SemaphoreRecord:
 
     __slots__ = ("__weakref__", "_holders", "_identity", "_queue", "_token")
 
-    def __init__(self, *, name: str | None = None) -> None:
-        self._identity = identity_created("semaphore", checked_name(name, "semaphore"), sys._getframe(1))
+    def __init__(self, *, name: str | None = None, bounded: bool = False) -> None:
+        kind = "bounded_semaphore" if bounded else "semaphore"
+        self._identity = identity_created(kind, checked_name(name, "semaphore"), sys._getframe(1))
         self._token = self._identity.token
         self._holders: list[tuple[int, int]] = []
         self._queue = Queue(nobody=UNKNOWN_SITE)

@@ -8,8 +8,8 @@ from typing import Protocol
 
 from .._base.uninterrupted import entered_at_once
 from .._inspection.naming import GIL_SITE, RawSite
-from .._rows import CurrentWaitRow
-from . import _evidence
+from .._rows import BlameRow, CurrentWaitRow
+from . import _blame, _evidence
 from ._code_info import info_of
 from ._evidence import OwnerEvidence, WaiterEvidence
 from ._frames import frame_of, frame_of_program
@@ -179,16 +179,41 @@ class Waiter:
         site = self._site_of(owner, frame_of(owner))
         return queue.totals.preview(site, now).parts(self.shares, now)
 
+    def parts_until_now(self) -> dict[RawSite, int]:
+        """Nanoseconds that each owner has kept the lock so far. No part falls before the wait ends."""
+        owner = self.mutex._owner
+        site = self._site_of(owner, frame_of(owner))
+        now = monotonic_ns()
+        totals = self.mutex._queue.totals
+        preview = totals.preview(site, now)
+        if preview.owner_site is None and site != GIL_SITE:
+            # Nobody has looked at this owner yet. It is to be charged at its release where it is charged here.
+            totals.look(now, site, Shares(now), begins=False)
+        return {site: part for site, part in preview.parts(self.shares, now).items() if site != GIL_SITE}
+
     def _record(self, outcome: str, now: int) -> None:
         parts = self._parts(outcome, now)
         duration = now - self.started
         if self.evidence_due is not None and now >= self.evidence_due:
             # It became a slow one while it had no GIL to look with.
             guarded(self._give_evidence)
+        self.recorded = False
         _evidence.record(self, parts, outcome, duration)
 
 
 _current: dict[Waiter, int] = {}
+
+
+def read_blame() -> list[BlameRow]:
+    """One row per identity, acquire site and owner site, waits in progress included."""
+    totals = _blame.totals_of_ended_waits()
+    for waiter in list(_current):
+        parts = waiter.parts_until_now() if waiter.recorded else {}
+        # False by now: it may have ended before the totals were read.
+        if waiter.recorded:
+            for site, part in parts.items():
+                _blame.add_to(totals, (waiter.identity, waiter.acquire_site, site), part)
+    return _blame.rows_of(totals)
 
 
 def rename_waits(mutex: object, former: Identity, identity: Identity) -> None:

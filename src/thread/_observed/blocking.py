@@ -139,7 +139,7 @@ def _end(wait: _Wait | None, outcome: str) -> None:
 class _Wait:
     """One wait. Slow work happens before it begins, since work at its end would delay whoever was waited for."""
 
-    __slots__ = ("_began", "_library", "_location", "_row")
+    __slots__ = ("_began", "_library", "_location", "_progress", "_row")
 
     def __init__(self, kind: str, waited_for: Any) -> None:
         if due:
@@ -159,11 +159,13 @@ class _Wait:
                 self._library = _library_at(self._location)
                 name = guarded(name_of_wait, name, self._location, self._library) or name
         self._row = core.blocking_row(kind, name, self._library)
-        self._began = core.monotonic_ns()
+        self._progress = self._row.begin()
+        self._began = self._progress.began
 
     def end(self, outcome: str) -> None:
         """Record the wait."""
         slow = self._row.add_since(self._began)
+        self._progress.end()
         if slow is not None:
             self._give_evidence(slow, outcome)
 

@@ -31,7 +31,7 @@ def in_threading(threading: ModuleType) -> list[Replacement]:
     acquire = _observed_acquire(semaphore.acquire)
     return [
         Replacement(semaphore, RECORD, None),
-        Replacement(semaphore, "__init__", _observed_init(semaphore.__init__)),
+        Replacement(semaphore, "__init__", _observed_init(semaphore.__init__, bounded)),
         Replacement(semaphore, "acquire", acquire),
         Replacement(semaphore, "__enter__", acquire),
         Replacement(semaphore, "release", _observed_release(semaphore.release)),
@@ -39,15 +39,20 @@ def in_threading(threading: ModuleType) -> list[Replacement]:
     ]
 
 
-def _observed_init(original: Any) -> Any:
+def _observed_init(original: Any, bounded: Any) -> Any:
     @wraps(original)
     def __init__(self: Any, value: int = 1) -> None:
         original(self, value)
-        record = guarded(core.SemaphoreRecord)
+        record = guarded(_record_for, self, bounded)
         if record is not None:
             guarded(set_attribute, self, RECORD, record)
 
     return __init__
+
+
+def _record_for(semaphore: Any, bounded: Any) -> Any:
+    # A bounded one gives back what it handed out. One without bounds may be a signal, for which a thread may wait idly.
+    return core.SemaphoreRecord(bounded=isinstance(semaphore, bounded))
 
 
 def record_of(semaphore: Any) -> Any:

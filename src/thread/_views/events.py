@@ -76,7 +76,7 @@ class SlowWait:
     lock: str
     """Name of the object waited for."""
     kind: str
-    """`lock`, `rlock`, `semaphore`; `condition`, `event`, `queue`."""
+    """`lock`, `rlock`, `semaphore`, `bounded_semaphore`; `condition`, `event`, `queue`."""
     location: str
     ident: int
     """The waiting thread."""

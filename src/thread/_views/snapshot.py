@@ -35,7 +35,7 @@ class LockStats:
     name: str
     """The name given, else place and attribute, such as `shop.cache:Cache._guard`."""
     kind: str
-    """`lock`, `rlock` or `semaphore`."""
+    """`lock`, `rlock`, `semaphore` or `bounded_semaphore`."""
     location: str
     """`file:line` of the first creation."""
     live: int
@@ -69,7 +69,8 @@ class WaitStats:
     count: int
     """Number of waits that met that owner there. A long wait may meet several owners in turn."""
     time: float
-    """Total time waited. All rows of a lock add up to `LockStats.wait.sum`."""
+    """Total time waited, which grows while a wait lasts. All rows of a lock add up to `LockStats.wait.sum` and the age
+    of the waits in progress."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +85,10 @@ class BlockingStats:
     """Site at which the program waited."""
     duration: Histogram
     """Durations of waits until the thread went on. Getting back the lock of a condition is included."""
+    waiters: int = 0
+    """Threads that wait right now."""
+    oldest_wait: float = 0.0
+    """Age of the oldest wait in progress, 0 if no thread waits."""
 
 
 @dataclass(frozen=True, slots=True)

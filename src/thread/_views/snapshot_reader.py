@@ -81,7 +81,9 @@ def _waits(sites: Sites) -> Iterator[WaitStats]:
 
 def _blocking(sites: Sites) -> Iterator[BlockingStats]:
     for row in map(BlockingWaitRow._make, core.read_blocking()):
-        yield BlockingStats(row.kind, row.name, sites[row.site], _histogram(row.duration))
+        yield BlockingStats(
+            row.kind, row.name, sites[row.site], _histogram(row.duration), row.waiters, row.oldest_wait_ns / 1e9
+        )
 
 
 def _executors() -> Iterator[ExecutorStats]:
