@@ -66,6 +66,8 @@ test-pure:
 #: test-prometheus: metrics, dashboards and rules against a real Prometheus, which root gets installed
 test-prometheus: build
 	@scripts/install_prometheus
+	@scripts/install_preview
+	@PYTHONPATH=tests/support $(BIN)/python -m dashboards.preview --install
 	@THREAD_TELEMETRY_REQUIRE_PROMETHEUS=1 $(BIN)/python -m pytest --prometheus $(ARGS) tests/prometheus
 
 #: test-services: real services, started as docs/services.md says; root gets PostgreSQL and Redis installed

@@ -23,9 +23,9 @@ def firing(*matchers: str) -> str:
 
 def firing_alerts(span: int, height: int) -> table.Panel:
     since = f"{_SELECTED.foreign('ALERTS_FOR_STATE', _OURS)} and ignoring (alertstate) {firing()}"
-    scraped = _SELECTED.now("python.thread.telemetry.export.last.timestamp")
+    scraped = f"timestamp({_SELECTED.foreign('up')} == 1)"
     down = is_down()
-    last = f"{aggregate('max', f'max_over_time({scraped}[{WHOLE_RANGE}])', *INSTANCE)} and {down}"
+    last = f"{aggregate('max', f'max_over_time({scraped}[{WHOLE_RANGE}:])', *INSTANCE)} and {down}"
     ranks = [f"{rank} * {firing(_is('severity', each))}" for rank, each in enumerate(SEVERITIES, start=1)]
     return rows(
         "Firing alerts",
@@ -36,7 +36,7 @@ def firing_alerts(span: int, height: int) -> table.Panel:
             *SERVICE_COLUMNS,
             LabelColumn("Service", "job", width=100),
             LabelColumn("Instance", "instance", width=175),
-            LabelColumn("Alert", "alertname", width=205),
+            LabelColumn("Alert", "alertname", width=218),
             LabelColumn("Culprit", _NAME),
         ],
         [

@@ -21,7 +21,9 @@ def _starts() -> str:
     by = f"by ({', '.join(INSTANCE)})"
     restarted = f"max {by} (resets({selected.of('python.lock.acquisitions')}[{RECENTLY}])) > 0"
     there = selected.now("python.thread.telemetry.instrumented")
-    return f"{restarted} or (count {by} ({there}) unless count {by} ({there} offset {RECENTLY}))"
+    # A scrape that failed does not make a start.
+    now, before = (f"count {by} (count_over_time({there}[{RECENTLY}]{each}))" for each in ("", f" offset {RECENTLY}"))
+    return f"{restarted} or ({now} unless {before})"
 
 
 def _mark(name: str, colour: str, expression: str, title: str) -> AnnotationQuery:

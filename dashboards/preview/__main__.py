@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -18,6 +19,7 @@ from .stage import staged
 BOARDS: Final = ("overview", "lock", "threads")
 WIDTHS: Final = (1440, 1920)
 THEMES: Final = ("dark", "light")
+DOCS: Final = Path(__file__).parent.parent.parent / "docs" / "pictures"
 FIRST_SCREEN: Final = 900
 """Pixels of a laptop's screen."""
 LOCK: Final = "__main__:convoy.cache_guard"
@@ -27,14 +29,19 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m dashboards.preview", description=__doc__)
     parser.add_argument("--out", type=Path, default=Path("build/boards"), help="folder of the pictures (%(default)s)")
     parser.add_argument("--minutes", type=float, default=5.0, help="how long the services run (default: %(default)s)")
-    parser.add_argument("--only", choices=("boards", "incidents"), help="draw the whole boards, or the first screens")
+    parser.add_argument(
+        "--docs", action="store_true", help="draw the pictures of the documentation, into docs/pictures"
+    )
+    parser.add_argument("--install", action="store_true", help="install the npm packages, and draw nothing")
     options = parser.parse_args()
-    options.out.mkdir(parents=True, exist_ok=True)
     install()
-    pictures = [
-        *(whole_boards(options.out, options.minutes) if options.only != "incidents" else ()),
-        *(first_screens(options.out, options.minutes) if options.only != "boards" else ()),
-    ]
+    if options.install:
+        return 0
+    # Whoever ends it, by a signal too, leaves no service behind.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    out: Path = DOCS if options.docs else options.out
+    out.mkdir(parents=True, exist_ok=True)
+    pictures = list((of_the_documentation if options.docs else whole_boards)(out, options.minutes))
     seconds = options.minutes * 60
     with tempfile.TemporaryDirectory(prefix="stage-") as folder:
         with staged(Path(folder), all_pods(seconds / 4), faster=30) as stage:
@@ -53,10 +60,14 @@ def whole_boards(out: Path, minutes: float) -> Iterator[Picture]:
                 yield Picture(board, file, width, theme=theme, minutes=minutes, expanded=True, chosen=chosen)
 
 
-def first_screens(out: Path, minutes: float) -> Iterator[Picture]:
+def of_the_documentation(out: Path, minutes: float) -> Iterator[Picture]:
+    """The first screen of each board, and that of the overview in each incident."""
+    for board in BOARDS:
+        chosen = [("lock", LOCK)] if board == "lock" else []
+        yield Picture(board, out / f"board-{board}.png", 1440, FIRST_SCREEN, minutes=minutes, chosen=chosen)
     for incident in INCIDENTS:
         file = out / f"incident-{incident.name}.png"
-        yield Picture(incident.board, file, 1440, FIRST_SCREEN, minutes=minutes, chosen=[("job", incident.job)])
+        yield Picture("overview", file, 1440, FIRST_SCREEN, minutes=minutes, chosen=[("job", incident.job)])
 
 
 def say(drawn: Drawn) -> list[str]:
@@ -64,7 +75,7 @@ def say(drawn: Drawn) -> list[str]:
     file = drawn.picture.file
     assert file is not None
     compress(file)
-    wrong = [*drawn.complaints, *(f"{each.title}: {each.error}" for each in drawn.panels.values() if each.error)]
+    wrong = [f"{each.title}: {each.error}" for each in drawn.panels.values() if each.error]
     print(f"{file}: {file.stat().st_size:,} bytes", *wrong, sep="\n  ", flush=True)
     return wrong
 

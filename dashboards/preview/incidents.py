@@ -24,7 +24,6 @@ class Incident:
     healthy: int = 0
     """Further instances of the service without the fault."""
     dies: bool = False
-    board: str = "overview"
 
     def pods(self, after: float) -> list[Pod]:
         """The instances of the service, the one with the fault first. The fault begins `after` seconds."""

@@ -81,7 +81,6 @@ class Drawn:
     """A picture, and what its page says."""
 
     picture: Picture
-    complaints: list[str]
     panels: dict[str, DrawnPanel] = field(default_factory=dict)
 
 
@@ -129,7 +128,7 @@ def _read(picture: Picture, answer: dict[str, list[dict[str, object]]]) -> Drawn
         stats = [Stat(**stat) for stat in each.pop("stats")]  # type: ignore[attr-defined]
         panel = DrawnPanel(stats=stats, **each)  # type: ignore[arg-type]
         panels[panel.title] = panel
-    return Drawn(picture, answer["complaints"], panels)  # type: ignore[arg-type]
+    return Drawn(picture, panels)
 
 
 def install() -> None:

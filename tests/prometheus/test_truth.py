@@ -16,8 +16,8 @@ from prometheus_server import Prometheus
 pytestmark = [pytest.mark.prometheus, pytest.mark.timeout(300)]
 
 PROGRAM = Path(__file__).parent.parent / "support" / "counted_orders.py"
-SECONDS = 40
-WARM_UP = 8.0
+SECONDS = 32
+WARM_UP = 5.0
 LEDGER = "__main__:Orders.ledger"
 TOLERANCE = 0.02
 

@@ -24,6 +24,7 @@ class DashboardQuery:
     dashboard: str
     panel: str
     expression: str
+    instant: bool = False
 
     def __str__(self) -> str:
         return f"{self.dashboard}, panel {self.panel!r}: {self.expression}"
@@ -44,7 +45,7 @@ def panels(dashboard: dict[str, Any]) -> list[dict[str, Any]]:
 def written_queries() -> list[DashboardQuery]:
     """Yield the expressions as written, with Grafana's variables."""
     return [
-        DashboardQuery(name, panel["title"], target["expr"])
+        DashboardQuery(name, panel["title"], target["expr"], bool(target.get("instant")))
         for name, dashboard in dashboards().items()
         for panel in panels(dashboard)
         for target in panel["targets"]
@@ -81,6 +82,7 @@ def dashboard_queries(
             written.dashboard,
             written.panel,
             VARIABLE.sub(lambda found: values[found[1] or found[2]], written.expression),
+            written.instant,
         )
         for written in written_queries()
     ]

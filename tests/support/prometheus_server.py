@@ -102,14 +102,16 @@ class Prometheus:
 
 
 @contextmanager
-def running_prometheus(folder: Path) -> Iterator[Prometheus]:
-    """A Prometheus with the `prometheus.yml` of a folder, on a free port and with a database that goes at the end.
+def running_prometheus(folder: Path, data: Path | None = None) -> Iterator[Prometheus]:
+    """A Prometheus with the `prometheus.yml` of a folder, on a free port.
+
+    Its database is the folder `data`, or one that goes at the end.
 
     It has to become ready, and to end well at SIGTERM. Skips the test where Prometheus is not installed.
     """
     program = tool("prometheus", "prometheus")
-    with tempfile.TemporaryDirectory(prefix="prometheus-") as data:
-        command = [program, f"--config.file={folder / 'prometheus.yml'}", f"--storage.tsdb.path={data}"]
+    with tempfile.TemporaryDirectory(prefix="prometheus-") as temporary:
+        command = [program, f"--config.file={folder / 'prometheus.yml'}", f"--storage.tsdb.path={data or temporary}"]
         options = ["--web.listen-address=127.0.0.1:0", "--enable-feature=exemplar-storage", "--log.level=info"]
         with subprocess.Popen([*command, *options], stderr=subprocess.PIPE, text=True) as process:
             log: list[str] = []

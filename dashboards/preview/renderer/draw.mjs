@@ -9,7 +9,7 @@ import puppeteer from 'puppeteer-core';
 import { bundle } from './build.mjs';
 import { read } from './read.mjs';
 
-const PATIENCE = 120_000; // milliseconds for one board
+const PATIENCE = 60_000; // milliseconds for one board
 const TALL = 6000; // pixels, more than any board has
 const TYPES = { '.html': 'text/html', '.js': 'text/javascript', '.css': 'text/css', '.json': 'application/json' };
 const OPTIONS = ['--no-sandbox', '--disable-gpu', '--hide-scrollbars', '--disable-background-networking',
@@ -29,18 +29,21 @@ function serve(out, boards) {
 
 async function draw(browser, address, { file, board, width, height, query, panel }, prometheus) {
   const page = await browser.newPage();
-  const complaints = [];
-  page.on('pageerror', (error) => complaints.push(error.message.slice(0, 600)));
+  const failure = new Promise((_, reject) => page.on('pageerror', (error) => reject(new Error(`${board} ${query}: ${error.message}`))));
+  failure.catch(() => {});
   try {
     await page.setViewport({ width, height: height ?? TALL });
-    const asked = new URLSearchParams({ board, width, prometheus });
+    const asked = new URLSearchParams({ board, width, height: height ?? '', prometheus });
     await page.goto(`${address}/?${asked}&${query ?? ''}`, { waitUntil: 'domcontentloaded' });
-    await page.waitForFunction(() => document.title === 'done', { timeout: PATIENCE, polling: 100 })
-      .catch((error) => { throw new Error(`${file}: ${error.message} ${complaints.join('; ')}`); });
-    if (!file) return { complaints, panels: await page.evaluate(read) };
+    const done = page.waitForFunction(() => document.title === 'done', { timeout: PATIENCE, polling: 100 });
+    await Promise.race([done, failure]).catch(async (error) => {
+      done.catch(() => {});
+      throw new Error(`${error.message}\nnot drawn: ${await page.evaluate(() => window.waitingFor)}`);
+    });
+    if (!file) return { panels: await page.evaluate(read) };
     if (panel) await (await page.$(`[data-panel="${panel}"]`)).screenshot({ path: file });
     else await page.screenshot({ path: file, clip: { x: 0, y: 0, width, height: height ?? (await bottom(page)) } });
-    return { complaints, panels: await page.evaluate(read) };
+    return { panels: await page.evaluate(read) };
   } finally {
     await page.close();
   }

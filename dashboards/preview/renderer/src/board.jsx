@@ -1,9 +1,10 @@
 // A board: its choices at the top and its panels in Grafana's grid.
 import { useEffect, useState } from 'react';
-import { EXPANDED, FROM, TO, WIDTH } from './settings.js';
+import { EXPANDED, FROM, HEIGHT, TO, WIDTH } from './settings.js';
 import { theme } from './fields.js';
 import { Panel } from './panels.jsx';
 
+const TOP = 90; // pixels above the panels
 const PADDING = 16, CELL = 30, GAP = 8, SETTLED = 500; // milliseconds after the last panel
 const COLUMN = (WIDTH - 2 * PADDING + GAP) / 24;
 const boxOf = ({ x, y, w, h }) => ({ left: PADDING + x * COLUMN, top: y * (CELL + GAP), width: w * COLUMN - GAP, height: h * (CELL + GAP) - GAP });
@@ -44,10 +45,11 @@ const Row = ({ row }) => <div style={{ position: 'absolute', ...boxOf(row.gridPo
   {row.collapsed && !EXPANDED ? '›' : '⌄'} {row.title}{row.collapsed && !EXPANDED && <small style={{ marginLeft: 8 }}>({row.panels.length} panels)</small>}</div>;
 
 export function Board({ board, values, options, marks }) {
-  const panels = laidOut(board.panels);
+  const panels = laidOut(board.panels).filter(({ gridPos }) => TOP + boxOf(gridPos).top < HEIGHT);
   const [left, set] = useState(() => new Set(panels.filter((each) => each.type !== 'row').map((each) => each.title)));
   const done = (title) => set((before) => new Set([...before].filter((each) => each !== title)));
   useEffect(() => {
+    window.waitingFor = [...left];
     if (left.size) return;
     const timer = setTimeout(() => { document.title = 'done'; }, SETTLED);
     return () => clearTimeout(timer);

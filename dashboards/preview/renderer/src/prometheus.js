@@ -21,7 +21,7 @@ export function stepOf(width) {
 }
 
 const SECONDS = { s: 1, m: 60, h: 3600 };
-const divided = (text) => text.replace(/\[(\d+)([smh])\]/g, (_, n, unit) => `[${Math.max(2 * SCRAPE, (n * SECONDS[unit]) / FASTER)}s]`);
+const divided = (text) => text.replace(/\[(\d+)([smh])\]/g, (_, n, unit) => `[${Math.round(1000 * Math.max(2 * SCRAPE, (n * SECONDS[unit]) / FASTER))}ms]`);
 
 export function interpolated(text, values, step = SCRAPE) {
   const range = Math.round(RANGE);

@@ -8,4 +8,5 @@ export const TO = +(asked.get('to') || Date.now() / 1000);
 export const FROM = TO - 60 * +(asked.get('minutes') || 60);
 export const RANGE = TO - FROM;
 export const WIDTH = +(asked.get('width') || 1440);
+export const HEIGHT = +(asked.get('height') || Infinity); // of the screen; Grafana does not load what is below it
 export const EXPANDED = asked.get('expanded') === '1'; // whether collapsed rows are open
