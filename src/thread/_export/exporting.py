@@ -21,6 +21,8 @@ from .._views.snapshot import ExporterStats, Snapshot
 
 _BREATHER: Final = 0.1
 """Seconds of rest after something other than the exporter failed."""
+_LAST_LINE: Final = 0.5
+"""Seconds that the end may take beyond the deadline, for the log to say why it took so long."""
 _SETTLING: Final = 0.1
 """Seconds of rest for an exporter in a forked child. Most children that become another program have done so by then,
 and would leave a half-written file behind."""
@@ -183,7 +185,7 @@ class Worker:
 
     def wait_until_logged(self, deadline: float) -> None:
         """Wait until this exporter's first error, if there is one, is in the log."""
-        self._errors.wait_until_written(deadline - monotonic())
+        self._errors.wait_until_written(max(deadline - monotonic(), _LAST_LINE))
 
     def abandon(self) -> None:
         """Do not call the exporter again."""
