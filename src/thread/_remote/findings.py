@@ -113,7 +113,8 @@ def _of_ended_threads(case: Case) -> Iterator[FindingView]:
         if enders.ended:
             waiting.setdefault(case.wanted(thread), []).append(thread)
     for lock, threads in waiting.items():
-        said = f"{case.names[lock]} is held by a thread that has ended; {case.place(threads[0])} wants it"
+        said = f"{case.names[lock]} is held by a thread that ended, or stayed behind at a fork: "
+        said += f"{case.place(threads[0])} wants it"
         yield _finding(case, "lock_of_ended_thread", "certain", said, threads[:1], threads[1:])
 
 

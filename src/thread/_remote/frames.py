@@ -213,4 +213,6 @@ class Frames:
     def frame(self, address: int) -> Frame:
         """Read one frame. Raises UnreadableMemoryError if there is none at this address."""
         code = self._objects.memory.word(address + self._objects.layout.frame_code)
-        return Frame(self._objects, address, self.code(code & ~1 if self._objects.layout.version >= (3, 14) else code))
+        return Frame(
+            self._objects, address, self.code(code & ~_TAGS if self._objects.layout.version >= (3, 14) else code)
+        )

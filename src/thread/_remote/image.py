@@ -109,6 +109,6 @@ def section_address(file: bytes | mmap, name: str) -> int:
         for text, _, _, address, _, _ in sections:
             if file[names + text : file.find(b"\0", names + text)] == name.encode():
                 return int(address)
-    except (struct.error, IndexError, ValueError):
+    except (struct.error, IndexError, OverflowError):
         pass
     return 0

@@ -79,6 +79,9 @@ def _runtime(memory: PagedMemory, address: int, number: int) -> Runtime:
     if number and version < (3, 11):
         raise LookupError(f"Python {version[0]}.{version[1]} is too old: 3.11 and later can be read")
     layout = layout_of(version) if (3, 11) <= version < (3, 13) else _published(memory, address)
+    # A library can be mapped as a mere file beside the one that runs.
+    if not memory.word(address + layout.runtime_interpreters):
+        raise LookupError("a Python whose interpreter has not started, or has ended")
     release = f"{layout.version[0]}.{layout.version[1]}"
     if number & 0xFFFF:
         release += f".{number >> 8 & 0xFF}{_LEVELS.get(number >> 4 & 0xF, '')}"
