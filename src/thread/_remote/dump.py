@@ -35,7 +35,7 @@ def take(process: Process) -> Dump:
     for _ in range(_LOOKS - 1):
         program = Program(Look(process, runtime, before=before.look))
         still = still_threads(before, program)
-        if len(still) == len(program.activities) == len(before.activities):
+        if len(before.activities) == len(program.activities) == len(still) and _is_settled(program, still):
             break
         before = program
     return write(process, runtime, program, still, time.perf_counter() - began, None)
@@ -71,6 +71,11 @@ def still_threads(before: Program, after: Program) -> dict[int, bool]:
         for address, activity in after.activities.items()
         if (earlier := before.activities.get(address)) and earlier.doing == activity.doing
     }
+
+
+def _is_settled(program: Program, still: dict[int, bool]) -> bool:
+    """False if a thread that waits ran in between: it may have just begun to, and the next look finds it asleep."""
+    return all(still[address] or activity.wait is None for address, activity in program.activities.items())
 
 
 def _has_not_run(earlier: Activity, later: Activity) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Final
 
 from .image import ImageSymbols, section_address
 from .layout.fields import Layout
@@ -12,6 +13,8 @@ from .layout.published import published_layout
 from .layout.tables import NEWEST, layout_of
 from .memory import PagedMemory, UnreadableMemoryError
 from .process import Image, Process
+
+_FIRST_THREADS: Final = 100
 
 
 class NoInterpreterError(Exception):
@@ -37,9 +40,12 @@ def find_runtime(process: Process) -> Runtime:
     problem = "no Python in this process: neither its program nor a library of it has the state of an interpreter"
     images = process.images()
     for image in images:
-        for address, number in _candidates(process, memory, image):
+        for address, number, is_exported in _candidates(process, memory, image):
             try:
-                return _runtime(memory, address, number or _version_by_name(images))
+                found = _runtime(memory, address, number or _version_by_name(images))
+                # A library can be mapped as a mere file beside the one that runs.
+                if is_exported or _has_threads(process, memory, found):
+                    return found
             except LookupError as error:
                 problem = str(error)
             except UnreadableMemoryError:
@@ -47,8 +53,11 @@ def find_runtime(process: Process) -> Runtime:
     raise NoInterpreterError(problem)
 
 
-def _candidates(process: Process, memory: PagedMemory, image: Image) -> Iterator[tuple[int, int]]:
-    """Addresses where an image may keep the state of an interpreter, each with the version as a number or 0."""
+def _candidates(process: Process, memory: PagedMemory, image: Image) -> Iterator[tuple[int, int, bool]]:
+    """Addresses where an image may keep the state of an interpreter.
+
+    Each comes with the version as a number, 0 if it is not known, and True if the image exports it by name.
+    """
     try:
         symbols = ImageSymbols(memory, image.base)
         address = symbols.address("_PyRuntime")
@@ -57,13 +66,25 @@ def _candidates(process: Process, memory: PagedMemory, image: Image) -> Iterator
     except UnreadableMemoryError:
         return
     if address:
-        yield address, number
+        yield address, number, True
     elif "python" in image.path or image == process.images()[0]:
         # A program that exports nothing. The section of its own is there even when it is stripped.
         file = process.open_image(image)
         place = section_address(file, ".PyRuntime") if file else 0
         if place:
-            yield symbols.bias + place, number
+            yield symbols.bias + place, number, False
+
+
+def _has_threads(process: Process, memory: PagedMemory, runtime: Runtime) -> bool:
+    """True if one of the first threads in an interpreter's list is one that the kernel knows."""
+    layout, tasks = runtime.layout, process.tasks()
+    interpreter = memory.word(runtime.address + layout.runtime_interpreters)
+    thread = memory.word(interpreter + layout.interpreter_threads)
+    for _ in range(_FIRST_THREADS):
+        if not thread or memory.word(thread + layout.thread_native_id) in tasks:
+            break
+        thread = memory.word(thread + layout.thread_next)
+    return bool(thread)
 
 
 def _version_by_name(images: tuple[Image, ...]) -> int:
@@ -79,9 +100,6 @@ def _runtime(memory: PagedMemory, address: int, number: int) -> Runtime:
     if number and version < (3, 11):
         raise LookupError(f"Python {version[0]}.{version[1]} is too old: 3.11 and later can be read")
     layout = layout_of(version) if (3, 11) <= version < (3, 13) else _published(memory, address)
-    # A library can be mapped as a mere file beside the one that runs.
-    if not memory.word(address + layout.runtime_interpreters):
-        raise LookupError("a Python whose interpreter has not started, or has ended")
     release = f"{layout.version[0]}.{layout.version[1]}"
     if number & 0xFFFF:
         release += f".{number >> 8 & 0xFF}{_LEVELS.get(number >> 4 & 0xF, '')}"
