@@ -35,7 +35,7 @@ def share_lost_by_instance() -> timeseries.Panel:
     return lines(
         "Time lost, by instance",
         "The share of the time of its working threads that each instance lost to waits for locks. Idle threads do "
-        "not count as working, and semaphores are left out.",
+        "not count as working, and plain semaphores are left out.",
         SHARE,
         query(share_lost(RATE_WINDOW, *INSTANCE), EACH_INSTANCE),
         span=8,
@@ -99,7 +99,7 @@ def contended_locks() -> table.Panel:
             *SERVICE_COLUMNS,
             LabelColumn("Service", "job", width=110),
             LabelColumn("Lock", "python.lock.name", to_lock_of_cell()),
-            LabelColumn("Type", "python.lock.type", width=95),
+            LabelColumn("Type", "python.lock.type", width=155),
         ],
         [
             ValueColumn("Waited", top(20, f"({waited}) > 0"), SECONDS, gauge=True),

@@ -26,7 +26,7 @@ from ._words import YES_OR_NO
 
 _SELECTED: Final = Selection()
 _PLAIN: Final = _SELECTED.where('python_lock_type!="semaphore"')
-"""Without semaphores: an idle consumer of a signal waits for one, and is well."""
+"""Without plain semaphores: an idle consumer of a signal waits for one, and is well."""
 _NOTHING: Final = f"0 * count({_SELECTED.now('python.thread.telemetry.instrumented')})"
 """0 as long as there is an instance, and no value when all are gone."""
 
@@ -56,14 +56,14 @@ def _at_a_glance() -> list[AnyPanel]:
             "Time lost, worst instance",
             "The share of the time of its working threads that the worst instance lost to waits for locks, over 5 "
             "minutes. Threads that are idle, waiting for work at a queue, a condition or in an executor, do not "
-            "count as working. Waits for semaphores are left out, since an idle consumer waits for one.",
+            "count as working. Plain semaphores are left out: an idle consumer waits for one.",
             SHARE,
             query(f"{aggregate('max', share_lost(RECENTLY, *INSTANCE))} or {_NOTHING}"),
             limits=(0.05, 0.2),
         ),
         number(
             "Threads waiting",
-            "Threads that wait for a lock at this moment. Semaphores are left out.",
+            "Threads that wait for a lock at this moment. Plain semaphores are left out.",
             COUNT,
             query(f"{total(_PLAIN.now('python.lock.waiters'))} or {_NOTHING}"),
             span=3,
@@ -71,7 +71,7 @@ def _at_a_glance() -> list[AnyPanel]:
         number(
             "Oldest wait now",
             "Age of the oldest wait in progress; 0 if no thread waits. One that keeps growing is a deadlock, or an "
-            "owner that is stuck. Semaphores are left out.",
+            "owner that is stuck. Plain semaphores are left out.",
             SECONDS,
             query(f"{aggregate('max', _PLAIN.now('python.lock.wait.oldest'))} or {_NOTHING}"),
             span=3,
