@@ -2,21 +2,14 @@
 
 from __future__ import annotations
 
-import re
-import signal
-import subprocess
-import sys
-from collections import defaultdict
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 
-import alert_rules
 import pytest
-import yaml
 from conftest import WaitUntil
 from example_programs import EXAMPLES
-from prometheus_server import Prometheus, running_prometheus
+from paged_programs import address, configure, fired, running
+from prometheus_server import running_prometheus
 
 pytestmark = pytest.mark.prometheus
 
@@ -45,50 +38,8 @@ threading.Event().wait()
 """
 
 
-@contextmanager
-def running(arguments: tuple[str, ...], errors: Path) -> Iterator[None]:
-    """Run a program that must end at Ctrl-C, with its stderr in a file."""
-    with (
-        errors.open("w") as stderr,
-        subprocess.Popen([sys.executable, *arguments], stdout=subprocess.DEVNULL, stderr=stderr) as process,
-    ):
-        try:
-            yield
-            process.send_signal(signal.SIGINT)
-            process.wait(20)
-        finally:
-            process.kill()
-
-
-def address(errors: Path) -> str | None:
-    """Return the address of a program's metrics page, once it has printed it."""
-    found = re.search(r"http://(\S+)/metrics", errors.read_text())
-    return found and found[1]
-
-
 def service(*faults: str) -> tuple[str, ...]:
     return "-m", "thread", "run", "--exporter", "prometheus", "--port", "0", str(EXAMPLES / "faults.py"), *faults
-
-
-def configure(folder: Path, addresses: dict[str, str]) -> None:
-    (folder / "rules.yml").write_text(yaml.safe_dump(alert_rules.faster(FASTER)))
-    configuration = {
-        "global": {"scrape_interval": "1s", "scrape_timeout": "1s", "evaluation_interval": "1s"},
-        "rule_files": ["rules.yml"],
-        "scrape_configs": [
-            {"job_name": job, "static_configs": [{"targets": [address]}]} for job, address in addresses.items()
-        ],
-    }
-    (folder / "prometheus.yml").write_text(yaml.safe_dump(configuration))
-
-
-def fired(prometheus: Prometheus) -> dict[str, set[str]]:
-    """Return the alerts that have ever fired for each job, each at most once for its only instance."""
-    found: dict[str, set[str]] = defaultdict(set)
-    for sample in prometheus.query('count by (job, alertname) (count_over_time(ALERTS{alertstate="firing"}[10m]))'):
-        assert sample.value == 1, f"{sample.labels} is more than one page"
-        found[sample.labels["job"]].add(sample.labels["alertname"])
-    return found
 
 
 @pytest.mark.timeout(240)
@@ -107,7 +58,7 @@ def test_each_fault_is_one_page_and_a_healthy_service_is_none(tmp_path: Path, wa
         for job, program in programs.items():
             stack.enter_context(running(program, errors[job]))
         wait_until(lambda: all(map(address, errors.values())), timeout=60)
-        configure(tmp_path, {job: address(file) or "" for job, file in errors.items()})
+        configure(tmp_path, {job: address(file) or "" for job, file in errors.items()}, FASTER)
         prometheus = stack.enter_context(running_prometheus(tmp_path))
 
         def all_expected_have_fired() -> bool:
@@ -123,7 +74,3 @@ def test_each_fault_is_one_page_and_a_healthy_service_is_none(tmp_path: Path, wa
         assert {rule["health"] for rule in prometheus.rules()} == {"ok"}
         [stuck] = [alert for alert in prometheus.alerts() if alert["labels"]["alertname"] == "PythonLockWaitStuck"]
         assert "stuck.connection_guard" in stuck["annotations"]["description"]
-
-
-def test_every_alert_has_a_fault_that_it_is_seen_on() -> None:
-    assert {*FAULTS.values(), "PythonThreadTelemetryNotInstrumented"} == {each["alert"] for each in alert_rules.ALERTS}
