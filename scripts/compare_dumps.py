@@ -1,4 +1,4 @@
-"""Who is named as the owner of a wait: by `thread dump`, and by other tools that look at a process from outside.
+"""Owners of waits as `thread dump` names them, and as other tools do that look at a process from outside.
 
 usage: compare_dumps.py [--python PYTHON]... [--write docs/dump.md]
 

@@ -48,7 +48,7 @@ class LockRow(NamedTuple):
     kind: str
     """`lock`, `rlock`, `semaphore` or `bounded_semaphore`."""
     location: str
-    """`file:line` of the place that created the first of these locks."""
+    """`file:line` of the site that created the first of these locks."""
     live: int
     """Locks that exist now."""
     acquisitions: int

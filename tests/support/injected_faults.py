@@ -109,29 +109,39 @@ def use_everything() -> list[Any]:
     """Return the program's own view of everything observed. It is always the same, observed or not."""
     found: list[Any] = []
     threading.excepthook = lambda arguments: found.append(arguments.exc_type.__name__)
-
-    def run(*targets: Callable[[], object]) -> None:
-        threads = [threading.Thread(target=target) for target in targets]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join(20)
-            found.append(thread.is_alive())
-
     lock, rlock, permit = made_by_new_code()
+    for mutex in lock, rlock, permit:
+        contend(found, mutex)
+    wait_for_each_other(found, lock)
+    run(found, refuse)
+    found.append(telemetry.named(Pool(), "pool").wait())
+    use_a_pool(found)
+    return found
+
+
+def run(found: list[Any], *targets: Callable[[], object]) -> None:
+    """Run each target in a thread, and note if the thread has ended."""
+    threads = [threading.Thread(target=target) for target in targets]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(20)
+        found.append(thread.is_alive())
+
+
+def contend(found: list[Any], mutex: Any) -> None:
+    with mutex:
+        run(found, lambda: found.append(mutex.acquire(timeout=0.004)))
+    found.append(mutex.acquire(False))
+    mutex.release()
+
+
+def wait_for_each_other(found: list[Any], lock: Any) -> None:
+    """Wait for a condition, an event, a barrier and queues. Give `lock` another name meanwhile."""
     condition, event, barrier = threading.Condition(), threading.Event(), threading.Barrier(2)
     items: queue.Queue[int] = queue.Queue(1)
     simple: queue.SimpleQueue[int] = queue.SimpleQueue()
     ready: list[int] = []
-
-    def contend(mutex: Any) -> None:
-        with mutex:
-            run(lambda: found.append(mutex.acquire(timeout=0.004)))
-
-    for mutex in lock, rlock, permit:
-        contend(mutex)
-        found.append(mutex.acquire(False))
-        mutex.release()
 
     def wait_for_it() -> None:
         with condition:
@@ -149,11 +159,12 @@ def use_everything() -> list[Any]:
             ready.append(1)
             condition.notify_all()
 
-    run(wait_for_it, tell, lambda: found.append(items.get() + items.get()))
+    run(found, wait_for_it, tell, lambda: found.append(items.get() + items.get()))
     found.extend((simple.get(), event.wait(20)))
-    run(lambda: found.append(barrier.wait(20) < 2), lambda: found.append(barrier.wait(20) < 2))
-    run(refuse)
-    found.append(telemetry.named(Pool(), "pool").wait())
+    run(found, *2 * [lambda: found.append(barrier.wait(20) < 2)])
+
+
+def use_a_pool(found: list[Any]) -> None:
     with concurrent.futures.ThreadPoolExecutor(1) as pool:
         found.append(pool.submit(int, "7").result(20))
         found.append(type(pool.submit(refuse).exception(20)).__name__)
@@ -165,7 +176,6 @@ def use_everything() -> list[Any]:
         except Refused:
             found.append("refused")
         time.sleep(0.004)
-    return found
 
 
 class Span:

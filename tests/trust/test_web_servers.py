@@ -7,6 +7,7 @@ import urllib.request
 from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 from gunicorn_service import gunicorn
@@ -161,15 +162,19 @@ def test_threads_of_gunicorn_workers_answer_and_are_observed(tmp_path: Path, opt
 
     assert sum(map(len, counts.values())) == 200
     for worker, look in looks.items():
-        served = len(counts[worker])
-        assert sorted(counts[worker]) == list(range(1, served + 1))
-        [(pool, workers, busy, submitted)] = look.pop("pools")
-        assert pool.startswith("gunicorn.workers.gthread:")
-        assert 2 <= workers <= 4
-        assert 1 <= busy <= workers
-        assert submitted > served
-        assert look.pop("threads") == [workers]
-        assert look.pop("core") in ("c", "python")
-        [waits] = look.pop("met")
-        assert waits >= 1
-        assert look == {"trouble": [0, 0], "guard": [served]}
+        assert sorted(counts[worker]) == list(range(1, len(counts[worker]) + 1))
+        assert_saw(look, served=len(counts[worker]))
+
+
+def assert_saw(look: dict[str, Any], *, served: int) -> None:
+    """Check what one worker saw of itself after that number of requests."""
+    [(pool, workers, busy, submitted)] = look.pop("pools")
+    assert pool.startswith("gunicorn.workers.gthread:")
+    assert 2 <= workers <= 4
+    assert 1 <= busy <= workers
+    assert submitted > served
+    assert look.pop("threads") == [workers]
+    assert look.pop("core") in ("c", "python")
+    [waits] = look.pop("met")
+    assert waits >= 1
+    assert look == {"trouble": [0, 0], "guard": [served]}

@@ -107,7 +107,7 @@ class SharedListener(Listener):
     def look_after(self) -> bool:
         path = self._folder / _handover_name(self.address[1])
         try:
-            # Cleaners of temporary folders remove files that nobody has touched for long.
+            # Cleaners of temporary folders remove files that have not changed for long.
             os.utime(path, follow_symlinks=False)
         except FileNotFoundError:
             return self._replace_handover_socket()

@@ -12,7 +12,7 @@ MIN_EXPONENT: Final = -24
 """The first bound is 2^-24 s (60 ns), about what an empty critical section is held for."""
 
 MAX_EXPONENT: Final = 16
-"""The last bound is 2^16 s (18 h); what is longer falls into the overflow bucket."""
+"""The last bound is 2^16 s (18 h); longer durations fall into the overflow bucket."""
 
 BUCKET_COUNT: Final = MAX_EXPONENT - MIN_EXPONENT + 2
 

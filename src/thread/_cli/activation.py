@@ -1,7 +1,7 @@
 """Observation from the start of the interpreter, as the environment asks for it.
 
-Every Python process with `THREAD_TELEMETRY` in its environment imports the imports of this module. So they are only
-those that observe. The metrics page is made when somebody asks for it.
+Every Python process with `THREAD_TELEMETRY` in its environment imports this module, with all that it imports: only
+the parts that observe. The metrics page is made when somebody asks for it.
 """
 
 from __future__ import annotations

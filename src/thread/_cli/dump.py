@@ -51,7 +51,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 
 def dump(options: argparse.Namespace) -> None:
-    """Do what was asked for. Raises SystemExit with the status."""
+    """Carry out the command. Raises SystemExit with the status."""
     if (options.pid is None) != options.all:
         options.parser.error("expected a process id, or --all")
     if not sys.platform.startswith("linux"):
@@ -63,7 +63,7 @@ def dump(options: argparse.Namespace) -> None:
         status = dump_processes(request)
         sys.stdout.flush()
     except BrokenPipeError:
-        # Whoever reads has seen enough, as `head` does.
+        # The reader has seen enough, as `head` has.
         sys.stderr.close()
         status = 0
     sys.exit(status)

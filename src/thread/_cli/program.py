@@ -1,4 +1,4 @@
-"""Execute a program in this process so that neither the program nor its output shows a difference to `python`."""
+"""Execute a program in this process as `python` would: neither the program nor its output differs."""
 
 from __future__ import annotations
 

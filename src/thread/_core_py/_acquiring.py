@@ -107,7 +107,7 @@ class Mutex:
 
     @entered_at_once
     def _give_back(self) -> None:
-        """Unlock what was acquired for nothing, since an exception is raised instead."""
+        """Release the lock again, since an exception is raised instead."""
         self._owner = self._depth = self._hold_started = 0
         self._owner_span = None
         self._raw_release()

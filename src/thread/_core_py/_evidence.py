@@ -54,7 +54,7 @@ def is_wanted() -> bool:
 
 
 def of_waiter(waiters: int) -> WaiterEvidence:
-    """Evidence of this thread, one of so many waiters."""
+    """Evidence of this thread, with the number of waiters."""
     return WaiterEvidence(stack_of(frame_of_program()), waiters, current_task(), current_span())
 
 
@@ -71,7 +71,7 @@ def record(waiter: Recorded, parts: dict[RawSite, int], outcome: str, duration: 
 
 
 FinishedWait = tuple[Identity, str, int, RawSite, list[tuple[RawSite, int]]]
-"""Identity, outcome, duration, acquire site, and for each owner site the nanoseconds of it."""
+"""Identity, outcome, duration, acquire site, and the nanoseconds of each owner site."""
 
 
 def _fold(wait: FinishedWait) -> None:
@@ -114,7 +114,7 @@ def _slow_wait(
         owner_span=owner.span,
         started_ns=waiter.started,
         duration_ns=duration,
-        # Seen from Python, a thread gets the lock and the GIL in one step: the wait for the GIL is unknown.
+        # In Python, a thread gets the lock and the GIL in one step: the wait for the GIL is unknown.
         gil_wait_ns=None,
         outcome=outcome,
     )

@@ -12,14 +12,14 @@ from ._waiters import rename_waits
 
 
 def object_name(lock: object, /) -> str | None:
-    """Name of the object that the lock is a part of; None for what is not observed."""
+    """Name of the object that the lock is a part of; None if it is not observed."""
     if not isinstance(lock, (Mutex, SemaphoreRecord)) or lock._identity is unobserved:
         return None
     return lock._identity.object_name
 
 
 def object_location(lock: object, /) -> str | None:
-    """Place that made that object, as `file:line`; None for what is not observed."""
+    """Site that created that object, as `file:line`; None if it is not observed."""
     if not isinstance(lock, (Mutex, SemaphoreRecord)) or lock._identity is unobserved:
         return None
     return lock._identity.location

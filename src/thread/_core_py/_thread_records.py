@@ -45,7 +45,7 @@ class ThreadRecord:
             guarded(unhandled.watch_excepthook, function, self._record_exception, self.target.name)
 
     def _request(self, function: Any, name: str | None) -> None:
-        """Begin the record. Where that fails, nothing is recorded."""
+        """Begin the record. If that fails, nothing is recorded."""
         target = target_named(name or describe_target(function))
         self.starter = site_charged(sys._getframe(2))
         self.trace = ThreadTrace(function)
@@ -53,7 +53,7 @@ class ThreadRecord:
         self.target = target
 
     def abandon(self) -> None:
-        """Let go of what a thread was given that will not run: the thread object belongs to it and leads here."""
+        """Drop the function of a thread that will not run: it may belong to the thread object, which leads here."""
         self.function = self.invocation = None
 
     def run(self) -> None:

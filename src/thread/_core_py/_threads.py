@@ -63,8 +63,8 @@ _Ts = TypeVarTuple("_Ts")
 class _StartNewThread(BuiltinFunction):
     """Start a new thread that calls a function with a tuple of arguments, and return the thread's identifier.
 
-    The arguments are the function, the tuple, and optionally a dictionary of keyword arguments. `name` is what the
-    thread is counted under instead of the function's own name. Raises TypeError for arguments that do not fit,
+    The arguments are the function, the tuple, and optionally a dictionary of keyword arguments. With `name`, the
+    thread counts under that name instead of the function's own. Raises TypeError for arguments that do not fit,
     RuntimeError if no thread can be started; nothing is counted then.
     """
 

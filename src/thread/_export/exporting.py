@@ -220,7 +220,7 @@ class Worker:
                 try:
                     self._step()
                 except Exception:
-                    # Out of memory, for example. It goes on, but not at once.
+                    # Out of memory, for example. Go on, but not at once.
                     core.count_internal_error()
                     self._alarm.sleep(_BREATHER)
         finally:

@@ -29,7 +29,7 @@ from .exporting import Exporter, Worker
 from .late import make_now
 
 _MAX_EXPORTERS = 50
-"""Most exporter names that are counted separately."""
+"""Limit of exporter names that are counted separately."""
 _BATCH_SECONDS = 0.05
 _SHARE_OF_LOGGING = 0.1
 """Share of `stop`'s time that is left to log that an exporter used up the rest."""
@@ -102,7 +102,7 @@ class Drain:
             try:
                 self._step()
             except Exception:
-                # Out of memory, for example. It goes on, but not at once.
+                # Out of memory, for example. Go on, but not at once.
                 core.count_internal_error()
                 self._alarm.sleep(_BATCH_SECONDS)
 

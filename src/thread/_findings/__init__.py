@@ -1,1 +1,1 @@
-"""Findings: verdicts on a whole process. What is here is pure: it knows threads and resources by their keys alone."""
+"""Findings: verdicts on a whole process. The code here is pure: it knows threads and resources by their keys alone."""

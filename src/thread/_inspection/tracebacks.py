@@ -26,7 +26,7 @@ OUTERMOST: Final = 16
 INNERMOST: Final = 48
 """Frames to keep of a deeper stack; those in between are left out."""
 MAX_EXCEPTIONS: Final = 16
-"""Most exceptions in a chain of causes, members of groups included."""
+"""Limit of exceptions in a chain of causes, members of groups included."""
 _MAX_NOTES: Final = 16
 _LONGEST_SOURCE: Final = 4_000_000
 

@@ -137,7 +137,7 @@ def _end(wait: _Wait | None, outcome: str) -> None:
 
 
 class _Wait:
-    """One wait. Slow work happens before it begins, since work at its end would delay whoever was waited for."""
+    """One wait. Slow work comes before it, since work at its end would delay the thread that was waited for."""
 
     __slots__ = ("_began", "_library", "_location", "_progress", "_row")
 

@@ -92,7 +92,7 @@ class _NativeThread:
 def _replace_in(module: ModuleType) -> None:
     refusal = guarded(primitives.refusal)
     if refusal is not None:
-        # The importer of the module has asked for nothing, and must get the module.
+        # The importer knows nothing of us, and must get the module.
         uninstrument()
         import warnings
 

@@ -62,7 +62,7 @@ class _Loader:
         else:
             with during:
                 self._loader.exec_module(module)
-        # The importer of the module has asked for nothing, and must get the module.
+        # The importer knows nothing of us, and must get the module.
         guarded(_finish, module)
 
 

@@ -18,7 +18,7 @@ def running() -> int:
 
 
 def cpu_time() -> float:
-    """Seconds of CPU time that children used which ended and were waited for, their own children included."""
+    """CPU time, in seconds, of the children that ended and were waited for, with their own children."""
     times = os.times()
     return times.children_user + times.children_system
 

@@ -26,11 +26,11 @@ class InternalErrorLog:
         if not self._logged:
             self._logged = True
             try:
-                self._have_written(message, error)
+                self._write_in_a_thread(message, error)
             except MemoryError:
                 core.count_internal_error()
 
-    def _have_written(self, message: str, error: BaseException | None) -> None:
+    def _write_in_a_thread(self, message: str, error: BaseException | None) -> None:
         written = Flag()
 
         def write() -> None:
@@ -52,7 +52,7 @@ _unwritten: deque[Callable[[], None]] = deque()
 
 
 def write_the_rest() -> None:
-    """Log what is left if no thread could be started, as from 3.12 on none can while the process exits."""
+    """Log the rest if no thread could be started. From 3.12 on, none can start while the process exits."""
     while _unwritten:
         _unwritten.popleft()()
 

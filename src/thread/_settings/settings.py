@@ -33,7 +33,7 @@ def check_timeout(timeout: float) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Amount of recording and frequency of export. Immutable; `configure` puts another one in force.
+    """Settings: how much to record, and how often to export. Immutable; `configure` puts new ones in force.
 
     Raises TypeError or ValueError for a value that a setting cannot take.
     """

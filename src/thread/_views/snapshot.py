@@ -30,7 +30,7 @@ class Site:
 
 @dataclass(frozen=True, slots=True)
 class LockStats:
-    """All locks of one identity: the same name given, or the same place of creation."""
+    """All locks of one identity: the same name given, or the same creation site."""
 
     name: str
     """The name given, else place and attribute, such as `shop.cache:Cache._guard`."""

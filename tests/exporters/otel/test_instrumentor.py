@@ -9,7 +9,6 @@ import threading
 from collections.abc import Iterator
 from importlib.metadata import entry_points
 from pathlib import Path
-from textwrap import dedent
 from types import ModuleType
 from typing import Any
 
@@ -98,39 +97,38 @@ def test_it_may_be_turned_on_again(instrumentor: ThreadInstrumentor, core: Modul
         assert not core.listening()
 
 
+APP = """
+import threading, time
+from opentelemetry import trace
+
+def work():
+    with trace.get_tracer("app").start_as_current_span("query"):
+        pass
+
+guard = threading.Lock()
+held = threading.Event()
+
+def own():
+    with trace.get_tracer("app").start_as_current_span("refresh"), guard:
+        held.set()
+        time.sleep(0.2)
+
+with trace.get_tracer("app").start_as_current_span("request"):
+    worker = threading.Thread(target=work)
+    worker.start()
+    worker.join()
+    owner = threading.Thread(target=own)
+    owner.start()
+    held.wait()
+    with guard:
+        pass
+    owner.join()
+"""
+
+
 def test_opentelemetry_instrument_turns_it_on_for_a_program_as_it_is(tmp_path: Path) -> None:
     program = tmp_path / "app.py"
-    program.write_text(
-        dedent(
-            """
-            import threading, time
-            from opentelemetry import trace
-
-            def work():
-                with trace.get_tracer("app").start_as_current_span("query"):
-                    pass
-
-            guard = threading.Lock()
-            held = threading.Event()
-
-            def own():
-                with trace.get_tracer("app").start_as_current_span("refresh"), guard:
-                    held.set()
-                    time.sleep(0.2)
-
-            with trace.get_tracer("app").start_as_current_span("request"):
-                worker = threading.Thread(target=work)
-                worker.start()
-                worker.join()
-                owner = threading.Thread(target=own)
-                owner.start()
-                held.wait()
-                with guard:
-                    pass
-                owner.join()
-            """
-        )
-    )
+    program.write_text(APP)
     with OtlpReceiver() as receiver:
         environment = os.environ | {
             "OTEL_EXPORTER_OTLP_ENDPOINT": receiver.endpoint,
