@@ -18,7 +18,7 @@ from ._variables import datasource, where
 AnyPanel: TypeAlias = stat.Panel | timeseries.Panel | heatmap.Panel | table.Panel | text.Panel
 
 SCHEMA_VERSION: Final = 38
-"""That of Grafana 10.0. Later ones bring a dashboard up to theirs when they load it; earlier ones cannot go back."""
+"""Version of Grafana 10.0. Later releases upgrade a dashboard as they load it; earlier ones cannot read a newer one."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,9 +49,9 @@ def coverage_panels() -> list[AnyPanel]:
     return [
         rows(
             "Coverage, by instance",
-            "The parts of each instance that nobody sees: locks from before the observation, and modules that had "
-            "taken the interpreter's own primitives by then. `python -m thread run` begins before all of them. Also "
-            "files of several processes that are left out since they cannot be understood.",
+            "Gaps of each instance: locks made before the observation began, and modules that had taken the "
+            "interpreter's own primitives by then. `python -m thread run` begins before all of them. Also files of "
+            "other processes that cannot be read.",
             [
                 *_WHO,
                 LabelColumn("Version", "version", width=80),

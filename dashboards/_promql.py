@@ -70,7 +70,7 @@ class Selection:
     matchers: tuple[str, ...] = tuple(f'{name}=~"${name}"' for name in INSTANCE)
 
     def where(self, *matchers: str) -> Selection:
-        """Those of them that match more."""
+        """The series among them that match these, too."""
         return Selection((*self.matchers, *matchers))
 
     def foreign(self, name: str, *matchers: str) -> str:

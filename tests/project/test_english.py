@@ -12,14 +12,7 @@ from documentation import markdown_files
 
 ROOT = Path(__file__).parent.parent.parent
 FOLDERS = ("src", "exporters", "benchmarks", "scripts", "dashboards", "docs", "examples", "tests")
-NOT_YET = ("dashboards",)
-"""Folders whose rewrite is on its way. The list only gets shorter."""
-FILES = sorted(
-    path
-    for folder in FOLDERS
-    for path in (ROOT / folder).rglob("*")
-    if path.suffix in (".py", ".c", ".h") and not any(path.is_relative_to(ROOT / each) for each in NOT_YET)
-)
+FILES = sorted(path for folder in FOLDERS for path in (ROOT / folder).rglob("*") if path.suffix in (".py", ".c", ".h"))
 
 OPENING = re.compile(r"(What|Where|Which|Who|Whose|How|Those|That|Whether)\b")
 UNUSUAL = re.compile(r"\b(else than|of late|in the place of|(?:is|are|was|were|be) to be had|to be had|is had)\b")

@@ -18,6 +18,7 @@ LONG_FUNCTIONS = {
     "dashboards/_coverage.py: coverage_panels": "a list of panels",
     "dashboards/_lock.py: _at_a_glance": "a list of panels",
     "dashboards/_overview.py: _at_a_glance": "a list of panels",
+    "dashboards/_threads.py: _blocking": "a list of panels",
 }
 """Exceptions and their reasons."""
 
