@@ -80,11 +80,18 @@ def culprits() -> dict[str, str]:
     locks = _SELECTED.where('python_lock_type!="semaphore"')
     waiting, oldest = locks.waiting(RECENTLY), locks.now("python.lock.wait.oldest")
     grown = f"deriv({_SELECTED.now('python.thread.count')}[{A_WHILE}])"
-    died = _SELECTED.growth("python.thread.unhandled_exceptions", window=RECENTLY)
+    permits = _SELECTED.where('python_lock_type="bounded_semaphore"').now("python.lock.wait.oldest")
+    timed_out = locks.increase("python.lock.timeouts", window=RECENTLY)
+    futures = _SELECTED.where('python_blocking_type="future"').now("python.blocking.waiters")
+    died, gone = (_SELECTED.growth("python.thread.unhandled_exceptions", window=each) for each in (RECENTLY, A_WHILE))
     queue = _SELECTED.average("python.executor.queue.length", RECENTLY)
     return {
         "PythonLockConvoy": _greatest(waiting, "python.lock.name"),
         "PythonLockWaitStuck": _greatest(oldest, "python.lock.name"),
+        "PythonLockNeverAcquired": _greatest(timed_out, "python.lock.name"),
+        "PythonPermitsExhausted": _greatest(permits, "python.lock.name"),
+        "PythonFutureNeverDone": _greatest(futures, "code.function.name"),
+        "PythonWorkersGone": _greatest(gone, "error.type", "python.thread.target"),
         "PythonThreadLeak": _greatest(grown, "python.thread.target"),
         "PythonThreadExceptionBurst": _greatest(died, "error.type", "python.thread.target"),
         "PythonExecutorStarved": _greatest(queue, "python.executor.name"),
