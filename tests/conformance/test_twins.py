@@ -10,6 +10,7 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from textwrap import dedent
 
@@ -23,7 +24,6 @@ from thread._backend import core
 with_both_cores = pytest.mark.skipif(core.NAME != "c", reason="compares the twin with the C core")
 
 SOURCES = Path(thread.__file__).parent
-FOLDER = "/srv/twins"
 
 ONLY_IN_C = {
     "module": "a module of Python needs no table of its functions: `__init__.py` imports them",
@@ -34,39 +34,81 @@ ONLY_IN_PYTHON = {
 }
 
 
-class Run:
-    """A program that runs with one of the cores."""
+# Importing everything takes far longer than a program. It happens once for each core, and every program runs in a
+# child that is forked right after it.
+FORK_SERVER = """
+import faulthandler, os, sys
+exec(sys.argv[1])
+for program, output in iter(lambda: sys.stdin.readline().split(), []):
+    child = os.fork()
+    if not child:
+        break
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+else:
+    sys.exit()
+faulthandler.dump_traceback_later(100, exit=True)
+os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+os.dup2(os.open(output, os.O_WRONLY), 1)
+os.dup2(1, 2)
+exec(compile(open(program).read(), "/srv/twins/program.py", "exec"))
+"""
 
-    def __init__(self, name: str, *, pure: bool) -> None:
-        source = PREAMBLE + dedent((PROGRAMS | KNOWN_TO_DIFFER)[name])
+
+class Core:
+    """An interpreter that runs programs with one of the cores."""
+
+    def __init__(self, *, pure: bool, folder: Path) -> None:
+        folder.mkdir()
+        self.program, self.printed = folder / "program.py", folder / "printed"
         self.process = subprocess.Popen(
-            [sys.executable, "-W", "ignore", "-c", f"exec(compile({source!r}, '{FOLDER}/program.py', 'exec'))"],
+            [sys.executable, "-W", "ignore", "-c", FORK_SERVER, PREAMBLE],
             env=os.environ
             | {"THREAD_TELEMETRY_PURE": "1" if pure else "0", "PYTHONPATH": str(Path(rows.__file__).parent)},
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
             text=True,
         )
 
+    def begin(self, name: str) -> None:
+        self.program.write_text(PREAMBLE + dedent((PROGRAMS | KNOWN_TO_DIFFER)[name]))
+        self.printed.write_text("")
+        assert self.process.stdin
+        print(self.program, self.printed, file=self.process.stdin, flush=True)
+
     def output(self) -> str:
-        """Its output, without addresses and idents."""
-        try:
-            text, _ = self.process.communicate(timeout=100)
-        finally:
-            self.process.kill()
+        """The program's output, without addresses and idents."""
+        assert self.process.stdout
+        status = self.process.stdout.readline().strip()
+        text = self.printed.read_text()
+        assert status == "0", text
         return re.sub(r"\b0x[0-9a-f]+|\bowner=[1-9]\d*", "…", text)
 
+    def end(self) -> None:
+        self.process.communicate(timeout=60)
 
-def outputs(name: str) -> tuple[str, str]:
+
+@pytest.fixture(scope="module")
+def cores(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Core, Core]]:
+    """The C core and the twin."""
+    folder = tmp_path_factory.mktemp("twins")
+    both = Core(pure=False, folder=folder / "c"), Core(pure=True, folder=folder / "python")
+    yield both
+    for each in both:
+        each.end()
+
+
+def outputs(cores: tuple[Core, Core], name: str) -> tuple[str, str]:
     """With the C core and with the twin."""
-    in_c, in_python = Run(name, pure=False), Run(name, pure=True)
+    in_c, in_python = cores
+    in_c.begin(name)
+    in_python.begin(name)
     return in_c.output(), in_python.output()
 
 
 @with_both_cores
 @pytest.mark.parametrize("name", PROGRAMS)
-def test_both_cores_do_the_same(name: str) -> None:
-    in_c, in_python = outputs(name)
+def test_both_cores_do_the_same(cores: tuple[Core, Core], name: str) -> None:
+    in_c, in_python = outputs(cores, name)
     assert in_c
     assert "Traceback" not in in_c
     assert in_python == in_c
@@ -74,8 +116,8 @@ def test_both_cores_do_the_same(name: str) -> None:
 
 @with_both_cores
 @pytest.mark.parametrize("reason", KNOWN_TO_DIFFER)
-def test_known_differences_still_exist(reason: str) -> None:
-    in_c, in_python = outputs(reason)
+def test_known_differences_still_exist(cores: tuple[Core, Core], reason: str) -> None:
+    in_c, in_python = outputs(cores, reason)
     assert "Traceback" not in in_c + in_python
     assert in_c != in_python
 
