@@ -45,5 +45,5 @@ took = {
     "silence": seconds(f"http://127.0.0.1:{silent.getsockname()[1]}", lines=1),
 }
 print({what: round(each, 2) for what, each in took.items()})
-# Allow 2 s more on a busy machine.
-sys.exit(max(took["refused"], took["silence"]) > took["an answer"] + 1 + 2)
+# Allow 8 s more on a busy machine; the client itself would go on for 10 s or longer.
+sys.exit(max(took["refused"], took["silence"]) > took["an answer"] + 1 + 8)

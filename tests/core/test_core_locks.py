@@ -15,6 +15,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+from interruptions import interrupted_when
 from rows import current_wait_rows, lock_names, lock_row, lock_rows
 
 import thread
@@ -79,28 +80,29 @@ def test_locks_of_one_identity_are_counted_together_without_loss(core: ModuleTyp
 
 def test_known_waits_add_up(core: ModuleType) -> None:
     lock = thread.allocate_lock(name="slow")
-    truth = 0.0
+    shortest = longest_possible = 0.0
     for milliseconds in (20, 35, 5, 50, 15):
         lock.acquire()
-        asked = threading.Event()
         waited: list[float] = []
 
-        def wait(asked: threading.Event = asked, waited: list[float] = waited) -> None:
-            asked.set()
-            before = time.perf_counter()
+        def wait(waited: list[float] = waited) -> None:
+            before = time.monotonic()
             with lock:
-                waited.append(time.perf_counter() - before)
+                waited.append(time.monotonic() - before)
 
         threads = running(wait)
-        asked.wait()
+        while not core.read_current_waits():
+            time.sleep(0.001)
+        seen = time.monotonic()
         time.sleep(milliseconds / 1000)
+        shortest += time.monotonic() - seen
         lock.release()
         joined(threads)
-        truth += waited[0]
+        longest_possible += waited[0]
     recorded = lock_row(core, "slow")
     count, total, longest, buckets = recorded.wait
     assert count == recorded.contentions == sum(buckets) == 5
-    assert total / 1e9 == pytest.approx(truth, rel=0.05)
+    assert shortest <= total / 1e9 <= longest_possible
     assert longest <= total
 
 
@@ -124,7 +126,7 @@ def test_a_timed_out_wait_is_a_timeout_and_no_acquisition(core: ModuleType) -> N
     assert (recorded.acquisitions, recorded.contentions, recorded.timeouts) == (1, 0, 2)
     count, total, _, _ = recorded.wait
     assert count == 2
-    assert 0.031 <= total / 1e9 < 5
+    assert 0.031 <= total / 1e9 < 60
 
 
 class Interruption(Exception):
@@ -134,21 +136,12 @@ class Interruption(Exception):
 @pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="needs interval timers")
 def test_a_wait_that_a_signal_handler_ends_leaves_the_counters_exact(core: ModuleType) -> None:
     lock = thread.allocate_lock(name="interrupted")
-
-    def interrupt(*_: object) -> None:
-        raise Interruption
-
-    before = signal.signal(signal.SIGALRM, interrupt)
-    try:
-        with held_elsewhere(lock):
-            signal.setitimer(signal.ITIMER_REAL, 0.05)
-            with pytest.raises(Interruption):
-                lock.acquire()
-            recorded = lock_row(core, "interrupted")
-            assert recorded.waiters == 0
-            assert core.read_current_waits() == []
-    finally:
-        signal.signal(signal.SIGALRM, before)
+    with held_elsewhere(lock):
+        with interrupted_when(core.read_current_waits):
+            lock.acquire()
+        recorded = lock_row(core, "interrupted")
+        assert recorded.waiters == 0
+        assert core.read_current_waits() == []
     assert lock.acquire(False)
     lock.release()
     recorded = lock_row(core, "interrupted")
@@ -160,11 +153,16 @@ def test_a_wait_that_a_signal_handler_ends_leaves_the_counters_exact(core: Modul
 def test_a_signal_handler_that_returns_does_not_end_the_wait(core: ModuleType) -> None:
     lock = thread.allocate_lock(name="resumed")
     handled = []
-    before = signal.signal(signal.SIGALRM, lambda *_: handled.append(1))
+
+    def handle(*_: object) -> None:
+        handled.append(1)
+        later.start()
+
+    before = signal.signal(signal.SIGALRM, handle)
     try:
         with held_elsewhere(lock) as let_go:
+            later = threading.Timer(0.05, let_go)
             signal.setitimer(signal.ITIMER_REAL, 0.02)
-            threading.Timer(0.1, let_go).start()
             assert lock.acquire()
     finally:
         signal.signal(signal.SIGALRM, before)
@@ -249,7 +247,7 @@ def test_each_hold_is_timed_when_each_is_sampled(core: ModuleType) -> None:
             time.sleep(0.01)
     count, total, longest, _ = lock_row(core, "held").hold
     assert count == 3
-    assert 0.03 <= total / 1e9 < 5
+    assert 0.03 <= total / 1e9 < 60
     assert longest <= total
 
 
@@ -311,12 +309,14 @@ def test_waiting_for_a_condition_is_neither_a_hold_nor_contention(core: ModuleTy
     for kind, make in makers.items():
         lock = make(name="of a condition")  # type: ignore[operator]
         condition = threading.Condition(lock)  # type: ignore[arg-type]
+        before = time.monotonic()
         with condition:
             condition.wait(0.2)
+        at_most = time.monotonic() - before - 0.199
         recorded = lock_row(core, "of a condition", kind)
         assert recorded.contentions == 0
         assert recorded.wait is None
-        assert recorded.hold.max_ns < 0.15e9
+        assert recorded.hold.sum_ns / 1e9 < at_most
 
 
 @pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="needs interval timers")
@@ -340,7 +340,8 @@ def test_a_condition_does_not_return_without_its_lock(core: ModuleType) -> None:
             threads = running(take)
             signal.setitimer(signal.ITIMER_REAL, 0.08)
             try:
-                condition.wait(0.02)
+                while True:
+                    condition.wait(0.02)
             finally:
                 assert lock._is_owned()
     finally:

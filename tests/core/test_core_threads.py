@@ -30,7 +30,7 @@ def test_a_thread_is_counted_from_start_to_end(core: ModuleType, wait_until: Wai
     recorded = target_row(core, f"{__name__}:sleep_briefly")
     assert recorded.started == 5
     assert recorded.start_delay.recorded == recorded.lifetime.recorded == 5
-    assert 0.1 <= recorded.lifetime.sum_ns / 1e9 < 10
+    assert 0.1 <= recorded.lifetime.sum_ns / 1e9 < 60
     assert 0 < recorded.cpu_time_ns < recorded.lifetime.sum_ns + recorded.start_delay.sum_ns
 
 
@@ -41,7 +41,7 @@ def test_cpu_time_is_that_of_the_thread(core: ModuleType, wait_until: WaitUntil)
 
     thread.start_new_thread(burn, (), name="burner")
     wait_until(lambda: target_row(core, "burner").finished == 1)
-    assert 0.05e9 <= target_row(core, "burner").cpu_time_ns < 1e9
+    assert 0.05e9 <= target_row(core, "burner").cpu_time_ns < 60e9
 
 
 def test_a_running_thread_is_listed_until_it_ends(core: ModuleType, wait_until: WaitUntil) -> None:

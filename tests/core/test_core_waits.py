@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _thread
 import os
 import sys
 import threading
@@ -11,7 +12,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-from rows import blame_rows, event_rows, lock_row, waited_for
+from rows import blame_rows, current_wait_rows, event_rows, lock_row
 
 import thread
 from thread import _backend as backend
@@ -23,12 +24,15 @@ def slow_waits(core: ModuleType) -> list[SlowWaitRow]:
 
 
 class Contest:
-    """An owner that holds the lock for a while, and a waiter that wants it meanwhile."""
+    """An owner that holds the lock until another thread has waited `held_for` seconds for it, or has given up."""
 
-    def __init__(self, lock: Any, held_for: float) -> None:
+    def __init__(self, lock: Any, held_for: float = 0.0) -> None:
         self.lock = lock
         self.held_for = held_for
         self.taken = threading.Event()
+        # Waiting for it adds no frame of Python, so the evidence shows the line in `work`.
+        self.over = _thread.allocate_lock()
+        self.over.acquire()
 
     def own(self) -> None:
         with self.lock:
@@ -36,7 +40,7 @@ class Contest:
             self.work()
 
     def work(self) -> None:
-        time.sleep(self.held_for)
+        self.over.acquire()
 
     def want(self, timeout: float = -1) -> bool:
         acquired: bool = self.lock.acquire(timeout=timeout)
@@ -51,9 +55,28 @@ class Contest:
         waiter = threading.Thread(target=self.want, args=(timeout,))
         waiter.start()
         assert owner.ident and waiter.ident
+        if timeout < 0:
+            self.let_the_waiter_wait()
+        else:
+            waiter.join(60)
+        self.over.release()
         owner.join(60)
         waiter.join(60)
         return owner.ident, waiter.ident
+
+    def let_the_waiter_wait(self) -> None:
+        deadline = time.monotonic() + 60
+        while not backend.core.read_current_waits():
+            assert time.monotonic() < deadline, "nobody waits"
+            time.sleep(0.001)
+        time.sleep(self.held_for)
+
+
+class UnseenContest(Contest):
+    """A contest for a lock of the telemetry itself, whose waits no reader shows."""
+
+    def let_the_waiter_wait(self) -> None:
+        time.sleep(self.held_for)
 
 
 @pytest.fixture(autouse=True)
@@ -72,7 +95,7 @@ def test_a_slow_wait_names_the_owner_and_what_it_was_doing(core: ModuleType) -> 
     assert wait.acquire_stack[0] == wait.acquire_site
     assert wait.waiters == 1
     assert wait.outcome == "acquired"
-    assert 0.05e9 < wait.duration_ns < 5e9
+    assert 0.08e9 <= wait.duration_ns < 60e9
     assert wait.started_ns <= core.monotonic_ns()
 
 
@@ -81,19 +104,18 @@ def test_the_owner_is_seen_where_it_is_during_the_wait_and_not_after(core: Modul
     contest = Contest(lock, held_for=0.08)
     contest.run()
     [wait] = slow_waits(core)
-    line_of_sleep = Contest.work.__code__.co_firstlineno + 1
-    assert wait.owner_site.line == line_of_sleep
+    assert wait.owner_site.line == Contest.work.__code__.co_firstlineno + 1
 
 
 def test_a_short_wait_leaves_no_evidence(core: ModuleType) -> None:
-    core.configure(slow_wait_ns=5_000_000_000)
+    core.configure(slow_wait_ns=60_000_000_000)
     Contest(thread.allocate_lock(), held_for=0.03).run()
     assert slow_waits(core) == []
 
 
 def test_the_threshold_takes_effect_at_once(core: ModuleType) -> None:
     lock = thread.allocate_lock()
-    core.configure(slow_wait_ns=5_000_000_000)
+    core.configure(slow_wait_ns=60_000_000_000)
     Contest(lock, held_for=0.03).run()
     core.configure(slow_wait_ns=1_000_000)
     Contest(lock, held_for=0.03).run()
@@ -101,10 +123,10 @@ def test_the_threshold_takes_effect_at_once(core: ModuleType) -> None:
 
 
 def test_a_wait_that_times_out_leaves_evidence_too(core: ModuleType) -> None:
-    Contest(thread.allocate_lock(), held_for=0.2).run(timeout=0.05)
+    Contest(thread.allocate_lock()).run(timeout=0.05)
     [wait] = slow_waits(core)
     assert wait.outcome == "timed out"
-    assert 0.05e9 <= wait.duration_ns < 0.15e9
+    assert 0.05e9 <= wait.duration_ns < 60e9
 
 
 def test_an_rlock_gives_the_same_evidence(core: ModuleType) -> None:
@@ -147,12 +169,26 @@ def one_thread_at_a_time() -> Iterator[None]:
 
 
 class KeepsTheGil(Contest):
+    """The owner keeps the GIL too, from soon after the wait began until it has lasted `held_for` seconds."""
+
+    def __init__(self, lock: Any, held_for: float) -> None:
+        super().__init__(lock, held_for)
+        self.in_time = False
+
     def work(self) -> None:
-        while "starved" not in waited_for(backend.core):
+        waits: list[Any] = []
+        while not waits and self.over.locked():
             time.sleep(0.0001)
-        deadline = time.monotonic() + self.held_for
-        while time.monotonic() < deadline:
-            pass
+            waits = [wait for wait in current_wait_rows(backend.core) if wait.lock == "starved"]
+        for wait in waits:
+            age = (backend.core.monotonic_ns() - wait.since_ns) / 1e9
+            self.in_time = age < self.held_for / 4
+            deadline = time.monotonic() + self.held_for
+            while time.monotonic() < deadline:
+                pass
+
+    def let_the_waiter_wait(self) -> None:
+        pass  # The owner sees to it.
 
 
 @pytest.mark.parametrize("timeout", [-1, 0.11])
@@ -160,7 +196,13 @@ def test_a_wait_that_became_slow_without_the_gil_names_the_owner_that_kept_the_l
     core: ModuleType, one_thread_at_a_time: None, timeout: float
 ) -> None:
     core.configure(slow_wait_ns=100_000_000)
-    owner, _ = KeepsTheGil(thread.allocate_lock(name="starved"), held_for=0.2).run(timeout)
+    while True:
+        contest = KeepsTheGil(thread.allocate_lock(name="starved"), held_for=0.2)
+        owner, _ = contest.run(timeout)
+        # On a busy machine the wait may become slow before the owner runs again.
+        if contest.in_time:
+            break
+        core.take_events()
     [wait] = slow_waits(core)
     assert (wait.lock, wait.owner_ident, wait.owner_span) == ("starved", owner, None)
     assert wait.owner_stack[0].function.endswith("Contest.own"), "as it gives the lock back"
@@ -177,13 +219,14 @@ def test_a_slow_wait_names_the_owner_that_kept_the_lock_for_the_longest_time(cor
     def keep_longer() -> None:
         with lock:
             order.append("keep_longer")
-            time.sleep(0.15)
+            time.sleep(3 * (time.monotonic() - began))
 
     def want() -> None:
         with lock:
             order.append("want")
 
     others = [threading.Thread(target=keep_longer), threading.Thread(target=want)]
+    began = time.monotonic()
     with lock:
         for count, other in enumerate(others):
             other.start()
@@ -216,7 +259,7 @@ def test_waits_for_the_telemetrys_own_locks_are_shown_nowhere(core: ModuleType) 
     finally:
         core.leave_untracked()
     for lock in own[:2]:
-        Contest(lock, held_for=0.03).run()
+        UnseenContest(lock, held_for=0.03).run()
     wait = own[2].begin_wait()
     assert wait.seconds_to_evidence() is None
     wait.give_evidence()
@@ -343,7 +386,8 @@ def test_waits_without_success_are_blamed_to_the_nanosecond(core: ModuleType) ->
     rows = blame_rows(core, "in vain")
     assert sum(blame.waited_ns for blame in rows) == wait.sum_ns
     here = sum(blame.waited_ns for blame in rows if blame.owner_site.function.endswith("blamed_to_the_nanosecond"))
-    assert here > 0.9 * wait.sum_ns
+    # On a busy machine more may go to the GIL, but the lock was held for as long as each waited.
+    assert here > 0.9 * sum(0.02e9 * n for n in range(1, 5))
 
 
 def test_each_that_held_the_only_permit_is_to_blame_for_its_time(core: ModuleType) -> None:
@@ -352,6 +396,7 @@ def test_each_that_held_the_only_permit_is_to_blame_for_its_time(core: ModuleTyp
     def hold_shortly() -> None:
         record.acquired()
         begun.set()
+        waited_for.wait(60)
         time.sleep(0.03)
         record.released()
 
@@ -360,11 +405,12 @@ def test_each_that_held_the_only_permit_is_to_blame_for_its_time(core: ModuleTyp
         time.sleep(0.15)
         record.released()
 
-    begun = threading.Event()
+    begun, waited_for = threading.Event(), threading.Event()
     first = threading.Thread(target=hold_shortly)
     first.start()
     assert begun.wait(60)
     wait = record.begin_wait()
+    waited_for.set()
     first.join(60)
     second = threading.Thread(target=hold_longer)
     second.start()

@@ -261,7 +261,7 @@ def test_one_that_hangs_for_ever_is_left_behind(
     wait_until(lambda: exporter.calls == 1)
     began = time.monotonic()
     harness.stop(worker, timeout=0.05)
-    assert 0.05 <= time.monotonic() - began < 5
+    assert 0.05 <= time.monotonic() - began < 60
     worker.wait_until_logged(time.monotonic() + 10)
     assert core.internal_errors() == 1
     assert messages(caplog) == ["the exporter x did not stop in time; the program goes on"]

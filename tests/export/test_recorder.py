@@ -115,12 +115,12 @@ def test_stop_is_not_held_up_by_exporters_that_hang_or_raise(
     telemetry: ModuleType, core: ModuleType, caplog: pytest.LogCaptureFixture, wait_until: WaitUntil
 ) -> None:
     hanging, other, failing = HangingExporter(), RecordingExporter(), FailingExporter()
-    telemetry.start(hanging, other, failing, export_interval=3600, export_timeout=3)
+    telemetry.start(hanging, other, failing, export_interval=3600, export_timeout=5)
     began = time.monotonic()
     telemetry.stop()
     took = time.monotonic() - began
     hanging.gate.set()
-    assert took < 30
+    assert took < 60
     assert len(other.snapshots) == len(other.timeouts) == 1
     assert core.internal_errors() == 3
     assert sorted(record.getMessage() for record in caplog.records) == [
@@ -137,10 +137,10 @@ def test_a_second_stop_does_not_wait_for_what_was_left_behind(
     telemetry.start(hanging)
     telemetry.stop(timeout=0.01)
     began = time.monotonic()
-    telemetry.stop(timeout=20)
+    telemetry.stop(timeout=100)
     took = time.monotonic() - began
     hanging.gate.set()
-    assert took < 10
+    assert took < 60
     wait_until(lambda: core.untracked_count() == 0)
 
 

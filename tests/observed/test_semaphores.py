@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 from conftest import WaitUntil
-from interruptions import interrupted_soon
+from interruptions import interrupted_when
 from rows import waited_for
 
 from thread.telemetry import LockStats, SlowWait, snapshot
@@ -116,7 +116,7 @@ def test_holds_of_each_permit_are_timed(instrumented: ModuleType) -> None:
     held_twice.release(2)
     hold = stats("held_twice").hold
     assert hold.count == 2
-    assert 0.02 <= hold.max < 10
+    assert 0.02 <= hold.max < 60
     assert hold.sum - hold.max < hold.max
 
 
@@ -178,7 +178,7 @@ def test_a_semaphore_may_be_a_signal(instrumented: ModuleType) -> None:
 
 def test_an_interrupted_wait_is_recorded_once(instrumented: ModuleType) -> None:
     interrupted = threading.Semaphore(0)
-    with interrupted_soon():
+    with interrupted_when(lambda: stats("interrupted").waiters):
         interrupted.acquire()
     found = stats("interrupted")
     assert (found.wait.count, found.contentions, found.timeouts, found.waiters) == (1, 0, 0, 0)
@@ -348,11 +348,13 @@ def test_a_lock_that_is_got_back_slowly_was_acquired_but_not_contended(
 def test_a_condition_wait_is_neither_a_hold_nor_a_contention(instrumented: ModuleType) -> None:
     instrumented.configure(hold_sampling=1)
     waited = threading.Condition()
+    before = time.monotonic()
     with waited:
         waited.wait(0.3)
+    at_most = time.monotonic() - before - 0.299
     [lock] = [lock for lock in snapshot().locks if "waited" in lock.name]
     assert (lock.contentions, lock.wait.count) == (0, 0)
-    assert lock.hold.max < 0.3
+    assert lock.hold.sum < at_most
 
 
 def test_a_queue_of_semaphores_works(instrumented: ModuleType) -> None:

@@ -28,8 +28,8 @@ def test_one_that_was_interrupted_while_waiting_is_in_nobodys_way() -> None:
     flag.set()
     flag._lock.acquire()  # as a waiter has when a signal handler interrupts it
     began = time.monotonic()
-    assert flag.wait(10)
-    assert time.monotonic() - began < 5
+    assert flag.wait(120)
+    assert time.monotonic() - began < 60
     flag.set()
     assert flag.wait(0)
 

@@ -322,7 +322,7 @@ class Child:
         self.read_end, write_end = os.pipe()
         self.process = os.fork()
         if self.process == 0:
-            signal.alarm(20)
+            signal.alarm(100)
             if "--verbose" not in sys.argv:
                 os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
             os.write(write_end, run().encode())

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import signal
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
@@ -17,21 +18,28 @@ class Interruption(Exception):
 
 
 @contextmanager
-def interrupted_soon() -> Iterator[None]:
-    """Interrupt the wait inside with an exception, or fail the test."""
+def interrupted_when(it_waits: Callable[[], object]) -> Iterator[None]:
+    """Interrupt the wait inside with an exception as soon as `it_waits` is true, or fail the test."""
 
     def interrupt(signum: int, frame: FrameType | None) -> None:
         raise Interruption
 
+    def send() -> None:
+        deadline = time.monotonic() + 60
+        while not it_waits() and time.monotonic() < deadline:
+            time.sleep(0.001)
+        time.sleep(0.01)  # From where it says so, it is not far to the wait.
+        os.kill(os.getpid(), signal.SIGUSR1)
+
     before = signal.signal(signal.SIGUSR1, interrupt)
-    interruption = threading.Timer(0.05, os.kill, args=(os.getpid(), signal.SIGUSR1))
+    interruption = threading.Thread(target=send)
     interruption.start()
     try:
         with pytest.raises(Interruption):
             yield
     finally:
-        signal.signal(signal.SIGUSR1, before)
         interruption.join()
+        signal.signal(signal.SIGUSR1, before)
 
 
 def interrupted_by(exception: type[BaseException]) -> None:

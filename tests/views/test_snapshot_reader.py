@@ -97,11 +97,11 @@ def test_a_lock_that_was_waited_for(core: ModuleType, wait_until: WaitUntil) -> 
     assert (lock.acquisitions, lock.contentions, lock.timeouts) == (2, 1, 0)
     assert lock.wait.count == 1
     assert lock.wait.sum == lock.wait.max
-    assert 0.03 <= lock.wait.max < 10
+    assert 0.03 <= lock.wait.max < 60
     assert sum(lock.wait.buckets) == 1
     assert lock.wait.quantile(0.5) == pytest.approx(lock.wait.max, rel=1.0)
     assert lock.hold.count == 2
-    assert 0.03 <= lock.hold.max < 10
+    assert 0.03 <= lock.hold.max < 60
 
 
 def test_a_wait_that_lasts(core: ModuleType, wait_until: WaitUntil) -> None:
@@ -120,7 +120,7 @@ def test_a_wait_that_lasts(core: ModuleType, wait_until: WaitUntil) -> None:
         taken = snapshot()
     lock = next(lock for lock in taken.locks if lock.name == "guard")
     assert lock.waiters == 1
-    assert 0 < lock.oldest_wait < 10
+    assert 0 < lock.oldest_wait < 60
     thread = next(thread for thread in taken.live_threads if thread.ident == idents[0])
     assert (thread.target, thread.waiting_for, thread.waiting_on_owner) == ("waiter", "guard", get_ident())
     assert before - 0.01 <= (thread.started_at or 0) <= (thread.waiting_since or 0) <= taken.taken_at
@@ -150,7 +150,7 @@ def test_threads_by_target(core: ModuleType, wait_until: WaitUntil) -> None:
         threads = threads_named("sleeper")
         assert (threads.started, threads.finished, threads.running) == (4, 3, 1)
         assert threads.lifetime.count == 3
-        assert 0.03 <= threads.lifetime.sum < 10
+        assert 0.03 <= threads.lifetime.sum < 60
         assert threads.start_delay.count >= 3
     finally:
         done.set()
@@ -172,9 +172,9 @@ def test_cpu_time_includes_that_of_running_threads(core: ModuleType, wait_until:
         assert burnt.wait(10)
         threads = threads_named("burner that runs")
         assert (threads.running, threads.finished) == (1, 0)
-        assert 0.05 <= threads.cpu_time < 10
+        assert 0.05 <= threads.cpu_time < 60
         live = next(thread for thread in snapshot().live_threads if thread.target == threads.target)
-        assert threads.cpu_time <= (live.cpu_time or 0) < 10
+        assert threads.cpu_time <= (live.cpu_time or 0) < 60
     finally:
         done.set()
     wait_until(lambda: not core.read_live_threads())
