@@ -43,7 +43,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument("pid", type=_process_id, nargs="?", metavar="PID", help="the process")
     parser.add_argument("--all", action="store_true", help="every Python process that we may read")
     parser.add_argument("--children", action="store_true", help="the children of the process, and theirs, too")
-    parser.add_argument("--pause", action="store_true", help="stop the process for at most 5 ms, to see one moment")
+    parser.add_argument("--pause", action="store_true", help="stop the process for a few ms, to see one moment")
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_const", const="json", dest="form", help="write JSON, for programs")
     form.add_argument("--dot", action="store_const", const="dot", dest="form", help="write a graph, for Graphviz")

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from .memory import PAGE, Memory, UnreadableMemoryError
-from .process import Process, status_of
+from .process import Process, state_of, status_of, task_ids
 
 LIMIT: Final = 0.004
 """Seconds after which copying ends, whether all is copied or not; what lies around it takes less than 1 ms."""
@@ -69,7 +69,7 @@ def copy_while_stopped(process: Process, numbers: Iterable[int]) -> tuple[Paused
             if time.perf_counter() - stop.began > LIMIT:
                 break
     memory = PausedMemory(process.memory, pages)
-    memory.is_torn = stop.took > _WATCHDOG / 2
+    memory.is_torn = not stop.is_complete or stop.took > _WATCHDOG / 2
     return memory, stop.took
 
 
@@ -79,6 +79,7 @@ class _Stop:
 
     began: float
     took: float = 0.0
+    is_complete: bool = True
 
 
 def _groups(numbers: list[int]) -> Iterator[list[int]]:
@@ -112,7 +113,7 @@ def _stopped(pid: int) -> Iterator[_Stop]:
             stop.began = time.perf_counter()
             signal.pidfd_send_signal(process, signal.SIGSTOP)
             try:
-                _wait_until_stopped(pid)
+                stop.is_complete = _wait_until_stopped(pid)
                 yield stop
             finally:
                 signal.pidfd_send_signal(process, signal.SIGCONT)
@@ -121,10 +122,15 @@ def _stopped(pid: int) -> Iterator[_Stop]:
         os.close(process)
 
 
-def _wait_until_stopped(pid: int) -> None:
-    deadline = time.perf_counter() + LIMIT / 4
-    while status_of(pid).get("State", "T")[:1] not in ("T", "t") and time.perf_counter() < deadline:
-        time.sleep(0)
+def _wait_until_stopped(pid: int) -> bool:
+    """Return True once all threads have stopped, False if that takes too long."""
+    deadline = time.perf_counter() + LIMIT / 2
+    for tid in task_ids(pid):
+        while state_of(pid, tid) not in ("T", "t", "Z", "X"):
+            if time.perf_counter() > deadline:
+                return False
+            time.sleep(0)
+    return True
 
 
 @contextmanager

@@ -103,7 +103,7 @@ class LiveProcess:
 
     def tasks(self) -> dict[int, Task]:
         found = {}
-        for tid in _task_ids(self.pid):
+        for tid in task_ids(self.pid):
             task = self._task(tid)
             if task is not None:
                 found[task.native_id] = task
@@ -134,11 +134,18 @@ class LiveProcess:
         return Task(native_id, tid, words[0], runs, _system_call(folder), last_cpu(words))
 
 
-def _task_ids(pid: int) -> list[int]:
+def task_ids(pid: int) -> list[int]:
+    """Return the ids of the kernel threads of a process. Raises ProcessGoneError."""
     try:
         return sorted(int(name) for name in os.listdir(f"/proc/{pid}/task"))
     except (FileNotFoundError, ProcessLookupError):
         raise ProcessGoneError(f"process {pid} has ended") from None
+
+
+def state_of(pid: int, tid: int) -> str:
+    """Return the letter of the state of a kernel thread, Z if there is none."""
+    stat = _read(f"/proc/{pid}/task/{tid}/stat")
+    return stat.rpartition(")")[2].split()[0] if stat else "Z"
 
 
 def _system_call(folder: str) -> tuple[int, ...] | None:
