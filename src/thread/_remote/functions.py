@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Final
 
 from .code import Code
@@ -21,11 +22,15 @@ BEGINNINGS: Final = frozenset(
 
 def library_name(code: Code) -> str:
     """Return `module.function` for a function of the library that has to do with waiting, empty for any other."""
-    file = code.filename
+    return _library_name(code.filename, code.qualname)
+
+
+@lru_cache(maxsize=10_000)
+def _library_name(file: str, qualname: str) -> str:
     for ending in _FILES:
         if file.endswith(ending) and (len(file) == len(ending) or file[-len(ending) - 1] in "/\\"):
-            return f"{ending.removesuffix('.py').rpartition('/')[2]}.{code.qualname}"
-    return f"ours.{code.qualname}" if any(folder in file for folder in _OURS) else ""
+            return f"{ending.removesuffix('.py').rpartition('/')[2]}.{qualname}"
+    return f"ours.{qualname}" if any(folder in file for folder in _OURS) else ""
 
 
 def is_library(frame: Frame, *names: str) -> bool:

@@ -11,8 +11,9 @@ from typing import Final, Protocol
 from .idle import CpuClocks, last_cpu, last_run
 from .memory import Memory, ProcessGoneError, ProcessMemory
 
-_FUTEX: Final = {"x86_64": 202, "aarch64": 98, "riscv64": 98, "ppc64le": 221, "s390x": 238}
-"""Number of the system call."""
+_NUMBERS: Final = {"x86_64": 202, "aarch64": 98, "riscv64": 98, "ppc64le": 221}
+_FUTEX: Final = _NUMBERS.get(os.uname().machine, -1)
+"""Number of the system call by which a thread sleeps on a word of memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +46,7 @@ class Task:
         """Address of the word that it sleeps on; 0 if on none; None where the kernel does not say."""
         if self.system_call is None:
             return None
-        if len(self.system_call) > 4 and self.system_call[0] == _FUTEX.get(os.uname().machine):
+        if len(self.system_call) > 4 and self.system_call[0] == _FUTEX:
             return self.system_call[1]
         return 0
 
