@@ -60,7 +60,7 @@ def test_each_faulty_program_is_one_page_and_no_healthy_one_is_any(tmp_path: Pat
     with ExitStack() as stack:
         errors = {name: tmp_path / f"{name}.stderr" for name in PROGRAMS}
         for name, path in PROGRAMS.items():
-            stack.enter_context(running(program(path), errors[name], EXAMPLE_SPEED=str(FASTER)))
+            stack.enter_context(running(program(path), errors[name], ends=False, EXAMPLE_SPEED=str(FASTER)))
         wait_until(lambda: all(map(address, errors.values())), timeout=90)
         configure(tmp_path, {name: address(file) or "" for name, file in errors.items()}, FASTER)
         prometheus = stack.enter_context(running_prometheus(tmp_path))

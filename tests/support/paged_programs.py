@@ -18,8 +18,8 @@ from prometheus_server import Prometheus
 
 
 @contextmanager
-def running(arguments: tuple[str, ...], errors: Path, **variables: str) -> Iterator[None]:
-    """Run a program that must end at Ctrl-C, with its stderr in a file."""
+def running(arguments: tuple[str, ...], errors: Path, *, ends: bool = True, **variables: str) -> Iterator[None]:
+    """Run a program, with its stderr in a file. It must end at Ctrl-C, or is killed if it is not one that `ends`."""
     with (
         errors.open("w") as stderr,
         subprocess.Popen(
@@ -31,8 +31,9 @@ def running(arguments: tuple[str, ...], errors: Path, **variables: str) -> Itera
     ):
         try:
             yield
-            process.send_signal(signal.SIGINT)
-            process.wait(20)
+            if ends:
+                process.send_signal(signal.SIGINT)
+                process.wait(20)
         finally:
             process.kill()
 
