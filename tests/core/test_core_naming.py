@@ -181,3 +181,9 @@ def test_a_path_through_code_that_is_gone_is_not_taken_for_another(core: ModuleT
         [called] = [each for each, _ in names(core) if "(make" in each]
         assert called.endswith(f"({name}.{name}_lock)")
         del outer
+
+
+def test_a_hundred_thousand_live_locks_of_one_site_are_one_row(core: ModuleType) -> None:
+    locks = [thread.allocate_lock() for _ in range(100_000)]
+    rows = [row for row in lock_rows(core) if row.live == len(locks)]
+    assert len(rows) == 1
