@@ -108,7 +108,18 @@ class Program:
         """Return who could end the wait of each thread, as far as it can be seen."""
         wanted = {address: each.wait.resource for address, each in self.activities.items() if each.wait}
         found = {resource: self._enders(resource) for resource in set(wanted.values())}
-        return {address: found[resource] for address, resource in wanted.items()}
+        return {
+            address: Enders() if self._was_handed(address, found[resource]) else found[resource]
+            for address, resource in wanted.items()
+        }
+
+    def _was_handed(self, address: int, enders: Enders) -> bool:
+        """True for a thread that owns the lock it waits for, and has no trace of taking it before.
+
+        A lock of ours can be given to a thread that sleeps: it is the owner, and does not know yet.
+        """
+        wait = self.activities[address].wait
+        return bool(wait and wait.polled and enders.threads == (address,) and enders.holds == (None,))
 
     def _enders(self, resource: Resource) -> Enders:
         try:
