@@ -63,16 +63,18 @@ test-suites:
 test-pure:
 	@$(MAKE) --no-print-directory test PURE=1
 
+PROMETHEUS := prometheus promtool=prometheus docker-compose
+PREVIEW := chromium node=nodejs npm pngquant
+
 #: test-prometheus: metrics, dashboards and rules against a real Prometheus, which root gets installed
 test-prometheus: build
-	@scripts/install_prometheus
-	@scripts/install_preview
+	@scripts/install_packages $(PROMETHEUS) $(PREVIEW)
 	@PYTHONPATH=tests/support $(BIN)/python -m dashboards.preview --install
 	@THREAD_TELEMETRY_REQUIRE_PROMETHEUS=1 $(BIN)/python -m pytest --prometheus $(ARGS) tests/prometheus
 
 #: test-services: real services, started as docs/services.md says; root gets PostgreSQL and Redis installed
 test-services: build
-	@scripts/install_services
+	@scripts/install_packages '/usr/lib/postgresql/*/bin/initdb=postgresql' redis-server
 	@$(BIN)/python -m pip -qq install -r tests/services/requirements.txt
 	@$(BIN)/python -m pytest --services $(ARGS) tests/services
 
@@ -107,8 +109,7 @@ dashboards: build
 
 #: boards-preview: pictures of the boards, drawn without Grafana; root gets Chromium and Node installed
 boards-preview: build
-	@scripts/install_prometheus
-	@scripts/install_preview
+	@scripts/install_packages $(PROMETHEUS) $(PREVIEW)
 	@PYTHONPATH=tests/support $(BIN)/python -m dashboards.preview $(ARGS)
 
 #: bench: the promises of speed, measured on this machine

@@ -67,7 +67,7 @@ def _tool(name: str, elsewhere: str = "") -> Path:
     found = shutil.which(name)
     paths = [Path(found)] if found else sorted(Path("/").glob(elsewhere.lstrip("/"))) if elsewhere else []
     if not paths:
-        pytest.skip(f"{name} is not installed: scripts/install_services")
+        pytest.skip(f"{name} is not installed: make test-services installs it")
     return paths[-1]
 
 
