@@ -31,8 +31,8 @@ VERSIONS: Final = RELEASED + NEXT
 SLOW_TESTS_ON: Final = "3.12"
 ONCE_ON: Final = "3.13"
 ONCE: Final = {
-    "services": "test-services",
     "prometheus": "test-prometheus",
+    "services": "test-services",
     "types": "typecheck",
     "lint": "lint",
     "site": "site",
@@ -168,14 +168,15 @@ class Plan:
         slow = SLOW_TESTS_ON if SLOW_TESTS_ON in interpreters else there[0]
         if not everything_asked_for():
             self._add("slow", interpreters[slow].make("test", "SLOW=1", "ARGS=-m slow"), built[slow])
-        for version in two_in_turn(there):
-            self._add(f"{version} suites", interpreters[version].make("test-suites"), built[version])
+        one = ONCE_ON if ONCE_ON in interpreters else there[0]
+        # The longest come first, so that both lanes end at about the same time.
+        for name, target in ONCE.items():
+            self._add(name, interpreters[one].make(target), built[one])
         for version in two_in_turn(there):
             sanitize = interpreters[version].make("sanitize", f"ARGS={' '.join(SANITIZED)}")
             self._add(f"{version} sanitizers", sanitize, built[version])
-        one = ONCE_ON if ONCE_ON in interpreters else there[0]
-        for name, target in ONCE.items():
-            self._add(name, interpreters[one].make(target), built[one])
+        for version in two_in_turn(there):
+            self._add(f"{version} suites", interpreters[version].make("test-suites"), built[version])
 
     def _build(self, interpreter: Interpreter, after: Sequence[Job]) -> Job:
         # An earlier build was perhaps made without -Werror.

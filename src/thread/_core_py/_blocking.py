@@ -8,13 +8,11 @@ from __future__ import annotations
 import sys
 from _thread import get_ident
 from _weakref import ref
-from types import FrameType
 from typing import Final
 
-from .._inspection.naming import OTHER_SITE, UNKNOWN_SITE, RawSite
+from .._inspection.naming import OTHER_SITE, RawSite
 from .._rows import BlockingWaitRow
-from ._code_info import info_of
-from ._frames import frames_from
+from ._blocking_sites import blocking_of
 from ._histogram import HistogramCounts
 from ._runtime import (
     Settings,
@@ -26,7 +24,6 @@ from ._runtime import (
     on_reset,
     settle,
 )
-from ._sites import site_of_frame
 
 MAX_ROWS: Final = 2000
 
@@ -109,7 +106,7 @@ def blocking_row(kind: str, name: str | None, library: tuple[str, ...] | None = 
     waited for, and `library` holds the folders of the library that made it.
     """
     try:
-        found = None if is_untracked() else _blocking_of(kind, sys._getframe(1), library)
+        found = None if is_untracked() else blocking_of(kind, sys._getframe(1), library)
         if found is not None:
             kind, site = found
             return BlockingRow((kind, checked_name(name, "wait") or "", site))
@@ -117,32 +114,6 @@ def blocking_row(kind: str, name: str | None, library: tuple[str, ...] | None = 
         if not is_internal_error(error):
             raise
     return _unrecorded
-
-
-def _blocking_of(kind: str, frame: FrameType, library: tuple[str, ...] | None) -> tuple[str, RawSite] | None:
-    """Kind and site of a wait: of the outermost declared function between `frame` and the program, and its caller.
-
-    Where nothing of the program runs, as in the thread of a timer, the site is the caller of that function. None: the
-    wait is not to be recorded. A wait for an object that a library made, such as a connection pool, is charged to the
-    caller of the library: frames of the library are passed over, all but the last one in the library's own threads.
-    """
-    waiting = next((each for each in frames_from(frame) if not info_of(each.f_code).ours), None)
-    in_library = False
-    for outer in frames_from(frame):
-        info = info_of(outer.f_code)
-        if library is not None and outer.f_code.co_filename.startswith(library):
-            waiting, in_library = outer, True
-        elif not info.internal:
-            waiting = outer
-            break
-        elif not in_library:
-            if info.of_an_sdk:
-                return None
-            if info.blocks is not None:
-                kind, waiting = info.blocks, outer.f_back or waiting
-    if not kind:
-        return None
-    return kind, UNKNOWN_SITE if waiting is None else site_of_frame(waiting)
 
 
 def read_blocking() -> list[BlockingWaitRow]:
