@@ -20,7 +20,7 @@ from planted_programs import PlantedProgram, file_with, planted, thread
 
 from thread._remote import command, findings, rights
 from thread._remote.command import CannotDumpError, Request, collect, dump_process, dump_processes
-from thread._remote.memory import ProcessMemory, UnreadableMemoryError
+from thread._remote.memory import PageCopy, ProcessMemory, UnreadableMemoryError
 from thread._remote.pause import copy_while_stopped
 from thread._remote.process import LiveProcess, descendants, every_process, may_run_python, status_of
 from thread._remote.text import printable
@@ -184,7 +184,7 @@ def test_the_process_goes_on_when_we_are_killed_while_it_is_stopped(wait_until: 
         child = fork()
         if child == 0:
             process = LiveProcess(program.pid)
-            process.memory.read_pages = lambda numbers: os.kill(os.getpid(), signal.SIGKILL)  # type: ignore[attr-defined]
+            PageCopy.run = lambda copy: os.kill(os.getpid(), signal.SIGKILL)  # type: ignore[method-assign]
             copy_while_stopped(process, [1])
             os._exit(1)
         assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL

@@ -6,6 +6,8 @@ import ctypes
 import errno
 import os
 import struct
+from collections.abc import Callable
+from functools import partial
 from typing import Final, Protocol
 
 PAGE: Final = 4096
@@ -76,22 +78,9 @@ class ProcessMemory:
             return buffer.raw[:count]
         return self._explain(ctypes.get_errno(), address, size)
 
-    def read_pages(self, numbers: list[int]) -> dict[int, bytes]:
-        """Read many pages at once, as fast as the kernel can; those that are not mapped are left out."""
-        pages: dict[int, bytes] = {}
-        buffer = ctypes.create_string_buffer(PAGE * len(numbers))
-        start = ctypes.addressof(buffer)
-        while numbers and self._call is not None:
-            here = _Vector(start, PAGE * len(numbers))
-            there = (_Vector * len(numbers))(*(_Vector(number * PAGE, PAGE) for number in numbers))
-            count = self._call(self._pid, ctypes.byref(here), 1, there, len(numbers), 0)
-            whole = max(count, 0) // PAGE
-            # One copy of the whole buffer for each page would take longer than reading it.
-            view = memoryview(buffer).cast("B")
-            for at, number in enumerate(numbers[:whole]):
-                pages[number] = bytes(view[PAGE * at : PAGE * at + PAGE])
-            numbers = numbers[whole + 1 :]
-        return pages
+    def copy_of(self, numbers: list[int]) -> PageCopy | None:
+        """Prepare to read many pages by one call, None where there is no such call."""
+        return PageCopy(self._pid, self._call, numbers) if self._call is not None else None
 
     def _explain(self, error: int, address: int, size: int) -> bytes:
         name = errno.errorcode.get(error)
@@ -121,6 +110,28 @@ class ProcessMemory:
         if self._file >= 0:
             os.close(self._file)
             self._file = -1
+
+
+class PageCopy:
+    """Pages of a process, read by one system call for which everything is prepared."""
+
+    def __init__(self, pid: int, call: Callable[..., int], numbers: list[int]) -> None:
+        self._numbers = numbers
+        self._buffer = ctypes.create_string_buffer(PAGE * len(numbers))
+        here = _Vector(ctypes.addressof(self._buffer), PAGE * len(numbers))
+        there = (_Vector * len(numbers))(*(_Vector(number * PAGE, PAGE) for number in numbers))
+        self._call = partial(call, pid, ctypes.byref(here), 1, there, len(numbers), 0)
+        self._count = 0
+
+    def run(self) -> None:
+        """Read the pages, up to the first one that is not mapped."""
+        self._count = self._call()
+
+    def pages(self) -> dict[int, bytes]:
+        """Return the pages that were read, by number."""
+        view = memoryview(self._buffer).cast("B")
+        whole = self._numbers[: max(self._count, 0) // PAGE]
+        return {number: bytes(view[PAGE * at : PAGE * at + PAGE]) for at, number in enumerate(whole)}
 
 
 class RecordedMemory:

@@ -16,7 +16,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Final
 
-from .memory import PAGE, Memory, UnreadableMemoryError
+from .memory import PAGE, Memory
 from .process import Process, state_of, status_of, task_ids
 
 LIMIT: Final = 0.004
@@ -62,12 +62,14 @@ def copy_while_stopped(process: Process, numbers: Iterable[int]) -> tuple[Paused
 
     Raises PermissionError where we may not send it signals. A process that is stopped already stays so.
     """
-    pages: dict[int, bytes] = {}
+    prepare = getattr(process.memory, "copy_of", None)
+    copies = [copy for group in _groups(sorted(numbers)) if prepare and (copy := prepare(group))]
     with _stopped(process.pid) as stop:
-        for group in _groups(sorted(numbers)):
-            pages.update(_read_pages(process, group))
+        for copy in copies:
+            copy.run()
             if time.perf_counter() - stop.began > LIMIT:
                 break
+    pages = {number: page for copy in copies for number, page in copy.pages().items()}
     memory = PausedMemory(process.memory, pages)
     memory.is_torn = not stop.is_complete or stop.took > _WATCHDOG / 2
     return memory, stop.took
@@ -85,20 +87,6 @@ class _Stop:
 def _groups(numbers: list[int]) -> Iterator[list[int]]:
     for start in range(0, len(numbers), _PAGES_AT_ONCE):
         yield numbers[start : start + _PAGES_AT_ONCE]
-
-
-def _read_pages(process: Process, numbers: list[int]) -> dict[int, bytes]:
-    read_many = getattr(process.memory, "read_pages", None)
-    if read_many is not None:
-        found: dict[int, bytes] = read_many(numbers)
-        return found
-    pages = {}
-    for number in numbers:
-        try:
-            pages[number] = process.memory.read(number * PAGE, PAGE)
-        except UnreadableMemoryError:
-            continue
-    return pages
 
 
 @contextmanager
