@@ -78,7 +78,8 @@ def _is(name: str, value: str) -> str:
 def culprits() -> dict[str, str]:
     """For each alert an expression with the one culprit of each instance in a label."""
     locks = _SELECTED.where('python_lock_type!="semaphore"')
-    waiting, oldest = locks.waiting(RECENTLY), locks.now("python.lock.wait.oldest")
+    waiting = locks.waiting(RECENTLY)
+    oldest = _SELECTED.where('python_lock_type=~"r?lock"').now("python.lock.wait.oldest")
     grown = f"deriv({_SELECTED.now('python.thread.count')}[{A_WHILE}])"
     permits = _SELECTED.where('python_lock_type="bounded_semaphore"').now("python.lock.wait.oldest")
     timed_out = locks.increase("python.lock.timeouts", window=RECENTLY)
