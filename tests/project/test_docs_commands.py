@@ -74,6 +74,30 @@ PROGRAMS = {
     """,
     "shop/wsgi.py": "from shop import application",
 }
+BANK = """
+    import threading
+
+    accounts, journal = threading.Lock(), threading.Lock()
+    both_hold = threading.Barrier(2)
+
+
+    def transfer():
+        with accounts:
+            both_hold.wait()
+            with journal:
+                pass
+
+
+    def audit():
+        with journal:
+            both_hold.wait()
+            with accounts:
+                pass
+
+
+    for function in (transfer, audit):
+        threading.Thread(target=function).start()
+"""
 LOCK = "__main__:guard"
 
 
@@ -213,6 +237,21 @@ def installs(runner: Runner, receiver: OtlpReceiver) -> None:
     assert runner.lines == []
 
 
+def names_the_deadlock(runner: Runner, receiver: OtlpReceiver) -> None:
+    [command] = runner.lines
+    (runner.folder / "bank.py").write_text(dedent(BANK).lstrip())
+    with runner.running("python bank.py & echo $!; wait"):
+        runner.wait_for("the process", lambda: (runner.folder / "log").read_text().strip())
+        process = (runner.folder / "log").read_text().strip()
+        dump = f"{command.replace('4711', process)} || [ $? = 3 ]"
+        for part in (
+            "DEADLOCK  certain, for ",
+            "transfer (bank.py:10) holds accounts, wants journal",
+            "audit (bank.py:17) holds journal, wants accounts",
+        ):
+            runner.wait_for(part, lambda part=part: part in runner.succeed(dump))  # type: ignore[misc]
+
+
 CHECKS: dict[str, Callable[[Runner, OtlpReceiver], None]] = {
     "README:install": installs,
     "README:report": ends_with_a_report,
@@ -231,6 +270,7 @@ CHECKS: dict[str, Callable[[Runner, OtlpReceiver], None]] = {
     "overhead:timeit": succeeds,
     "runbook:rules": succeeds,
     "runbook:faults": shows_the_fault,
+    "dump:deadlock": names_the_deadlock,
 }
 
 
