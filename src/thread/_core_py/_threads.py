@@ -6,6 +6,7 @@ import _thread
 from collections.abc import Callable
 from typing import Any, TypeVarTuple, overload
 
+from .._inspection.objects import MISSING
 from ._builtin import BuiltinFunction
 from ._runtime import checked_name, enter_untracked, leave_untracked
 from ._sites import serves_telemetry
@@ -112,7 +113,11 @@ class _StartJoinableThread(BuiltinFunction):
 
     __slots__ = ()
 
-    def __call__(self, function: Any, handle: Any = None, daemon: Any = True, *, name: str | None = None) -> Any:
+    def __call__(
+        self, function: Any = MISSING, handle: Any = None, daemon: Any = True, *, name: str | None = None
+    ) -> Any:
+        if function is MISSING:
+            raise TypeError("start_joinable_thread() missing required argument 'function' (pos 1)")
         if not callable(function):
             raise TypeError("thread function must be callable")
         start = _raw_start_joinable_thread

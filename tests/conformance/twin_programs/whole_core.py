@@ -95,7 +95,8 @@ WHOLE_CORE = {
         before = threading.Lock, threading.RLock, threading.Condition.wait, queue.Queue.get
         telemetry.instrument()
         print(threading.Lock, type(threading.Lock()), type(threading.RLock()), threading.Lock is thread.allocate_lock)
-        print(isinstance(threading.Lock(), type(before[0]())), threading._allocate_lock, threading._start_new_thread)
+        start = getattr(threading, "_start_joinable_thread", None) or threading._start_new_thread
+        print(isinstance(threading.Lock(), type(before[0]())), threading._allocate_lock, start)
         telemetry.uninstrument()
         print(before == (threading.Lock, threading.RLock, threading.Condition.wait, queue.Queue.get))
     """,
