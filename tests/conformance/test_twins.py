@@ -54,6 +54,9 @@ exec(compile(open(program).read(), "/srv/twins/program.py", "exec"))
 """
 
 
+FAILED = "exit status "
+
+
 class Core:
     """An interpreter that runs programs with one of the cores."""
 
@@ -76,12 +79,11 @@ class Core:
         print(self.program, self.printed, file=self.process.stdin, flush=True)
 
     def output(self) -> str:
-        """The program's output, without addresses and idents."""
+        """The program's output, without addresses and idents, and its exit status unless that is 0."""
         assert self.process.stdout
         status = self.process.stdout.readline().strip()
-        text = self.printed.read_text()
-        assert status == "0", text
-        return re.sub(r"\b0x[0-9a-f]+|\bowner=[1-9]\d*", "…", text)
+        text = re.sub(r"\b0x[0-9a-f]+|\bowner=[1-9]\d*", "…", self.printed.read_text())
+        return text if status == "0" else f"{text}{FAILED}{status}"
 
     def end(self) -> None:
         self.process.communicate(timeout=60)
@@ -110,7 +112,7 @@ def outputs(cores: tuple[Core, Core], name: str) -> tuple[str, str]:
 def test_both_cores_do_the_same(cores: tuple[Core, Core], name: str) -> None:
     in_c, in_python = outputs(cores, name)
     assert in_c
-    assert "Traceback" not in in_c
+    assert "Traceback" not in in_c and FAILED not in in_c, in_c
     assert in_python == in_c
 
 
@@ -118,7 +120,7 @@ def test_both_cores_do_the_same(cores: tuple[Core, Core], name: str) -> None:
 @pytest.mark.parametrize("reason", KNOWN_TO_DIFFER)
 def test_known_differences_still_exist(cores: tuple[Core, Core], reason: str) -> None:
     in_c, in_python = outputs(cores, reason)
-    assert "Traceback" not in in_c + in_python
+    assert "Traceback" not in in_c + in_python and FAILED not in in_c + in_python
     assert in_c != in_python
 
 

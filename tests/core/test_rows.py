@@ -94,8 +94,9 @@ def test_slow_waits_for_something_else_have_the_same_fields(
 
 def test_blocking_waits(evidence: ModuleType) -> None:
     assert not threading.Event().wait(0.003)
-    [row] = blocking_rows(evidence)
-    assert (row.kind, row.site.filename, row.duration.recorded) == ("event", __file__, 1)
+    # Threads that other tests have left may wait as well.
+    [row] = [each for each in blocking_rows(evidence) if each.site.filename == __file__]
+    assert (row.kind, row.duration.recorded) == ("event", 1)
 
 
 def test_current_waits_and_live_threads(evidence: ModuleType, wait_until: WaitUntil) -> None:
