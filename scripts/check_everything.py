@@ -41,8 +41,8 @@ ONCE: Final = {
 
 # Exporters, dashboards, examples and documents see snapshots only, whichever core made them.
 ABOVE_THE_CORE: Final = ("tests/dashboards", "tests/examples", "tests/exporters", "tests/project")
-# The same with either core: starting a program, and reading another one from outside.
-BESIDE_THE_CORE: Final = ("tests/cli", "tests/remote")
+# The same with either core: starting a program, reading another one from outside, and everything below the core.
+BESIDE_THE_CORE: Final = ("tests/base", "tests/cli", "tests/findings", "tests/inspection", "tests/remote", "tests/settings")
 # Tests that spend their time in the C core.
 SANITIZED: Final = (
     "tests/conformance",

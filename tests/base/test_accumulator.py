@@ -7,6 +7,7 @@ import threading
 import pytest
 from interruptions import Interruption, interrupted_by
 
+from thread._base import accumulator as accumulator_module
 from thread._base.accumulator import MOST_PENDING, Accumulator
 from thread._base.interruptions import internal_errors_below_the_core
 
@@ -74,7 +75,8 @@ def test_a_fold_that_fails_costs_one_record_which_is_counted() -> None:
     assert internal_errors_below_the_core() == before + 1
 
 
-def test_what_nobody_can_fold_is_bounded_and_counted() -> None:
+def test_what_nobody_can_fold_is_bounded_and_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(accumulator_module, "_ADDER_PATIENCE", 0.0)
     accumulator = Accumulator(lambda record: None)
     before = internal_errors_below_the_core()
     with accumulator._guard:

@@ -57,14 +57,15 @@ def held_elsewhere(lock: Any) -> Iterator[Callable[[], None]]:
 
 def test_eight_threads_lose_no_acquisition(core: ModuleType) -> None:
     lock = thread.allocate_lock(name="shared")
+    times = 200_000 if core.NAME == "c" else 20_000
 
     def work() -> None:
-        for _ in range(200_000):
+        for _ in range(times):
             with lock:
                 pass
 
     joined(running(*[work] * 8))
-    assert lock_row(core, "shared").acquisitions == 1_600_000
+    assert lock_row(core, "shared").acquisitions == 8 * times
 
 
 def test_locks_of_one_identity_are_counted_together_without_loss(core: ModuleType) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from programs import output_of
 
 PROGRAM = """
@@ -61,7 +62,7 @@ PROGRAM = """
 
     contender = threading.Thread(target=contend)
     contender.start()
-    while min(rounds[each] for each in ("finalizer", "exporter", "signal handler")) < 10_000:
+    while min(rounds[each] for each in ("finalizer", "exporter", "signal handler")) < ROUNDS:
         signal.setitimer(signal.ITIMER_REAL, 0.0002)
         # While one thread finalizes, others collect nothing. Their garbage must not pile up.
         if Finalized.created - rounds["finalizer"] < 100:
@@ -80,5 +81,6 @@ PROGRAM = """
 """
 
 
-def test_ten_thousand_rounds_of_everything_at_once_end() -> None:
-    assert output_of(PROGRAM, timeout=115) == ["done 0"]
+@pytest.mark.parametrize("rounds", [2_000, pytest.param(10_000, marks=pytest.mark.slow)])
+def test_thousands_of_rounds_of_everything_at_once_end(rounds: int) -> None:
+    assert output_of(PROGRAM.replace("ROUNDS", str(rounds)), timeout=115) == ["done 0"]
