@@ -42,7 +42,10 @@ ONCE: Final = {
 # Exporters, dashboards, examples and documents see snapshots only, whichever core made them.
 ABOVE_THE_CORE: Final = ("tests/dashboards", "tests/examples", "tests/exporters", "tests/project")
 # The same with either core: starting a program, reading another one from outside, and everything below the core.
-BESIDE_THE_CORE: Final = ("tests/base", "tests/cli", "tests/findings", "tests/inspection", "tests/remote", "tests/settings")
+BESIDE_THE_CORE: Final = (
+    *("tests/base", "tests/inspection", "tests/settings"),
+    *("tests/cli", "tests/findings", "tests/remote"),
+)
 # Tests that spend their time in the C core.
 SANITIZED: Final = (
     "tests/conformance",
