@@ -18,6 +18,11 @@ def named(dump: Dump, name: str) -> ThreadView:
     return found
 
 
+def waits(dump: Dump, name: str) -> bool:
+    found = thread(dump, name)
+    return found is not None and found.wait is not None
+
+
 def wait(dump: Dump, name: str) -> WaitView:
     found = named(dump, name).wait
     assert found is not None
@@ -139,7 +144,7 @@ def test_joins_are_part_of_the_ring(program_name: str, who: set[str]) -> None:
 
 def test_a_wait_with_a_time_limit_is_no_certain_deadlock() -> None:
     with planted("join_with_a_time_limit") as program:
-        dump = program.dump_when_waiting("worker", kind="lock")
+        dump = program.dump_when(lambda dump: waits(dump, "worker") and waits(dump, "closer"))
     assert wait(dump, "closer").timed and not dump.is_hung
 
 

@@ -29,7 +29,7 @@ class PlantedProgram:
 
         return dump_process(self.pid, pause=pause)
 
-    def dump_when(self, holds: Callable[[Dump], object], seconds: float = 10.0) -> Dump:
+    def dump_when(self, holds: Callable[[Dump], object], seconds: float = 60.0) -> Dump:
         """Return the first dump of which `holds` is true; fails when there is none in time."""
         deadline = time.monotonic() + seconds
         while not holds(dump := self.dump()):
