@@ -45,66 +45,80 @@ def instances() -> stat.Panel:
 
 
 def coverage_panels() -> list[AnyPanel]:
+    return [_gaps(), _dropped_events(), _internal_errors(), _exporters(), _caps_reached()]
+
+
+def _gaps() -> AnyPanel:
+    return rows(
+        "Coverage, by instance",
+        "Gaps of each instance: locks made before the observation began, and modules that had taken the "
+        "interpreter's own primitives by then. `python -m thread run` begins before all of them. Also files of "
+        "other processes that cannot be read.",
+        [
+            *_WHO,
+            LabelColumn("Version", "version", width=80),
+            LabelColumn("Core", "core", width=60),
+            LabelColumn("Python", "python", width=75),
+        ],
+        [
+            ValueColumn("Processes", _recorders(), COUNT),
+            ValueColumn("Child processes", _each("child.processes"), COUNT, width=120),
+            ValueColumn("Unobserved locks", _each("unobserved.locks"), COUNT, width=145),
+            ValueColumn("Unobserved modules", _each("unobserved.modules"), COUNT, width=168),
+            ValueColumn("Unreadable files", _each("unreadable.files"), COUNT, width=135),
+            ValueColumn("Instrumented", _instrumented(), COUNT, words=YES_OR_NO, width=105),
+        ],
+        height=8,
+    )
+
+
+def _dropped_events() -> AnyPanel:
+    return lines(
+        "Dropped events, by instance",
+        "Events a second that were lost because a buffer was full or an exporter failed: evidence of slow waits, "
+        "spans of threads, exceptions. No count, time or histogram on these dashboards misses anything by it.",
+        PER_SECOND,
+        query(total(_SELECTED.rate("python.thread.telemetry.dropped"), *INSTANCE), EACH_INSTANCE),
+        limit=1,
+    )
+
+
+def _internal_errors() -> AnyPanel:
+    return lines(
+        "Internal errors, by instance",
+        "Errors a second inside the telemetry itself, those of exporters included. The first of each kind is in "
+        "the log of the service.",
+        PER_SECOND,
+        query(total(_SELECTED.rate("python.thread.telemetry.faults"), *INSTANCE), EACH_INSTANCE),
+    )
+
+
+def _exporters() -> AnyPanel:
     last = _SELECTED.now("python.thread.telemetry.export.last.timestamp")
-    return [
-        rows(
-            "Coverage, by instance",
-            "Gaps of each instance: locks made before the observation began, and modules that had taken the "
-            "interpreter's own primitives by then. `python -m thread run` begins before all of them. Also files of "
-            "other processes that cannot be read.",
-            [
-                *_WHO,
-                LabelColumn("Version", "version", width=80),
-                LabelColumn("Core", "core", width=60),
-                LabelColumn("Python", "python", width=75),
-            ],
-            [
-                ValueColumn("Processes", _recorders(), COUNT),
-                ValueColumn("Child processes", _each("child.processes"), COUNT, width=120),
-                ValueColumn("Unobserved locks", _each("unobserved.locks"), COUNT, width=145),
-                ValueColumn("Unobserved modules", _each("unobserved.modules"), COUNT, width=168),
-                ValueColumn("Unreadable files", _each("unreadable.files"), COUNT, width=135),
-                ValueColumn("Instrumented", _instrumented(), COUNT, words=YES_OR_NO, width=105),
-            ],
-            height=8,
-        ),
-        lines(
-            "Dropped events, by instance",
-            "Events a second that were lost because a buffer was full or an exporter failed: evidence of slow waits, "
-            "spans of threads, exceptions. No count, time or histogram on these dashboards misses anything by it.",
-            PER_SECOND,
-            query(total(_SELECTED.rate("python.thread.telemetry.dropped"), *INSTANCE), EACH_INSTANCE),
-            limit=1,
-        ),
-        lines(
-            "Internal errors, by instance",
-            "Errors a second inside the telemetry itself, those of exporters included. The first of each kind is in "
-            "the log of the service.",
-            PER_SECOND,
-            query(total(_SELECTED.rate("python.thread.telemetry.faults"), *INSTANCE), EACH_INSTANCE),
-        ),
-        rows(
-            "Exporters, by instance",
-            "Exports that succeeded and calls that failed during the time shown, and the age of the last success.",
-            [*_WHO, LabelColumn("Exporter", *_EXPORTER, width=160)],
-            [
-                ValueColumn("Failures", total(_growth("export.failures"), *INSTANCE, *_EXPORTER), COUNT, width=80),
-                ValueColumn("Exports", total(_growth("exports"), *INSTANCE, *_EXPORTER), COUNT, width=80),
-                ValueColumn(
-                    "Last success", f"time() - {aggregate('min', last, *INSTANCE, *_EXPORTER)}", SECONDS, width=105
-                ),
-            ],
-            span=HALF_WIDTH,
-            height=8,
-        ),
-        lines(
-            "Caps reached, by instance",
-            "1 where there are more of this kind than are told apart. The rest is counted under `other`.",
-            COUNT,
-            query(total(_SELECTED.now("python.thread.telemetry.capped"), *INSTANCE, *_CAP), _EACH_CAP),
-            long_names=True,
-        ),
-    ]
+    return rows(
+        "Exporters, by instance",
+        "Exports that succeeded and calls that failed during the time shown, and the age of the last success.",
+        [*_WHO, LabelColumn("Exporter", *_EXPORTER, width=160)],
+        [
+            ValueColumn("Failures", total(_growth("export.failures"), *INSTANCE, *_EXPORTER), COUNT, width=80),
+            ValueColumn("Exports", total(_growth("exports"), *INSTANCE, *_EXPORTER), COUNT, width=80),
+            ValueColumn(
+                "Last success", f"time() - {aggregate('min', last, *INSTANCE, *_EXPORTER)}", SECONDS, width=105
+            ),
+        ],
+        span=HALF_WIDTH,
+        height=8,
+    )
+
+
+def _caps_reached() -> AnyPanel:
+    return lines(
+        "Caps reached, by instance",
+        "1 where there are more of this kind than are told apart. The rest is counted under `other`.",
+        COUNT,
+        query(total(_SELECTED.now("python.thread.telemetry.capped"), *INSTANCE, *_CAP), _EACH_CAP),
+        long_names=True,
+    )
 
 
 def _each(name: str) -> str:

@@ -38,7 +38,7 @@ def lock_board() -> Dashboard:
         "Threads and locks: one lock",
         "One lock: who waits for whom, how long, and where and how long the lock is held.",
         [
-            Row("", [*_at_a_glance(), _blame(), _time_waited(), _waiters()]),
+            Row("", [*_at_present(), *_during_the_time_shown(), _blame(), _time_waited(), _waiters()]),
             Row("Waits", _waits()),
             Row("Use", _use()),
             Row("Instances compared", _instances()),
@@ -52,7 +52,7 @@ def _share_contended(window: str, *by: str) -> str:
     return f"{contended} / {total(_LOCK.rate('python.lock.acquisitions', window=window), *by)}"
 
 
-def _at_a_glance() -> list[AnyPanel]:
+def _at_present() -> list[AnyPanel]:
     return [
         number(
             "Waiters",
@@ -75,6 +75,11 @@ def _at_a_glance() -> list[AnyPanel]:
             query(real(_share_contended(RECENTLY))),
             limits=(0.05, 0.3),
         ),
+    ]
+
+
+def _during_the_time_shown() -> list[AnyPanel]:
+    return [
         number(
             "Waited",
             "Time that threads waited for this lock, added up, during the time shown. Of waits in progress the "

@@ -49,9 +49,11 @@ def overview() -> Dashboard:
 
 
 def _at_a_glance() -> list[AnyPanel]:
-    exceptions = total(_SELECTED.growth("python.thread.unhandled_exceptions"))
+    return [instances(), *_waits(), *_running_and_ended(), _all_observed()]
+
+
+def _waits() -> list[AnyPanel]:
     return [
-        instances(),
         number(
             "Time lost, worst instance",
             "The share of the time of its working threads that the worst instance lost to waits for locks, over 5 "
@@ -77,6 +79,12 @@ def _at_a_glance() -> list[AnyPanel]:
             span=3,
             limits=(1, 10),
         ),
+    ]
+
+
+def _running_and_ended() -> list[AnyPanel]:
+    exceptions = total(_SELECTED.growth("python.thread.unhandled_exceptions"))
+    return [
         number(
             "Running threads",
             "Threads that run now. Main threads are not among them.",
@@ -91,16 +99,19 @@ def _at_a_glance() -> list[AnyPanel]:
             query(f"{exceptions} or {_NOTHING}").instant(),
             limits=(1, 10),
         ),
-        number(
-            "All observed",
-            "No, if threading of an instance makes locks and threads that nobody sees: telemetry.instrument() was "
-            "not called there, or was undone.",
-            AVERAGE,
-            query(aggregate("min", _SELECTED.now("python.thread.telemetry.instrumented"))).instant(),
-            span=3,
-            words=YES_OR_NO,
-        ),
     ]
+
+
+def _all_observed() -> AnyPanel:
+    return number(
+        "All observed",
+        "No, if threading of an instance makes locks and threads that nobody sees: telemetry.instrument() was "
+        "not called there, or was undone.",
+        AVERAGE,
+        query(aggregate("min", _SELECTED.now("python.thread.telemetry.instrumented"))).instant(),
+        span=3,
+        words=YES_OR_NO,
+    )
 
 
 def _threads() -> list[AnyPanel]:

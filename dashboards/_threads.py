@@ -30,6 +30,15 @@ _TARGET: Final = (*SERVICE, "python.thread.target")
 _KIND: Final = (*SERVICE, "python.blocking.type")
 _LIFETIME: Final = "python.thread.duration"
 _START_DELAY: Final = "python.thread.start.duration"
+_BLOCKED: Final = "python.blocking.duration"
+_PLACE_COLUMNS: Final = (
+    *SERVICE_COLUMNS,
+    LabelColumn("Service", "job", width=110),
+    LabelColumn("Kind", "python.blocking.type", width=90),
+    LabelColumn("Waits for", "python.blocking.name"),
+    LabelColumn("in", "code.function.name"),
+    LabelColumn("at", "blocked_at", width=210),
+)
 _EACH_TARGET: Final = "{{job}} {{python_thread_target}}"
 _EACH_KIND: Final = "{{job}} {{python_blocking_type}}"
 
@@ -151,63 +160,59 @@ def _cpu() -> list[AnyPanel]:
 
 
 def _blocking() -> list[AnyPanel]:
-    duration, time = "python.blocking.duration", "python.blocking.time"
-    name, function = "python.blocking.name", "code.function.name"
-    waited = at_line(_SELECTED.growth(time), "blocked_at", "code.file.path", "code.line.number")
-    places = total(waited, *_KIND, name, function, "blocked_at")
+    return [_blocked_threads(), _blocking_p99(), _where_blocked(), _blocked_now()]
 
-    def now(metric: str, operator: Literal["sum", "max"]) -> str:
-        at = at_line(_SELECTED.now(metric), "blocked_at", "code.file.path", "code.line.number")
-        return aggregate(operator, at, *_KIND, name, function, "blocked_at")
 
-    return [
-        lines(
-            "Blocked threads, by kind",
-            "Seconds blocked in each second: the number of threads that wait, on average, for anything but a lock: a "
-            "condition, an event, a queue, a thread, a future. A wait counts when it ends, so a long one shows as a "
-            "peak. Workers that wait for work are blocked as well, and are well.",
-            AVERAGE,
-            query(total(_SELECTED.rate(duration, "sum"), *_KIND), _EACH_KIND),
-            stacked=True,
-        ),
-        lines(
-            "Blocking p99, by kind",
-            "99 % of the waits of this kind were shorter than this. An estimate from buckets, each four times the one "
-            "before.",
-            SECONDS,
-            query(_SELECTED.quantile(0.99, duration, *_KIND), _EACH_KIND),
-        ),
-        rows(
-            "Where threads were blocked",
-            "Seconds waited during the time shown for anything but a lock, by what was waited for and where.",
-            [
-                *SERVICE_COLUMNS,
-                LabelColumn("Service", "job", width=110),
-                LabelColumn("Kind", "python.blocking.type", width=90),
-                LabelColumn("Waits for", name),
-                LabelColumn("in", function),
-                LabelColumn("at", "blocked_at", width=210),
-            ],
-            [ValueColumn("Blocked", top(50, f"{places} > 0"), SECONDS, gauge=True)],
-        ),
-        rows(
-            "Threads blocked now",
-            "Waits in progress for anything but a lock. Many threads at a line where waits are usually short wait "
-            "for something that nobody does. Consumers of an empty queue are well.",
-            [
-                *SERVICE_COLUMNS,
-                LabelColumn("Service", "job", width=110),
-                LabelColumn("Kind", "python.blocking.type", width=90),
-                LabelColumn("Waits for", name),
-                LabelColumn("in", function),
-                LabelColumn("at", "blocked_at", width=210),
-            ],
-            [
-                ValueColumn("Threads", f"{now('python.blocking.waiters', 'sum')} > 0", COUNT, width=80),
-                ValueColumn("Oldest wait", f"{now('python.blocking.oldest', 'max')} > 0", SECONDS, width=110),
-            ],
-        ),
-    ]
+def _blocked_threads() -> AnyPanel:
+    return lines(
+        "Blocked threads, by kind",
+        "Seconds blocked in each second: the number of threads that wait, on average, for anything but a lock: a "
+        "condition, an event, a queue, a thread, a future. A wait counts when it ends, so a long one shows as a "
+        "peak. Workers that wait for work are blocked as well, and are well.",
+        AVERAGE,
+        query(total(_SELECTED.rate(_BLOCKED, "sum"), *_KIND), _EACH_KIND),
+        stacked=True,
+    )
+
+
+def _blocking_p99() -> AnyPanel:
+    return lines(
+        "Blocking p99, by kind",
+        "99 % of the waits of this kind were shorter than this. An estimate from buckets, each four times the one "
+        "before.",
+        SECONDS,
+        query(_SELECTED.quantile(0.99, _BLOCKED, *_KIND), _EACH_KIND),
+    )
+
+
+def _where_blocked() -> AnyPanel:
+    blocked = _by_place("sum", _SELECTED.growth("python.blocking.time"))
+    return rows(
+        "Where threads were blocked",
+        "Seconds waited during the time shown for anything but a lock, by what was waited for and where.",
+        _PLACE_COLUMNS,
+        [ValueColumn("Blocked", top(50, f"{blocked} > 0"), SECONDS, gauge=True)],
+    )
+
+
+def _blocked_now() -> AnyPanel:
+    threads = _by_place("sum", _SELECTED.now("python.blocking.waiters"))
+    oldest = _by_place("max", _SELECTED.now("python.blocking.oldest"))
+    return rows(
+        "Threads blocked now",
+        "Waits in progress for anything but a lock. Many threads at a line where waits are usually short wait "
+        "for something that nobody does. Consumers of an empty queue are well.",
+        _PLACE_COLUMNS,
+        [
+            ValueColumn("Threads", f"{threads} > 0", COUNT, width=80),
+            ValueColumn("Oldest wait", f"{oldest} > 0", SECONDS, width=110),
+        ],
+    )
+
+
+def _by_place(operator: Literal["sum", "max"], series: str) -> str:
+    at = at_line(series, "blocked_at", "code.file.path", "code.line.number")
+    return aggregate(operator, at, *_KIND, "python.blocking.name", "code.function.name", "blocked_at")
 
 
 def _exceptions() -> list[AnyPanel]:
