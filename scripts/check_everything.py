@@ -64,7 +64,7 @@ def without(*patterns: str) -> str:
 
 
 SIDE_BY_SIDE: Final = 2
-LIMIT: Final = 15 * 60.0
+LIMIT: Final = 30 * 60.0
 """Seconds for one job, far beyond its usual time."""
 
 CLOSING_LINE: Final = re.compile(
