@@ -16,8 +16,8 @@ from types import CodeType
 import pytest
 
 from thread._remote.bytecode.instructions import bytecode_of, heights
-from thread._remote.code import find_line, parse_handlers
 from thread._remote.layout.tables import NEWEST
+from thread._remote.stacks.code import find_line, parse_handlers
 
 VERSION = (sys.version_info[0], sys.version_info[1])
 ROOT = Path(__file__).parent.parent.parent

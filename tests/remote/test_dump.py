@@ -18,12 +18,14 @@ import pytest
 from conftest import WaitUntil
 from planted_programs import PlantedProgram, file_with, planted, thread
 
-from thread._remote import command, findings, rights
+from thread._remote import command
 from thread._remote.command import CannotDumpError, Request, collect, dump_process, dump_processes
-from thread._remote.memory import PageCopy, ProcessMemory, UnreadableMemoryError
-from thread._remote.pause import copy_while_stopped
-from thread._remote.process import LiveProcess, descendants, every_process, may_run_python, status_of
-from thread._remote.text import printable
+from thread._remote.formats.text import printable
+from thread._remote.kernel import rights
+from thread._remote.kernel.memory import PageCopy, ProcessMemory, UnreadableMemoryError
+from thread._remote.kernel.pause import copy_while_stopped
+from thread._remote.kernel.process import LiveProcess, descendants, every_process, may_run_python, status_of
+from thread._remote.wait_graph import findings
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="another process is read on Linux only")
 

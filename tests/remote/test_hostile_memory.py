@@ -16,17 +16,17 @@ from planted_programs import planted
 from recorded_process import RecordedProcess, record
 
 from thread._remote.bytecode.instructions import bytecode_of, heights
-from thread._remote.code import find_line, parse_handlers
 from thread._remote.command import CannotDumpError
-from thread._remote.dot import as_dot
 from thread._remote.dump import still_threads, take, write
-from thread._remote.json_form import as_json
-from thread._remote.memory import PAGE, PagedMemory, UnreadableMemoryError
-from thread._remote.process import LiveProcess
-from thread._remote.program import Program
-from thread._remote.runtime import NoInterpreterError, Runtime, find_runtime
-from thread._remote.text import as_text
-from thread._remote.threads import Look
+from thread._remote.formats.dot import as_dot
+from thread._remote.formats.json_form import as_json
+from thread._remote.formats.text import as_text
+from thread._remote.interpreter.runtime import NoInterpreterError, Runtime, find_runtime
+from thread._remote.kernel.memory import PAGE, PagedMemory, UnreadableMemoryError
+from thread._remote.kernel.process import LiveProcess
+from thread._remote.stacks.code import find_line, parse_handlers
+from thread._remote.stacks.threads import Look
+from thread._remote.wait_graph.program import Program
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="another process is read on Linux only")
 

@@ -8,10 +8,10 @@ import sys
 
 import pytest
 
-from thread._remote.image import ImageSymbols, section_address
-from thread._remote.memory import PagedMemory
-from thread._remote.process import LiveProcess
-from thread._remote.runtime import find_runtime
+from thread._remote.interpreter.image import ImageSymbols, section_address
+from thread._remote.interpreter.runtime import find_runtime
+from thread._remote.kernel.memory import PagedMemory
+from thread._remote.kernel.process import LiveProcess
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="another process is read on Linux only")
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from thread._remote.command import CannotDumpError, dump_process
-from thread._remote.process import descendants
+from thread._remote.kernel.process import descendants
 from thread._remote.views import Dump
 
 pytest.importorskip("gunicorn")

@@ -34,7 +34,7 @@ class PlantedProgram:
         deadline = time.monotonic() + seconds
         while not holds(dump := self.dump()):
             if time.monotonic() > deadline:
-                from thread._remote.text import as_text
+                from thread._remote.formats.text import as_text
 
                 raise AssertionError(f"waited {seconds:g} s in vain for what was planted:\n{as_text(dump)}")
             time.sleep(0.005)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from thread._remote.memory import Memory
-    from thread._remote.process import Image, Process, Task
+    from thread._remote.kernel.memory import Memory
+    from thread._remote.kernel.process import Image, Process, Task
 
 
 class RecordingMemory:
@@ -17,7 +17,7 @@ class RecordingMemory:
         self.pages: dict[int, bytes] = {}
 
     def read(self, address: int, size: int) -> bytes:
-        from thread._remote.memory import PAGE
+        from thread._remote.kernel.memory import PAGE
 
         found = self._memory.read(address, size)
         for start in range(0, len(found), PAGE):
@@ -29,7 +29,7 @@ class RecordedProcess:
     """Process as it was once."""
 
     def __init__(self, pid: int, pages: dict[int, bytes], tasks: dict[int, Task], images: tuple[Image, ...]) -> None:
-        from thread._remote.memory import RecordedMemory
+        from thread._remote.kernel.memory import RecordedMemory
 
         self.pid = pid
         self.pages = pages
@@ -51,7 +51,7 @@ class RecordedProcess:
 
     def changed(self, changes: dict[int, bytes]) -> RecordedProcess:
         """Return the same process with other bytes at some addresses."""
-        from thread._remote.memory import PAGE
+        from thread._remote.kernel.memory import PAGE
 
         pages = dict(self.pages)
         for address, content in changes.items():

@@ -3,19 +3,28 @@
 A process is read and never changed. Its floors, each of which knows the ones under it only:
 
     command                         which processes, in which form, with which exit status
-    text  json_form  dot  rights    a dump for people, for programs, as a graph; what to do where it is refused
-    dump  pause                     looks that agree with each other, put into plain values
-    findings  naming                what is wrong; what things are called
-    program                         threads, what each waits for and holds, who could end each wait
-    holds  waits                    by `with`, from the stack of each frame; from the innermost frames
-    releases  resources  functions  bodies that give a lock away; locks in memory; functions of the library
-    threads                         the interpreter's list of them, the kernel's word on each
-    frames  code  bytecode          where a thread is: its functions, lines, handlers, the height of its stacks
-    objects                         strings, dicts, attributes
-    runtime  image                  where the interpreter's state lies in a process
-    layout                          how its structures are laid out, by version
-    memory  process  idle           bytes of another process, and what /proc says: the only files that touch it
+    formats/                        the forms of a dump
+        json_form  dot              for programs; as a graph
+        text                        for people
+    dump                            looks that agree with each other, put into plain values
+    wait_graph/                     waits and owners
+        findings  naming            what is wrong; what things are called
+        program                     threads, what each waits for and holds, who could end each wait
+        holds  waits                by `with`, from the stack of each frame; from the innermost frames
+        releases  resources         bodies that give a lock away; locks in memory
+    stacks/                         where a thread is
+        functions                   functions of the library
+        threads                     the interpreter's list of them, the kernel's word on each
+        frames  code                its functions, lines, handlers
+    bytecode/                       instructions by version, and what each does to the height of a stack
+    interpreter/                    its state and its objects
+        objects                     strings, dicts, attributes
+        runtime  image              where the interpreter's state lies in a process
+    layout/                         how its structures are laid out, by version
+    kernel/                         the only files that touch another process
+        rights  pause               what to do where a dump is refused; a process that stands still to be copied
+        process  idle  memory       what /proc says, and bytes of another process
 
-`views` holds the plain values, and knows nothing. All that is above `memory` and `process` works on recorded memory as
-well, and `tests/remote/` has it do so.
+`views` holds the plain values, and knows nothing. All that is above `kernel` works on recorded memory as well, and
+`tests/remote/` has it do so.
 """

@@ -7,14 +7,14 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from .dot import as_dot
 from .dump import take, take_paused
-from .json_form import as_json
-from .memory import ProcessGoneError, UnreadableMemoryError
-from .process import LiveProcess, descendants, every_process, exists, may_run_python
-from .rights import explain_refusal
-from .runtime import NoInterpreterError
-from .text import as_text
+from .formats.dot import as_dot
+from .formats.json_form import as_json
+from .formats.text import as_text
+from .interpreter.runtime import NoInterpreterError
+from .kernel.memory import ProcessGoneError, UnreadableMemoryError
+from .kernel.process import LiveProcess, descendants, every_process, exists, may_run_python
+from .kernel.rights import explain_refusal
 from .views import Dump
 
 NOTHING_CERTAIN: Final = 0

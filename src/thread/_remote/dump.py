@@ -5,16 +5,16 @@ from __future__ import annotations
 import time
 from typing import Final
 
-from .findings import Case, findings_of
-from .frames import Frame
-from .naming import Names, told_apart
-from .pause import PausedProcess, copy_while_stopped
-from .process import Process, command_of
-from .program import Activity, Enders, Program
-from .resources import Resource
-from .runtime import Runtime, find_runtime
-from .threads import Look
+from .interpreter.runtime import Runtime, find_runtime
+from .kernel.pause import PausedProcess, copy_while_stopped
+from .kernel.process import Process, command_of
+from .stacks.frames import Frame
+from .stacks.threads import Look
 from .views import Dump, FrameView, HoldView, OwnerView, ThreadView, WaitView
+from .wait_graph.findings import Case, findings_of
+from .wait_graph.naming import Names, told_apart
+from .wait_graph.program import Activity, Enders, Program
+from .wait_graph.resources import Resource
 
 _LOOKS: Final = 4
 """Looks at a process in which threads keep moving."""

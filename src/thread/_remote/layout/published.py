@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 from typing import Final
 
-from ..memory import PagedMemory
+from ..kernel.memory import PagedMemory
 from .fields import Layout
 from .tables import NEWEST, fields_of
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from .._findings.lines import duration
-from .views import Dump, FrameView, HoldView, OwnerView, ThreadView, WaitView
+from ..._findings.lines import duration
+from ..views import Dump, FrameView, HoldView, OwnerView, ThreadView, WaitView
 
 _WANTS = {
     "lock": "wants {}",

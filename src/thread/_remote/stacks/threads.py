@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
+from ..interpreter.objects import Objects
+from ..interpreter.runtime import Runtime
+from ..kernel.memory import PagedMemory, UnreadableMemoryError
+from ..kernel.process import Process, Task
 from .frames import Frames, Stack
-from .memory import PagedMemory, UnreadableMemoryError
-from .objects import Objects
-from .process import Process, Task
-from .runtime import Runtime
 
 _MOST_INTERPRETERS: Final = 1_000
 _MOST_THREADS: Final = 100_000

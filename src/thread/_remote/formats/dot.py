@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 
+from ..views import Dump, ThreadView
 from .text import printable
-from .views import Dump, ThreadView
 
 
 def as_dot(dumps: Sequence[Dump]) -> str:

@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
+from ..kernel.memory import PagedMemory, UnreadableMemoryError
+from ..kernel.process import Image, Process
+from ..layout.fields import Layout
+from ..layout.published import published_layout
+from ..layout.tables import NEWEST, layout_of
 from .image import ImageSymbols, section_address
-from .layout.fields import Layout
-from .layout.published import published_layout
-from .layout.tables import NEWEST, layout_of
-from .memory import PagedMemory, UnreadableMemoryError
-from .process import Image, Process
 
 _FIRST_THREADS: Final = 100
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from mmap import mmap
 from typing import Final
 
-from .memory import PagedMemory, UnreadableMemoryError
+from ..kernel.memory import PagedMemory, UnreadableMemoryError
 
 _MAGIC: Final = b"\x7fELF\x02\x01"
 """A 64-bit little-endian image."""

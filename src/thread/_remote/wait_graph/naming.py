@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-from .frames import Frame
-from .functions import library_name
-from .memory import UnreadableMemoryError
-from .objects import Objects
+from ..interpreter.objects import Objects
+from ..kernel.memory import UnreadableMemoryError
+from ..stacks.frames import Frame
+from ..stacks.functions import library_name
 from .program import Activity
 from .resources import Resource
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Final
 
+from ..interpreter.objects import Objects
+from ..kernel.memory import UnreadableMemoryError
 from .code import Code
 from .frames import Call, Frame
-from .memory import UnreadableMemoryError
-from .objects import Objects
 
 _FILES = ("threading.py", "queue.py", "contextlib.py", "concurrent/futures/_base.py", "concurrent/futures/thread.py")
 _OURS: Final = ("/thread/_observed/", "/thread/_core_py/")

@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict
 
-from .views import Dump
+from ..views import Dump
 
 
 def as_json(dumps: Sequence[Dump]) -> str:

@@ -8,9 +8,9 @@ from functools import cached_property
 from itertools import islice
 from typing import NamedTuple
 
-from .bytecode.instructions import Bytecode, bytecode_of, heights
-from .memory import UnreadableMemoryError
-from .objects import Objects
+from ..bytecode.instructions import Bytecode, bytecode_of, heights
+from ..interpreter.objects import Objects
+from ..kernel.memory import UnreadableMemoryError
 
 _LONGEST = 1 << 19
 """Bytes of bytecode of one function that are read."""

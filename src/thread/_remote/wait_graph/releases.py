@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from .bytecode.instructions import Step
-from .code import WithBlock
-from .frames import Frame
-from .functions import library_name
-from .memory import UnreadableMemoryError
-from .objects import Objects
+from ..bytecode.instructions import Step
+from ..interpreter.objects import Objects
+from ..kernel.memory import UnreadableMemoryError
+from ..stacks.code import WithBlock
+from ..stacks.frames import Frame
+from ..stacks.functions import library_name
 from .resources import Resource
 
 _RELEASES: Final = frozenset({"release", "_release_save", "__exit__", "release_lock"})

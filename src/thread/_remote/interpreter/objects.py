@@ -6,8 +6,8 @@ import struct
 from collections.abc import Iterator
 from typing import Final
 
-from .layout.fields import Layout
-from .memory import PagedMemory, UnreadableMemoryError
+from ..kernel.memory import PagedMemory, UnreadableMemoryError
+from ..layout.fields import Layout
 
 _MOST_ITEMS: Final = 20_000
 _LONGEST_TEXT: Final = 4_096

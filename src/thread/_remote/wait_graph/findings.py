@@ -6,11 +6,11 @@ from collections.abc import Hashable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from .._findings import wait_for
-from .._findings.lines import Part, first_line, ring
+from ..._findings import wait_for
+from ..._findings.lines import Part, first_line, ring
+from ..views import FindingView
 from .program import Activity, Enders
 from .resources import LOCK, RLOCK, Resource
-from .views import FindingView
 
 _OF_ITSELF: Final = frozenset({LOCK, RLOCK})
 

@@ -10,11 +10,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from .code import Code, WithBlock
-from .frames import Call, Frame, Frames, Stack, bound
-from .functions import is_library, library_name
-from .memory import UnreadableMemoryError
-from .objects import Objects
+from ..interpreter.objects import Objects
+from ..kernel.memory import UnreadableMemoryError
+from ..stacks.code import Code, WithBlock
+from ..stacks.frames import Call, Frame, Frames, Stack, bound
+from ..stacks.functions import is_library, library_name
 from .releases import may_release
 from .resources import LOCK, Resource, lock_at, lock_of_condition
 

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
 
-from .frames import Frame, Stack
-from .functions import BEGINNINGS, library_name
+from ..interpreter.objects import Objects
+from ..kernel.memory import UnreadableMemoryError
+from ..stacks.frames import Frame, Stack
+from ..stacks.functions import BEGINNINGS, library_name
+from ..stacks.threads import Look, ThreadState
 from .holds import Hold, holds_of
-from .memory import UnreadableMemoryError
-from .objects import Objects
 from .resources import LOCK, RLOCK, Resource, is_observed, queued_items, state_of
-from .threads import Look, ThreadState
 from .waits import Wait, describe_call, wait_of
 
 _TAKING: Final = frozenset({"acquire", "release"})

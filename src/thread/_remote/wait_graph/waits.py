@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from .frames import Call, Frame, Stack
-from .functions import BEGINNINGS, function_name, library_name
-from .memory import UnreadableMemoryError
-from .objects import Objects
-from .process import Task
+from ..interpreter.objects import Objects
+from ..kernel.memory import UnreadableMemoryError
+from ..kernel.process import Task
+from ..stacks.frames import Call, Frame, Stack
+from ..stacks.functions import BEGINNINGS, function_name, library_name
 from .resources import Resource, is_observed, is_slept_on, lock_at
 
 _KINDS: Final = {

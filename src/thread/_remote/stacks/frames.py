@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Final, NamedTuple
 
+from ..interpreter.objects import Objects
+from ..kernel.memory import UnreadableMemoryError
 from .code import Code, fingerprint
-from .memory import UnreadableMemoryError
-from .objects import Objects
 
 MOST: Final = 250_000
 """Frames of all stacks together that are read in one look."""

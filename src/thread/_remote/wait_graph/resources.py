@@ -6,9 +6,9 @@ import struct
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
-from .layout.observed import LAST_SPECIAL, MOST_WAITERS, MUTEX_QUEUE, MUTEX_SIZE, MUTEX_WORD, WAITER_WORDS
-from .memory import UnreadableMemoryError
-from .objects import Objects
+from ..interpreter.objects import Objects
+from ..kernel.memory import UnreadableMemoryError
+from ..layout.observed import LAST_SPECIAL, MOST_WAITERS, MUTEX_QUEUE, MUTEX_SIZE, MUTEX_WORD, WAITER_WORDS
 
 LOCK: Final = "lock"
 RLOCK: Final = "rlock"
