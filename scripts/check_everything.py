@@ -50,8 +50,12 @@ BESIDE_THE_CORE: Final = (
 SANITIZED: Final = (
     "tests/conformance",
     "tests/core",
-    "tests/export",
-    "tests/observed",
+    "tests/export/test_recorder.py",
+    "tests/observed/test_blocking.py",
+    "tests/observed/test_executors.py",
+    "tests/observed/test_named.py",
+    "tests/observed/test_named_waits.py",
+    "tests/observed/test_semaphores.py",
     "tests/trust",
     "tests/views",
     "--ignore-glob=tests/conformance/test_twins.py",  # It spends its time in other processes.
