@@ -115,8 +115,3 @@ def process_exists(identity: str) -> bool:
     except OSError:
         pass
     return True
-
-
-def remove_lock(folder: Folder, identity: str) -> None:
-    """Remove the lock file of a process that has ended."""
-    folder.remove(identity + LOCK)

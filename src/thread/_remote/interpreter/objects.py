@@ -100,9 +100,6 @@ class Objects:
             yield self.memory.word(block + 8 + 8 * index)
             index += 1
 
-    def set_size(self, obj: int) -> int:
-        return self.memory.word(obj + self.layout.set_used)
-
     def dict_items(self, obj: int) -> Iterator[tuple[str, int]]:
         """Yield the entries of a dict whose keys are strings."""
         values = self.memory.word(obj + self.layout.dict_values)

@@ -39,7 +39,6 @@ class Layout:
     code_linetable: int
     code_exceptiontable: int
     code_names: int
-    code_flags: int
     code_firstlineno: int
     code_stacksize: int
     code_localsplusnames: int
@@ -77,13 +76,11 @@ class Layout:
     keys_nentries: int
     keys_indices: int
     values_items: int
-    set_used: int
     function_definition: int
     function_self: int
     function_module: int
     method_function: int
     method_self: int
-    descriptor_type: int
     descriptor_definition: int
     generator_frame: int
     weakref_object: int
